@@ -1,0 +1,105 @@
+#![doc = include_str!("../README.md")]
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use traceparent::{Incoming, Outgoing, TraceStateEdit, trim_ows};
+
+/// The name of the `traceparent` header.
+pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The name of the `tracestate` header.
+pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Reads the trace context of a message, from all its fields.
+///
+/// Two `traceparent` fields are invalid, even equal ones; several `tracestate` fields are joined in their
+/// order. A broken `tracestate` does not lose a good `traceparent`. White space around a value is not
+/// part of it ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
+///
+/// [W3C: trace context headers](https://www.w3.org/TR/trace-context-2/#trace-context-http-headers-format)
+///
+/// ```
+/// use http::HeaderMap;
+/// use traceparent::{ErrorKind, Incoming};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(traceparent_http::extract(&headers), Incoming::Absent);
+///
+/// headers.append("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+/// headers.append("tracestate", "rojo=1".parse()?);
+/// headers.append("tracestate", "congo=2".parse()?);
+/// let incoming = traceparent_http::extract(&headers);
+/// assert_eq!(incoming.context().unwrap().tracestate.to_string(), "rojo=1,congo=2");
+///
+/// headers.append("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+/// assert_eq!(traceparent_http::extract(&headers).error().unwrap().kind(), ErrorKind::Repeated);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn extract(headers: &HeaderMap) -> Incoming<'_> {
+    Incoming::from_fields(fields(headers, &TRACEPARENT), fields(headers, &TRACESTATE))
+}
+
+fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).into_iter().map(|value| trim_ows(value.as_bytes()))
+}
+
+/// Writes the trace context into the headers of a message, in place of all fields of these names.
+///
+/// An empty `tracestate` is not written; a field that was there is removed.
+///
+/// ```
+/// use http::HeaderMap;
+/// use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.append("tracestate", "stale=1".parse()?);
+///
+/// let span = Policy::new(AlwaysOn).apply(traceparent_http::extract(&headers), &RandomIdGenerator);
+/// let mut headers = HeaderMap::new();
+/// traceparent_http::inject(&span, &mut headers);
+/// assert_eq!(headers["traceparent"], span.traceparent().to_string());
+/// assert!(!headers.contains_key("tracestate"));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
+    // Hex and dashes are a header value; the other arm has no way to happen.
+    match HeaderValue::from_bytes(&outgoing.traceparent().encode()) {
+        Ok(value) => drop(headers.insert(&TRACEPARENT, value)),
+        Err(_) => drop(headers.remove(&TRACEPARENT)),
+    }
+    match tracestate(outgoing.tracestate()) {
+        Some(value) => drop(headers.insert(&TRACESTATE, value)),
+        None => drop(headers.remove(&TRACESTATE)),
+    }
+}
+
+/// Removes the trace context from the headers of a message: for a call to somebody who is not to see it.
+///
+/// ```
+/// use http::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.append("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+/// traceparent_http::strip(&mut headers);
+/// assert!(headers.is_empty());
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn strip(headers: &mut HeaderMap) {
+    headers.remove(&TRACEPARENT);
+    headers.remove(&TRACESTATE);
+}
+
+/// The field value for a list; `None` for an empty one.
+fn tracestate(list: &TraceStateEdit<'_>) -> Option<HeaderValue> {
+    let mut buffer = [0; TraceStateEdit::MIN_BUDGET];
+    let value = match list.encode_into(&mut buffer) {
+        Ok("") => return None,
+        Ok(text) => HeaderValue::from_str(text),
+        Err(_) => list.to_string().try_into(),
+    };
+    // The grammar of a list is printable ASCII, which a header value may hold.
+    value.ok()
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;

@@ -1,0 +1,213 @@
+use core::fmt;
+
+/// The part of the input that an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The `traceparent` value as a whole.
+    TraceParent,
+    /// The version, bytes 0 and 1 of `traceparent`.
+    Version,
+    /// The trace-id, bytes 3 to 34 of `traceparent`.
+    TraceId,
+    /// The parent-id, bytes 36 to 51 of `traceparent`.
+    ParentId,
+    /// The trace-flags, bytes 53 and 54 of `traceparent`.
+    TraceFlags,
+    /// A span-id parsed on its own.
+    SpanId,
+    /// The `tracestate` list as a whole.
+    TraceState,
+    /// The key of a `tracestate` list-member.
+    Key,
+    /// The value of a `tracestate` list-member.
+    Value,
+    /// A sampling threshold, the `th` sub-key of the `ot` member.
+    Threshold,
+    /// An explicit randomness value, the `rv` sub-key of the `ot` member.
+    Randomness,
+    /// The value of the `ot` list-member.
+    Ot,
+    /// A percentage.
+    Percent,
+}
+
+impl Field {
+    /// Returns the specification's name of the field, such as `trace-id`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TraceParent => "traceparent",
+            Self::Version => "version",
+            Self::TraceId => "trace-id",
+            Self::ParentId => "parent-id",
+            Self::TraceFlags => "trace-flags",
+            Self::SpanId => "span-id",
+            Self::TraceState => "tracestate",
+            Self::Key => "tracestate key",
+            Self::Value => "tracestate value",
+            Self::Threshold => "threshold",
+            Self::Randomness => "randomness",
+            Self::Ot => "ot member",
+            Self::Percent => "percentage",
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The rule that the input breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input ends before the field does.
+    TooShort,
+    /// The input goes on after the field has to end.
+    TooLong,
+    /// Nothing stands where at least one byte has to.
+    Empty,
+    /// A byte that the field's grammar does not allow.
+    InvalidByte,
+    /// An upper-case letter; hex digits and keys are lower case only.
+    UpperCase,
+    /// The field is not followed by the dash that ends it.
+    MissingDash,
+    /// The key is not followed by `=`.
+    MissingEquals,
+    /// An id of zeroes only, which names nothing.
+    AllZero,
+    /// Version `ff`, which the specification forbids.
+    ForbiddenVersion,
+    /// A second field, member or sub-key where only one is allowed.
+    Repeated,
+    /// More list-members than the 32 allowed.
+    TooManyMembers,
+    /// A number beyond what the field can mean.
+    OutOfRange,
+    /// The caller's buffer cannot hold the joined fields;
+    /// [`ParseError::offset`] is the length in bytes that would do.
+    BufferTooSmall,
+}
+
+impl ErrorKind {
+    /// Returns a short, stable name, made for metric labels: `invalid_byte`, `all_zero` and so on.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::Empty => "empty",
+            Self::InvalidByte => "invalid_byte",
+            Self::UpperCase => "upper_case",
+            Self::MissingDash => "missing_dash",
+            Self::MissingEquals => "missing_equals",
+            Self::AllZero => "all_zero",
+            Self::ForbiddenVersion => "forbidden_version",
+            Self::Repeated => "repeated",
+            Self::TooManyMembers => "too_many_members",
+            Self::OutOfRange => "out_of_range",
+            Self::BufferTooSmall => "buffer_too_small",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Says why an input was refused: which field, which rule, which byte.
+///
+/// Eight bytes, `Copy`, and free of the input itself: headers come from strangers, so no byte of
+/// theirs reaches a log through this error.
+///
+/// ```
+/// use traceparent::{ErrorKind, Field, TraceParent};
+///
+/// let error = TraceParent::parse(b"00-4bf92f3577b34da6a3ce929d0e0e473G-00f067aa0ba902b7-01").unwrap_err();
+/// assert_eq!(error.field(), Field::TraceId);
+/// assert_eq!(error.kind(), ErrorKind::InvalidByte);
+/// assert_eq!(error.offset(), 34);
+/// assert_eq!(error.to_string(), "invalid byte in trace-id at offset 34");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ParseError {
+    kind: ErrorKind,
+    field: Field,
+    offset: u32,
+}
+
+impl ParseError {
+    pub(crate) const fn new(kind: ErrorKind, field: Field, offset: usize) -> Self {
+        let offset = if offset > u32::MAX as usize { u32::MAX } else { offset as u32 };
+        Self { kind, field, offset }
+    }
+
+    /// Returns the rule that was broken.
+    pub const fn kind(self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the field that broke it.
+    pub const fn field(self) -> Field {
+        self.field
+    }
+
+    /// Returns the offset in bytes, from 0, of the byte that decided; the input's length when it
+    /// ended too soon. Where several `tracestate` fields are read, the offset counts from the start
+    /// of the joined list. Offsets of 4 GiB and more are reported as `u32::MAX`.
+    pub const fn offset(self) -> usize {
+        self.offset as usize
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, field, offset } = *self;
+        match kind {
+            ErrorKind::TooShort => write!(f, "{field} is too short: it ends at offset {offset}"),
+            ErrorKind::TooLong => write!(f, "{field} is too long: it has to end before offset {offset}"),
+            ErrorKind::Empty => write!(f, "{field} is empty at offset {offset}"),
+            ErrorKind::InvalidByte => write!(f, "invalid byte in {field} at offset {offset}"),
+            ErrorKind::UpperCase => write!(f, "upper-case letter in {field} at offset {offset}"),
+            ErrorKind::MissingDash => write!(f, "{field} is not followed by a dash at offset {offset}"),
+            ErrorKind::MissingEquals => write!(f, "{field} is not followed by an equals sign at offset {offset}"),
+            ErrorKind::AllZero => write!(f, "{field} is all zeroes"),
+            ErrorKind::ForbiddenVersion => f.write_str("version ff is forbidden"),
+            ErrorKind::Repeated => write!(f, "{field} is repeated"),
+            ErrorKind::TooManyMembers => write!(f, "{field} has more than 32 members at offset {offset}"),
+            ErrorKind::OutOfRange => write!(f, "{field} is out of range"),
+            ErrorKind::BufferTooSmall => write!(f, "{field} needs a buffer of {offset} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for ParseError {}
+
+/// Says that a caller's buffer cannot hold what was to be written; nothing usable was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BufferTooSmall {
+    needed: usize,
+}
+
+impl BufferTooSmall {
+    pub(crate) const fn new(needed: usize) -> Self {
+        Self { needed }
+    }
+
+    /// Returns the length in bytes that would do.
+    pub const fn needed(self) -> usize {
+        self.needed
+    }
+}
+
+impl fmt::Display for BufferTooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tracestate needs a buffer of {} bytes", self.needed)
+    }
+}
+
+impl core::error::Error for BufferTooSmall {}

@@ -1,0 +1,192 @@
+use core::num::NonZeroU64;
+
+use super::{SpanId, TraceId};
+
+/// Makes new trace-ids and span-ids.
+///
+/// Object-safe; also implemented for `&G`.
+pub trait IdGenerator {
+    /// Makes a trace-id for a trace that starts here.
+    fn new_trace_id(&self) -> TraceId;
+
+    /// Makes a span-id.
+    fn new_span_id(&self) -> SpanId;
+
+    /// Whether the right-most 7 bytes of every new trace-id are uniformly random, which is what the
+    /// [random flag](crate::TraceFlags::RANDOM) tells everybody downstream.
+    ///
+    /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
+impl<G: IdGenerator + ?Sized> IdGenerator for &G {
+    fn new_trace_id(&self) -> TraceId {
+        (**self).new_trace_id()
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        (**self).new_span_id()
+    }
+
+    fn is_random(&self) -> bool {
+        (**self).is_random()
+    }
+}
+
+/// How often a source of numbers may answer zero before [`nonzero`] stops asking it.
+const TRIES: usize = 16;
+
+/// Draws until the number is not zero, so that every other number stays equally likely. A source
+/// that says nothing but zero is broken; it gets 1, not an endless loop.
+fn nonzero(mut draw: impl FnMut() -> u64) -> NonZeroU64 {
+    (0..TRIES).find_map(|_| NonZeroU64::new(draw())).unwrap_or(NonZeroU64::MIN)
+}
+
+fn span_id(draw: impl FnMut() -> u64) -> SpanId {
+    SpanId(nonzero(draw))
+}
+
+fn trace_id(mut draw: impl FnMut() -> u64) -> TraceId {
+    let id = (0..TRIES).find_map(|_| TraceId::from_u128(u128::from(draw()) << 64 | u128::from(draw())));
+    id.unwrap_or(TraceId(core::num::NonZeroU128::MIN))
+}
+
+/// Makes ids of the 64-bit numbers a closure returns: the generator for targets without `std`.
+///
+/// A trace-id takes two numbers, the first on the left; a span-id takes one. Zeroes are drawn again.
+///
+/// ```
+/// use std::cell::Cell;
+/// use traceparent::{IdGenerator, IdsFrom};
+///
+/// let counter = Cell::new(0);
+/// let ids = IdsFrom::new(|| { counter.set(counter.get() + 1); counter.get() });
+/// assert_eq!(ids.new_trace_id().to_string(), "00000000000000010000000000000002");
+/// assert_eq!(ids.new_span_id().to_string(), "0000000000000003");
+/// assert!(!ids.is_random());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct IdsFrom<F> {
+    draw: F,
+    random: bool,
+}
+
+impl<F: Fn() -> u64> IdsFrom<F> {
+    /// Takes any source of numbers; the random flag will not be set.
+    pub const fn new(draw: F) -> Self {
+        Self { draw, random: false }
+    }
+
+    /// Takes a source whose every bit is uniformly random, such as a hardware generator; the random
+    /// flag will be set.
+    pub const fn random(draw: F) -> Self {
+        Self { draw, random: true }
+    }
+}
+
+impl<F: Fn() -> u64> IdGenerator for IdsFrom<F> {
+    fn new_trace_id(&self) -> TraceId {
+        trace_id(&self.draw)
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        span_id(&self.draw)
+    }
+
+    fn is_random(&self) -> bool {
+        self.random
+    }
+}
+
+#[cfg(feature = "std")]
+pub use self::thread::RandomIdGenerator;
+
+#[cfg(feature = "std")]
+mod thread {
+    use core::cell::Cell;
+    use std::{
+        hash::{BuildHasher, RandomState},
+        thread_local,
+        time::SystemTime,
+    };
+
+    use super::{IdGenerator, SpanId, TraceId, span_id, trace_id};
+
+    /// Makes random ids: uniform over their whole width, never zero, without a lock or a system call.
+    ///
+    /// Each thread draws from a xoshiro256++ generator of its own, seeded once from the operating
+    /// system's randomness, so ids differ between threads, processes and machines.
+    ///
+    /// Ids are not secrets: somebody who sees enough of them can compute the next. Never use one as
+    /// a token. A process that forks without `exec` calls [`reseed`](Self::reseed) in the child,
+    /// otherwise both halves go on with the same ids.
+    ///
+    /// [W3C: trace-id generation](https://www.w3.org/TR/trace-context-2/#considerations-for-trace-id-field-generation)
+    ///
+    /// ```
+    /// use traceparent::{IdGenerator, RandomIdGenerator};
+    ///
+    /// assert_ne!(RandomIdGenerator.new_trace_id(), RandomIdGenerator.new_trace_id());
+    /// assert!(RandomIdGenerator.is_random());
+    /// ```
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct RandomIdGenerator;
+
+    impl RandomIdGenerator {
+        /// Seeds the current thread's generator anew.
+        pub fn reseed() {
+            STATE.set(seed());
+        }
+    }
+
+    impl IdGenerator for RandomIdGenerator {
+        fn new_trace_id(&self) -> TraceId {
+            trace_id(draw)
+        }
+
+        fn new_span_id(&self) -> SpanId {
+            span_id(draw)
+        }
+
+        fn is_random(&self) -> bool {
+            true
+        }
+    }
+
+    const UNSEEDED: [u64; 4] = [0; 4];
+
+    thread_local! {
+        static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
+    }
+
+    /// One step of xoshiro256++ 1.0 (Blackman and Vigna, <https://prng.di.unimi.it/>).
+    fn draw() -> u64 {
+        let mut s = STATE.get();
+        if s == UNSEEDED {
+            s = seed();
+        }
+        let number = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        STATE.set(s);
+        number
+    }
+
+    /// Stretches the keys of `RandomState`, which come from the operating system, into a state. The
+    /// process and the time are mixed in because a forked child has its parent's keys.
+    #[cold]
+    fn seed() -> [u64; 4] {
+        let keys = RandomState::new();
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let mut state = [0, 1, 2, 3].map(|word: u8| keys.hash_one((word, std::process::id(), now)));
+        state[0] |= u64::from(state == UNSEEDED);
+        state
+    }
+}

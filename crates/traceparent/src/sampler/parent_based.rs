@@ -1,0 +1,79 @@
+use super::{
+    Parent, Sampler, SamplingInput, SamplingResult,
+    basic::{AlwaysOff, AlwaysOn},
+};
+
+/// Asks one of five samplers, by the parent: none, remote or local, sampled or not.
+///
+/// By default a sampled parent is followed with [`AlwaysOn`] and another with [`AlwaysOff`], so that only
+/// the sampler for root spans has to be named.
+///
+/// [OpenTelemetry: ParentBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased)
+///
+/// ```
+/// use traceparent::{AlwaysOff, ParentBased, ProbabilitySampler};
+///
+/// // A tenth of the traces that start here, and none that strangers ask for.
+/// let sampler = ParentBased::new(ProbabilitySampler::from_ratio(1, 10).unwrap())
+///     .remote_parent_sampled(AlwaysOff);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParentBased<Root, RemoteOn = AlwaysOn, RemoteOff = AlwaysOff, LocalOn = AlwaysOn, LocalOff = AlwaysOff> {
+    root: Root,
+    remote_on: RemoteOn,
+    remote_off: RemoteOff,
+    local_on: LocalOn,
+    local_off: LocalOff,
+}
+
+impl<Root> ParentBased<Root> {
+    /// Asks this sampler about root spans and follows the parent otherwise.
+    pub const fn new(root: Root) -> Self {
+        Self { root, remote_on: AlwaysOn, remote_off: AlwaysOff, local_on: AlwaysOn, local_off: AlwaysOff }
+    }
+}
+
+impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> {
+    /// Replaces the sampler for spans whose parent is remote and sampled.
+    pub fn remote_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, S, RemoteOff, LocalOn, LocalOff> {
+        let Self { root, remote_off, local_on, local_off, .. } = self;
+        ParentBased { root, remote_on: sampler, remote_off, local_on, local_off }
+    }
+
+    /// Replaces the sampler for spans whose parent is remote and not sampled.
+    pub fn remote_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, S, LocalOn, LocalOff> {
+        let Self { root, remote_on, local_on, local_off, .. } = self;
+        ParentBased { root, remote_on, remote_off: sampler, local_on, local_off }
+    }
+
+    /// Replaces the sampler for spans whose parent is local and sampled.
+    pub fn local_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, S, LocalOff> {
+        let Self { root, remote_on, remote_off, local_off, .. } = self;
+        ParentBased { root, remote_on, remote_off, local_on: sampler, local_off }
+    }
+
+    /// Replaces the sampler for spans whose parent is local and not sampled.
+    pub fn local_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, S> {
+        let Self { root, remote_on, remote_off, local_on, .. } = self;
+        ParentBased { root, remote_on, remote_off, local_on, local_off: sampler }
+    }
+}
+
+impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> Sampler for ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff>
+where
+    Root: Sampler,
+    RemoteOn: Sampler,
+    RemoteOff: Sampler,
+    LocalOn: Sampler,
+    LocalOff: Sampler,
+{
+    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+        match input.parent().map(|parent| (parent, parent.is_sampled())) {
+            None => self.root.should_sample(input),
+            Some((Parent::Remote(_), true)) => self.remote_on.should_sample(input),
+            Some((Parent::Remote(_), false)) => self.remote_off.should_sample(input),
+            Some((Parent::Local(_), true)) => self.local_on.should_sample(input),
+            Some((Parent::Local(_), false)) => self.local_off.should_sample(input),
+        }
+    }
+}

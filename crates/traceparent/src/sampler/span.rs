@@ -1,0 +1,152 @@
+use core::fmt;
+
+/// What a span is to its parent and children.
+///
+/// [OpenTelemetry: SpanKind](https://opentelemetry.io/docs/specs/otel/trace/api/#spankind)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum SpanKind {
+    /// Work inside one process.
+    #[default]
+    Internal,
+    /// The serving side of a request.
+    Server,
+    /// The calling side of a request.
+    Client,
+    /// The sending side of a message.
+    Producer,
+    /// The receiving side of a message.
+    Consumer,
+}
+
+/// The value of an attribute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum AttributeValue<'a> {
+    /// Text.
+    Str(&'a str),
+    /// A truth value.
+    Bool(bool),
+    /// A signed 64-bit integer.
+    I64(i64),
+    /// A 64-bit floating-point number.
+    F64(f64),
+}
+
+impl<'a> From<&'a str> for AttributeValue<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Str(value)
+    }
+}
+
+impl From<bool> for AttributeValue<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for AttributeValue<'_> {
+    fn from(value: i64) -> Self {
+        Self::I64(value)
+    }
+}
+
+impl From<f64> for AttributeValue<'_> {
+    fn from(value: f64) -> Self {
+        Self::F64(value)
+    }
+}
+
+impl fmt::Display for AttributeValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Str(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::I64(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Attributes of a span, looked up by key, in whatever form the caller keeps them.
+pub trait Attributes {
+    /// Returns the value of the attribute with this key.
+    fn attribute(&self, key: &str) -> Option<AttributeValue<'_>>;
+}
+
+impl<const N: usize> Attributes for [(&str, AttributeValue<'_>); N] {
+    fn attribute(&self, key: &str) -> Option<AttributeValue<'_>> {
+        find(self, key)
+    }
+}
+
+impl Attributes for &[(&str, AttributeValue<'_>)] {
+    fn attribute(&self, key: &str) -> Option<AttributeValue<'_>> {
+        find(self, key)
+    }
+}
+
+fn find<'a>(attributes: &[(&str, AttributeValue<'a>)], key: &str) -> Option<AttributeValue<'a>> {
+    attributes.iter().find(|(candidate, _)| *candidate == key).map(|(_, value)| *value)
+}
+
+/// What is known about a span when it is decided whether to sample it.
+///
+/// ```
+/// use traceparent::{AttributeValue, SpanDetails, SpanKind};
+///
+/// let attributes = [("http.route", AttributeValue::Str("/orders/{id}"))];
+/// let span = SpanDetails::new("GET /orders/{id}")
+///     .with_kind(SpanKind::Server)
+///     .with_attributes(&attributes);
+/// assert_eq!(span.attribute("http.route"), Some("/orders/{id}".into()));
+/// ```
+#[derive(Clone, Copy)]
+pub struct SpanDetails<'a> {
+    name: &'a str,
+    kind: SpanKind,
+    attributes: Option<&'a dyn Attributes>,
+}
+
+impl<'a> SpanDetails<'a> {
+    /// Describes an internal span of this name, without attributes.
+    pub const fn new(name: &'a str) -> Self {
+        Self { name, kind: SpanKind::Internal, attributes: None }
+    }
+
+    /// Says what kind of span it is.
+    pub const fn with_kind(self, kind: SpanKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Adds the attributes known at the start of the span.
+    pub const fn with_attributes(self, attributes: &'a dyn Attributes) -> Self {
+        Self { attributes: Some(attributes), ..self }
+    }
+
+    /// Returns the span's name.
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Returns the span's kind.
+    pub const fn kind(&self) -> SpanKind {
+        self.kind
+    }
+
+    /// Returns the value of an attribute.
+    pub fn attribute(&self, key: &str) -> Option<AttributeValue<'a>> {
+        self.attributes?.attribute(key)
+    }
+}
+
+impl Default for SpanDetails<'_> {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+impl fmt::Debug for SpanDetails<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanDetails").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}

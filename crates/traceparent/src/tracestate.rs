@@ -1,0 +1,339 @@
+use core::fmt;
+
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+use alloc::boxed::Box;
+#[cfg(feature = "alloc")]
+use alloc::string::String;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+use alloc::sync::Arc;
+
+use crate::error::{ErrorKind, Field, ParseError};
+
+pub(crate) mod edit;
+pub(crate) mod grammar;
+pub(crate) mod member;
+pub(crate) mod ot;
+
+use self::{
+    edit::{Change, TraceStateEdit},
+    member::{Member, Members},
+    ot::OtValue,
+};
+
+/// Text that clones of a list share. Where a target has no atomic pointers, they copy it.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+type Shared = Arc<str>;
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+type Shared = Box<str>;
+
+/// The `tracestate` list: what each tracing system on the way adds to the trace, newest first.
+///
+/// Borrowed from the header it was read from, or owned (feature `alloc`), with one type for both;
+/// valid in either case. Nothing is changed in place: [`with`](Self::with), [`without`](Self::without),
+/// [`edit`](Self::edit) and [`within`](Self::within) describe a new list, which is worked out while it
+/// is written.
+///
+/// [W3C: tracestate](https://www.w3.org/TR/trace-context-2/#tracestate-header)
+///
+/// ```
+/// use traceparent::{Member, TraceState};
+///
+/// let state = TraceState::parse(b"rojo=00f067aa0ba902b7, congo=t61rcWkgMzE")?;
+/// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
+///
+/// let ours = Member::new("congo", "ucfJifl5GOE")?;
+/// assert_eq!(state.with(ours).to_string(), "congo=ucfJifl5GOE,rojo=00f067aa0ba902b7");
+/// # Ok::<(), traceparent::ParseError>(())
+/// ```
+#[derive(Clone)]
+pub struct TraceState<'a> {
+    list: List<'a>,
+    members: u8,
+}
+
+#[derive(Clone)]
+enum List<'a> {
+    Borrowed(&'a str),
+    #[cfg(feature = "alloc")]
+    Owned(Shared),
+}
+
+impl<'a> TraceState<'a> {
+    /// The list without members.
+    pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(""), members: 0 };
+
+    /// The most members a list may have.
+    pub const MAX_MEMBERS: usize = grammar::MAX_MEMBERS;
+
+    /// Parses one field value.
+    ///
+    /// Empty members are skipped, white space around members and at both ends is ignored, and an empty
+    /// field is the empty list. Keys follow Level 2 of the specification, so `foo@@bar` and `1a` are
+    /// keys. Of members with the same key, the left-most counts.
+    ///
+    /// # Errors
+    ///
+    /// One invalid member, or a 33rd, refuses the whole list: `Foo=1` has an upper-case key, `foo` no
+    /// equals sign, `foo=` no value.
+    pub const fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        match grammar::list(value, 0) {
+            // ASCII by its grammar.
+            Ok(members) => match core::str::from_utf8(grammar::trim_ows(value)) {
+                Ok(text) => Ok(Self { list: List::Borrowed(text), members }),
+                Err(_) => Err(ParseError::new(ErrorKind::InvalidByte, Field::TraceState, 0)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Parses all fields of a message in order, as if they were one field with commas in between.
+    ///
+    /// A single field is borrowed; more are joined in an allocation.
+    ///
+    /// [W3C: combined header value](https://www.w3.org/TR/trace-context-2/#combined-header-value)
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); members are counted over all fields, and the offset counts from the
+    /// start of the joined list.
+    ///
+    /// ```
+    /// use traceparent::TraceState;
+    ///
+    /// let state = TraceState::parse_fields([&b"rojo=1"[..], b"", b"congo=2"])?;
+    /// assert_eq!(state.to_string(), "rojo=1,congo=2");
+    /// # Ok::<(), traceparent::ParseError>(())
+    /// ```
+    #[cfg(feature = "alloc")]
+    pub fn parse_fields(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ParseError> {
+        let mut fields = fields.into_iter();
+        let Some(first) = fields.next() else {
+            return Ok(TraceState::EMPTY);
+        };
+        let mut state = Self::parse(first)?;
+        let mut joined: Option<String> = None;
+        for field in fields {
+            let joined = joined.get_or_insert_with(|| String::from(state.as_str()));
+            state.members = join(field, state.members, joined.len(), &mut |text| joined.push_str(text))?;
+        }
+        if let Some(joined) = joined {
+            state.list = List::Owned(joined.into());
+        }
+        Ok(state)
+    }
+
+    /// Parses all fields of a message in order, as [`parse_fields`](Self::parse_fields), and joins them
+    /// in the caller's buffer: the way to do it without an allocator.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_fields`](Self::parse_fields); where the valid list does not fit the buffer,
+    /// [`ErrorKind::BufferTooSmall`], whose offset is the length that would do.
+    ///
+    /// ```
+    /// use traceparent::{ErrorKind, TraceState};
+    ///
+    /// let fields = [&b"rojo=1"[..], b"congo=2"];
+    /// let mut buffer = [0; 512];
+    /// assert_eq!(TraceState::parse_fields_in(fields, &mut buffer)?.len(), 2);
+    ///
+    /// let error = TraceState::parse_fields_in(fields, &mut [0; 8]).unwrap_err();
+    /// assert_eq!((error.kind(), error.offset()), (ErrorKind::BufferTooSmall, 14));
+    /// # Ok::<(), traceparent::ParseError>(())
+    /// ```
+    pub fn parse_fields_in<'f>(
+        fields: impl IntoIterator<Item = &'f [u8]>,
+        buffer: &'a mut [u8],
+    ) -> Result<Self, ParseError> {
+        let mut members = 0;
+        let mut length = 0;
+        for field in fields {
+            members = join(field, members, length, &mut |text| {
+                let end = length + text.len();
+                if let Some(room) = buffer.get_mut(length..end) {
+                    room.copy_from_slice(text.as_bytes());
+                }
+                length = end;
+            })?;
+        }
+        match buffer.get(..length).map(core::str::from_utf8) {
+            Some(Ok(text)) => Ok(Self { list: List::Borrowed(text), members }),
+            _ => Err(ParseError::new(ErrorKind::BufferTooSmall, Field::TraceState, length)),
+        }
+    }
+
+    /// Parses a literal, at compile time where the result is a `const`.
+    ///
+    /// # Panics
+    ///
+    /// When the literal does not parse; in a `const`, that is a compile error.
+    #[track_caller]
+    pub const fn from_static(literal: &'static str) -> TraceState<'static> {
+        match grammar::list(literal.as_bytes(), 0) {
+            Ok(members) => TraceState { list: List::Borrowed(literal), members },
+            #[expect(clippy::panic, reason = "a literal is the programmer's own")]
+            Err(_) => panic!("not a valid tracestate"),
+        }
+    }
+
+    /// Returns the list as it was received, white space and empty members included; several fields
+    /// have been joined with commas.
+    pub fn as_str(&self) -> &str {
+        match &self.list {
+            List::Borrowed(text) => text,
+            #[cfg(feature = "alloc")]
+            List::Owned(text) => text,
+        }
+    }
+
+    /// Returns the value of the left-most member with this key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|member| member.key() == key).map(|member| member.value())
+    }
+
+    /// Goes over the members in order, duplicates included.
+    pub fn iter(&self) -> Members<'_> {
+        Members::new(self.as_str())
+    }
+
+    /// Returns the number of members, duplicates included: 0 to 32.
+    pub const fn len(&self) -> usize {
+        self.members as usize
+    }
+
+    /// Whether there is no member. An empty list is never sent.
+    pub const fn is_empty(&self) -> bool {
+        self.members == 0
+    }
+
+    /// Reads the `ot` member, in which OpenTelemetry keeps the sampling threshold and randomness.
+    pub fn ot(&self) -> Option<OtValue<'_>> {
+        self.get(OtValue::KEY).map(OtValue::read)
+    }
+
+    /// Describes the list with this member first and any older one of its key gone. Where the list
+    /// would have 33 members then, the right-most goes.
+    ///
+    /// [W3C: tracestate mutation](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field)
+    pub fn with<'e>(&'e self, member: Member<'e>) -> TraceStateEdit<'e> {
+        TraceStateEdit::one(self.borrow(), Change::Set(member))
+    }
+
+    /// Describes the list without the members of this key.
+    pub fn without<'e>(&'e self, key: &'e str) -> TraceStateEdit<'e> {
+        TraceStateEdit::one(self.borrow(), Change::Remove(key))
+    }
+
+    /// Describes the list after several changes at once: the members that are set come first, in the
+    /// order of the changes. Where changes name the same key, the first one counts.
+    ///
+    /// ```
+    /// use traceparent::{Change, Member, TraceState};
+    ///
+    /// let state = TraceState::from_static("rojo=1,congo=2,blue=3");
+    /// let changes = [
+    ///     Change::Set(Member::from_static("blue", "4")),
+    ///     Change::Remove("rojo"),
+    ///     Change::Set(Member::from_static("new", "5")),
+    /// ];
+    /// assert_eq!(state.edit(&changes).to_string(), "blue=4,new=5,congo=2");
+    /// ```
+    pub fn edit<'e>(&'e self, changes: &'e [Change<'e>]) -> TraceStateEdit<'e> {
+        TraceStateEdit::many(self.borrow(), changes)
+    }
+
+    /// Describes the list cut to a budget; see [`TraceStateEdit::within`].
+    ///
+    /// # Errors
+    ///
+    /// As there: a budget below 512.
+    pub fn within(&self, budget: usize) -> Result<TraceStateEdit<'_>, edit::BudgetTooSmall> {
+        TraceStateEdit::from(self.borrow()).within(budget)
+    }
+
+    /// Returns the same list, borrowed from this one.
+    pub fn borrow(&self) -> TraceState<'_> {
+        TraceState { list: List::Borrowed(self.as_str()), members: self.members }
+    }
+
+    /// Returns the same list without ties to a buffer; clones of it share their text.
+    #[cfg(feature = "alloc")]
+    pub fn into_owned(self) -> TraceState<'static> {
+        let list = match self.list {
+            List::Borrowed("") => List::Borrowed(""),
+            List::Borrowed(text) => List::Owned(text.into()),
+            List::Owned(text) => List::Owned(text),
+        };
+        TraceState { list, members: self.members }
+    }
+}
+
+/// Checks the next of several fields and hands its text, and a comma before it if need be, to `push`.
+/// Returns how many members there are then.
+fn join(field: &[u8], members: u8, length: usize, push: &mut dyn FnMut(&str)) -> Result<u8, ParseError> {
+    let field = grammar::trim_ows(field);
+    let start = length + usize::from(length > 0);
+    let moved = |error: ParseError| ParseError::new(error.kind(), error.field(), start + error.offset());
+    let members = grammar::list(field, members).map_err(moved)?;
+    let text = core::str::from_utf8(field).unwrap_or_default();
+    if !text.is_empty() {
+        if length > 0 {
+            push(",");
+        }
+        push(text);
+    }
+    Ok(members)
+}
+
+impl Default for TraceState<'_> {
+    fn default() -> Self {
+        TraceState::EMPTY
+    }
+}
+
+/// Equal lists have the same members in the same order; white space and empty members do not count.
+impl PartialEq<TraceState<'_>> for TraceState<'_> {
+    fn eq(&self, other: &TraceState<'_>) -> bool {
+        self.members == other.members && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for TraceState<'_> {}
+
+impl<'a> TryFrom<&'a [u8]> for TraceState<'a> {
+    type Error = ParseError;
+
+    fn try_from(value: &'a [u8]) -> Result<Self, ParseError> {
+        Self::parse(value)
+    }
+}
+
+impl<'a> TryFrom<&'a str> for TraceState<'a> {
+    type Error = ParseError;
+
+    fn try_from(value: &'a str) -> Result<Self, ParseError> {
+        Self::parse(value.as_bytes())
+    }
+}
+
+impl<'s> IntoIterator for &'s TraceState<'_> {
+    type Item = Member<'s>;
+    type IntoIter = Members<'s>;
+
+    fn into_iter(self) -> Members<'s> {
+        self.iter()
+    }
+}
+
+/// Writes the list as it was received.
+impl fmt::Display for TraceState<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for TraceState<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TraceState").field(&self.as_str()).finish()
+    }
+}

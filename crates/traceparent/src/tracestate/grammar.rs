@@ -1,0 +1,185 @@
+//! The grammar of a `tracestate` list, quoted above what checks it.
+
+use crate::error::{ErrorKind, Field, ParseError};
+
+pub(crate) const MAX_MEMBERS: usize = 32;
+pub(crate) const MAX_KEY: usize = 256;
+pub(crate) const MAX_VALUE: usize = 256;
+
+/// `lcalpha / DIGIT`
+const KEY_FIRST: u8 = 1;
+/// `lcalpha / DIGIT / "_" / "-" / "*" / "/" / "@"`
+const KEY: u8 = 2;
+/// `0x20 / nblkchr`: `%x20-7E` without `,` and `=`
+const VALUE: u8 = 4;
+/// `SP / HTAB`
+const OWS: u8 = 8;
+
+const CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut class = 0;
+        if matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9') {
+            class |= KEY_FIRST;
+        }
+        if matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@') {
+            class |= KEY;
+        }
+        if matches!(byte as u8, b' '..=b'~') && !matches!(byte as u8, b',' | b'=') {
+            class |= VALUE;
+        }
+        if matches!(byte as u8, b' ' | b'\t') {
+            class |= OWS;
+        }
+        table[byte] = class;
+        byte += 1;
+    }
+    table
+};
+
+const fn is(byte: u8, class: u8) -> bool {
+    CLASSES[byte as usize] & class != 0
+}
+
+/// Returns the first offset from `start` up to `end` whose byte is not of the class.
+const fn skip(bytes: &[u8], start: usize, end: usize, class: u8) -> usize {
+    let end = if end < bytes.len() { end } else { bytes.len() };
+    let mut i = start;
+    while i < end && is(bytes[i], class) {
+        i += 1;
+    }
+    i
+}
+
+/// Checks a key from `start` and returns the offset after it.
+///
+/// ```abnf
+/// key = ( lcalpha / DIGIT ) 0*255 ( keychar )
+/// keychar = lcalpha / DIGIT / "_" / "-"/ "*" / "/" / "@"
+/// ```
+const fn key(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
+    if start == bytes.len() || matches!(bytes[start], b'=' | b',') {
+        return Err(ParseError::new(ErrorKind::Empty, Field::Key, start));
+    }
+    if !is(bytes[start], KEY_FIRST) {
+        return Err(invalid(bytes[start], Field::Key, start));
+    }
+    let end = skip(bytes, start, start + MAX_KEY, KEY);
+    if end == start + MAX_KEY && end < bytes.len() && is(bytes[end], KEY) {
+        return Err(ParseError::new(ErrorKind::TooLong, Field::Key, end));
+    }
+    Ok(end)
+}
+
+const fn invalid(byte: u8, field: Field, offset: usize) -> ParseError {
+    let kind = if byte.is_ascii_uppercase() { ErrorKind::UpperCase } else { ErrorKind::InvalidByte };
+    ParseError::new(kind, field, offset)
+}
+
+/// Checks a value from `start` and returns the offset of the comma after it, or of the end. White
+/// space in front of the comma is not part of the value.
+///
+/// ```abnf
+/// value    = 0*255(chr) nblk-chr
+/// nblk-chr = %x21-2B / %x2D-3C / %x3E-7E
+/// chr      = %x20 / nblk-chr
+/// ```
+const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
+    let end = skip(bytes, start, start + MAX_VALUE, VALUE);
+    let comma = skip(bytes, end, bytes.len(), OWS);
+    if comma < bytes.len() && bytes[comma] != b',' {
+        return Err(if end == start + MAX_VALUE && is(bytes[end], VALUE) {
+            ParseError::new(ErrorKind::TooLong, Field::Value, end)
+        } else {
+            ParseError::new(ErrorKind::InvalidByte, Field::Value, end)
+        });
+    }
+    // Up to here spaces alone would pass: something has to stand in front of them.
+    if skip(bytes, start, end, OWS) == end {
+        return Err(ParseError::new(ErrorKind::Empty, Field::Value, start));
+    }
+    Ok(comma)
+}
+
+/// Checks a list that follows `before` members, and returns how many there are then.
+///
+/// Each byte is looked at a bounded number of times, and none after the first error.
+///
+/// ```abnf
+/// list        = list-member 0*31( OWS "," OWS list-member )
+/// list-member = key "=" value
+/// list-member = OWS
+/// ```
+pub(crate) const fn list(bytes: &[u8], before: u8) -> Result<u8, ParseError> {
+    let mut members = before;
+    let mut i = 0;
+    loop {
+        i = skip(bytes, i, bytes.len(), OWS);
+        if i == bytes.len() {
+            return Ok(members);
+        }
+        if bytes[i] != b',' {
+            if members as usize == MAX_MEMBERS {
+                return Err(ParseError::new(ErrorKind::TooManyMembers, Field::TraceState, i));
+            }
+            members += 1;
+            i = match key(bytes, i) {
+                Ok(end) => end,
+                Err(error) => return Err(error),
+            };
+            if i == bytes.len() || bytes[i] == b',' {
+                return Err(ParseError::new(ErrorKind::MissingEquals, Field::Key, i));
+            }
+            if bytes[i] != b'=' {
+                return Err(invalid(bytes[i], Field::Key, i));
+            }
+            i = match value(bytes, i + 1) {
+                Ok(comma) => comma,
+                Err(error) => return Err(error),
+            };
+            if i == bytes.len() {
+                return Ok(members);
+            }
+        }
+        i += 1;
+    }
+}
+
+/// Checks a key on its own.
+pub(crate) const fn whole_key(bytes: &[u8]) -> Result<(), ParseError> {
+    match key(bytes, 0) {
+        Ok(end) if end == bytes.len() => Ok(()),
+        Ok(end) => Err(invalid(bytes[end], Field::Key, end)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks a value on its own: nothing may be lost, so white space at its end is an error.
+pub(crate) const fn whole_value(bytes: &[u8]) -> Result<(), ParseError> {
+    match value(bytes, 0) {
+        Ok(end) if end < bytes.len() => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end)),
+        Ok(end) if is(bytes[end - 1], OWS) => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end - 1)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes spaces and tabs from both ends of a field value.
+///
+/// HTTP stacks do this on their own, as RFC 9110 section 5.5 asks of them. Other carriers, a
+/// configuration file or a message queue for instance, call it before they parse.
+///
+/// ```
+/// use traceparent::{TraceParent, trim_ows};
+///
+/// let value = b" 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\t";
+/// assert!(TraceParent::parse(value).is_err());
+/// assert!(TraceParent::parse(trim_ows(value)).is_ok());
+/// ```
+pub const fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}

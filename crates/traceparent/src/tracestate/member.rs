@@ -1,0 +1,125 @@
+use core::fmt;
+
+use super::grammar;
+use crate::error::ParseError;
+
+/// One list-member of `tracestate`: a key and a value, both valid.
+///
+/// [W3C: list](https://www.w3.org/TR/trace-context-2/#list)
+///
+/// ```
+/// use traceparent::Member;
+///
+/// const OURS: Member = Member::from_static("rojo", "00f067aa0ba902b7");
+/// assert_eq!(OURS.to_string(), "rojo=00f067aa0ba902b7");
+/// assert!(Member::new("Rojo", "1").is_err());
+/// assert!(Member::new("rojo", "a,b").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Member<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl<'a> Member<'a> {
+    /// The most characters a key may have.
+    pub const MAX_KEY: usize = grammar::MAX_KEY;
+    /// The most characters a value may have.
+    pub const MAX_VALUE: usize = grammar::MAX_VALUE;
+
+    /// Makes a member of a key and a value.
+    ///
+    /// The key is 1 to 256 of `a-z 0-9 _ - * / @`, the first a letter or digit. The value is 1 to 256
+    /// printable ASCII characters other than `,` and `=`, spaces included except at its end.
+    ///
+    /// [W3C: key](https://www.w3.org/TR/trace-context-2/#key),
+    /// [value](https://www.w3.org/TR/trace-context-2/#value)
+    ///
+    /// # Errors
+    ///
+    /// `Rojo` has an upper-case letter, an empty key or value is empty, `a=` has an invalid byte, 257
+    /// characters are too long. The offset counts from the start of the key or the value.
+    pub const fn new(key: &'a str, value: &'a str) -> Result<Self, ParseError> {
+        if let Err(error) = grammar::whole_key(key.as_bytes()) {
+            return Err(error);
+        }
+        match grammar::whole_value(value.as_bytes()) {
+            Ok(()) => Ok(Self { key, value }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a member of two literals, at compile time where the result is a `const`.
+    ///
+    /// # Panics
+    ///
+    /// When either is invalid; in a `const`, that is a compile error.
+    #[track_caller]
+    pub const fn from_static(key: &'static str, value: &'static str) -> Member<'static> {
+        match Member::new(key, value) {
+            Ok(member) => member,
+            #[expect(clippy::panic, reason = "a literal is the programmer's own")]
+            Err(_) => panic!("not a valid tracestate member"),
+        }
+    }
+
+    /// Splits the text of a member that the grammar has accepted.
+    pub(crate) fn split(text: &'a str) -> Self {
+        let (key, value) = text.split_once('=').unwrap_or_default();
+        Self { key, value }
+    }
+
+    /// Returns the key.
+    pub const fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// Returns the value, with any spaces at its start.
+    pub const fn value(&self) -> &'a str {
+        self.value
+    }
+
+    /// Returns the number of characters in the list: key, `=` and value.
+    pub(crate) const fn len(&self) -> usize {
+        self.key.len() + 1 + self.value.len()
+    }
+}
+
+impl fmt::Display for Member<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+/// Goes over the members of a list in order, duplicates included, empty ones left out.
+///
+/// Made by [`TraceState::iter`](crate::TraceState::iter).
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Members<'a> {
+    /// Takes a list that the grammar has accepted.
+    pub(crate) const fn new(list: &'a str) -> Self {
+        Self { rest: list }
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        while !self.rest.is_empty() {
+            let (member, rest) = self.rest.split_once(',').unwrap_or((self.rest, ""));
+            self.rest = rest;
+            let member = member.trim_matches([' ', '\t']);
+            if !member.is_empty() {
+                return Some(Member::split(member));
+            }
+        }
+        None
+    }
+}
+
+impl core::iter::FusedIterator for Members<'_> {}

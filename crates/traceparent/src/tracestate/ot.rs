@@ -1,0 +1,243 @@
+use core::fmt;
+
+use crate::{
+    error::{ErrorKind, Field, ParseError},
+    threshold::{Randomness, Threshold},
+};
+
+/// The value of the `tracestate` member `ot`, in which OpenTelemetry keeps what consistent sampling
+/// needs: the threshold `th`, the randomness `rv`, and sub-keys that this crate does not know.
+///
+/// [OpenTelemetry: TraceState handling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/)
+/// (status: Development)
+///
+/// ```
+/// use traceparent::{OtValue, Threshold, TraceState};
+///
+/// let state = TraceState::from_static("congo=1,ot=th:c;x:new");
+/// let ot = state.ot().unwrap();
+/// assert_eq!(ot.threshold(), Threshold::from_ratio(1, 4));
+///
+/// let half = Threshold::from_ratio(1, 2).unwrap();
+/// assert_eq!(ot.with_threshold(half)?.to_string(), "th:8;x:new");
+/// assert_eq!(ot.without_threshold().to_string(), "x:new");
+/// # Ok::<(), traceparent::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct OtValue<'a> {
+    threshold: Option<Threshold>,
+    randomness: Option<Randomness>,
+    /// The text that was read, for the sub-keys other than these two.
+    text: &'a str,
+    error: Option<ParseError>,
+}
+
+impl<'a> OtValue<'a> {
+    /// The member's key, `ot`.
+    pub const KEY: &'static str = "ot";
+    /// The most characters the whole value may have.
+    pub const MAX_LENGTH: usize = 256;
+
+    /// Reads a value, never failing: each part that is malformed is left out, and [`error`](Self::error)
+    /// tells the first.
+    ///
+    /// A malformed `th` leaves a good `rv` in place; where both are malformed nothing is kept. Where
+    /// either comes twice, it is malformed.
+    pub fn read(text: &'a str) -> Self {
+        let mut ot = Self { text, ..Self::default() };
+        let mut malformed = [false; 2];
+        for (offset, part) in parts(text) {
+            let (index, result) = match part {
+                Part::Threshold(value) => {
+                    (0, Threshold::parse(value.as_bytes()).map(|th| ot.threshold.replace(th).is_some()))
+                }
+                Part::Randomness(value) => {
+                    (1, Randomness::parse(value.as_bytes()).map(|rv| ot.randomness.replace(rv).is_some()))
+                }
+                Part::Other(_) => continue,
+                Part::Malformed(at) => {
+                    ot.note(ErrorKind::InvalidByte, Field::Ot, offset + at);
+                    continue;
+                }
+            };
+            let value = offset + "th:".len();
+            match (result, [Field::Threshold, Field::Randomness][index]) {
+                (Ok(false), _) => continue,
+                (Ok(true), field) => ot.note(ErrorKind::Repeated, field, offset),
+                (Err(error), field) => ot.note(error.kind(), field, value + error.offset()),
+            }
+            malformed[index] = true;
+        }
+        if malformed[0] {
+            ot.threshold = None;
+        }
+        if malformed[1] {
+            ot.randomness = None;
+        }
+        if malformed == [true; 2] {
+            ot.text = "";
+        }
+        ot
+    }
+
+    fn note(&mut self, kind: ErrorKind, field: Field, offset: usize) {
+        self.error.get_or_insert(ParseError::new(kind, field, offset));
+    }
+
+    /// Returns the sampling threshold, the `th` sub-key.
+    pub const fn threshold(&self) -> Option<Threshold> {
+        self.threshold
+    }
+
+    /// Returns the explicit randomness, the `rv` sub-key.
+    pub const fn randomness(&self) -> Option<Randomness> {
+        self.randomness
+    }
+
+    /// Returns the value of a sub-key that is neither `th` nor `rv`.
+    pub fn get(&self, sub_key: &str) -> Option<&'a str> {
+        self.others().filter_map(|part| part.split_once(':')).find(|(key, _)| *key == sub_key).map(|(_, value)| value)
+    }
+
+    /// Returns what was wrong with the first malformed part of the value that was read.
+    pub const fn error(&self) -> Option<ParseError> {
+        self.error
+    }
+
+    /// Sets the threshold.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLong`] when the value would have more than 256 characters.
+    pub fn with_threshold(self, threshold: Threshold) -> Result<Self, ParseError> {
+        Self { threshold: Some(threshold), ..self }.checked()
+    }
+
+    /// Removes the threshold, as every stage does that drops a span or does not know its probability.
+    pub const fn without_threshold(self) -> Self {
+        Self { threshold: None, ..self }
+    }
+
+    /// Inserts an explicit randomness value: for the sampler of a root span only, and only where the
+    /// trace-id's own bytes are not random.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Repeated`] when there is one, which nobody may overwrite; [`ErrorKind::TooLong`] when
+    /// the value would have more than 256 characters.
+    pub fn with_randomness(self, randomness: Randomness) -> Result<Self, ParseError> {
+        if self.randomness.is_some() {
+            return Err(ParseError::new(ErrorKind::Repeated, Field::Randomness, 0));
+        }
+        Self { randomness: Some(randomness), ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, ParseError> {
+        if self.len() > Self::MAX_LENGTH {
+            return Err(ParseError::new(ErrorKind::TooLong, Field::Ot, Self::MAX_LENGTH));
+        }
+        Ok(self)
+    }
+
+    /// Returns the number of characters in the value.
+    pub fn len(&self) -> usize {
+        let mut count = Count(0);
+        // Counting cannot fail.
+        let _ = self.write(&mut count);
+        count.0
+    }
+
+    /// Whether nothing is left to say, so that the member goes.
+    pub fn is_empty(&self) -> bool {
+        self.threshold.is_none() && self.randomness.is_none() && self.others().next().is_none()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &'a str> {
+        parts(self.text).filter_map(|(_, part)| match part {
+            Part::Other(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// Writes `th`, then `rv`, then the other sub-keys in their order.
+    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut separator = "";
+        if let Some(threshold) = self.threshold {
+            out.write_str("th:")?;
+            out.write_str(threshold.encode(&mut [0; 14]))?;
+            separator = ";";
+        }
+        if let Some(randomness) = self.randomness {
+            write!(out, "{separator}rv:{randomness}")?;
+            separator = ";";
+        }
+        for other in self.others() {
+            out.write_str(separator)?;
+            out.write_str(other)?;
+            separator = ";";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for OtValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+/// Counts characters instead of writing them.
+pub(crate) struct Count(pub(crate) usize);
+
+impl fmt::Write for Count {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+enum Part<'a> {
+    Threshold(&'a str),
+    Randomness(&'a str),
+    /// A sub-key this crate does not know, with its value: `x:new`.
+    Other(&'a str),
+    /// Not a sub-key and value; the offset of the first byte that is wrong.
+    Malformed(usize),
+}
+
+/// Splits a value into its parts, each with its offset. An empty value has none.
+///
+/// ```abnf
+/// list    = key ":" value *( ";" key ":" value )
+/// key     = lcalpha *( lcalpha / DIGIT )
+/// value   = *( ALPHA / DIGIT / "." / "_" / "-" )
+/// ```
+fn parts(text: &str) -> impl Iterator<Item = (usize, Part<'_>)> {
+    let mut offset = 0;
+    text.split(';').filter(move |_| !text.is_empty()).map(move |part| {
+        let start = offset;
+        offset += part.len() + 1;
+        (start, classify(part))
+    })
+}
+
+fn classify(part: &str) -> Part<'_> {
+    let (key, value) = part.split_once(':').unwrap_or((part, ""));
+    if let Some(value) = part.strip_prefix("th:") {
+        return Part::Threshold(value);
+    }
+    if let Some(value) = part.strip_prefix("rv:") {
+        return Part::Randomness(value);
+    }
+    let in_key = |(i, byte): (usize, u8)| byte.is_ascii_lowercase() || i > 0 && byte.is_ascii_digit();
+    let in_value = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if let Some(at) = key.bytes().enumerate().position(|byte| !in_key(byte)) {
+        Part::Malformed(at)
+    } else if key.is_empty() || key.len() == part.len() {
+        Part::Malformed(key.len())
+    } else if let Some(at) = value.bytes().position(|byte| !in_value(byte)) {
+        Part::Malformed(key.len() + 1 + at)
+    } else {
+        Part::Other(part)
+    }
+}
