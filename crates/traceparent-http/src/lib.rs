@@ -3,6 +3,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{Incoming, Outgoing, TraceStateEdit, trim_ows};
 
+mod response;
+
+pub use crate::response::{SERVER_TIMING, read_response, respond};
+
 /// The name of the `traceparent` header.
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -44,7 +48,8 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Writes the trace context into the headers of a message, in place of all fields of these names.
 ///
-/// An empty `tracestate` is not written; a field that was there is removed.
+/// An empty `tracestate` is not written; a field that was there is removed. Into a map that holds as many
+/// headers as one can, 32,768, nothing new goes.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -61,14 +66,15 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
-    // Hex and dashes are a header value; the other arm has no way to happen.
-    match HeaderValue::from_bytes(&outgoing.traceparent().encode()) {
-        Ok(value) => drop(headers.insert(&TRACEPARENT, value)),
-        Err(_) => drop(headers.remove(&TRACEPARENT)),
-    }
-    match tracestate(outgoing.tracestate()) {
-        Some(value) => drop(headers.insert(&TRACESTATE, value)),
-        None => drop(headers.remove(&TRACESTATE)),
+    set(headers, &TRACEPARENT, HeaderValue::from_bytes(&outgoing.traceparent().encode()).ok());
+    set(headers, &TRACESTATE, tracestate(outgoing.tracestate()));
+}
+
+/// Puts one field in place of all of a name, or none. A full map is left as it is.
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => drop(headers.try_insert(name, value)),
+        None => drop(headers.remove(name)),
     }
 }
 

@@ -30,6 +30,10 @@ pub enum Field {
     Ot,
     /// A percentage.
     Percent,
+    /// The child-id of a response context.
+    ChildId,
+    /// A `Server-Timing` field.
+    ServerTiming,
 }
 
 impl Field {
@@ -49,6 +53,8 @@ impl Field {
             Self::Randomness => "randomness",
             Self::Ot => "ot member",
             Self::Percent => "percentage",
+            Self::ChildId => "child-id",
+            Self::ServerTiming => "server-timing",
         }
     }
 }

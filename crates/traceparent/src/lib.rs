@@ -25,23 +25,34 @@ mod sampler;
 
 mod policy;
 
-#[cfg(feature = "std")]
-pub use crate::id::generate::RandomIdGenerator;
+mod response;
+
+#[cfg(target_has_atomic = "64")]
+pub use crate::sampler::rate_limit::{Clock, RateLimited};
 pub use crate::{
     context::{Incoming, TraceContext},
     error::{BufferTooSmall, ErrorKind, Field, ParseError},
     flags::TraceFlags,
     id::{
         SpanId, TraceId,
-        generate::{IdGenerator, IdsFrom},
+        generate::{IdGenerator, IdsFrom, XRayIds},
     },
     policy::{Origin, Outgoing, Policy, Trust},
+    response::TraceResponse,
     sampler::{
         Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, ThresholdChange,
-        basic::{AlwaysOff, AlwaysOn},
+        basic::{AlwaysOff, AlwaysOn, AlwaysRecord},
+        composite::{
+            ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating, ComposableParentThreshold,
+            ComposableProbability, ComposableRuleBased, ComposableSampler, CompositeSampler, SamplingIntent,
+        },
+        config::{SamplerConfig, SamplerConfigError},
         parent_based::ParentBased,
+        percentages::PercentageSampler,
         probability::ProbabilitySampler,
+        rule::{AttributeCondition, ParentKind, Predicate, Rule, RuleBased, Rules},
         span::{AttributeValue, Attributes, SpanDetails, SpanKind},
+        trace_id_ratio::TraceIdRatioBased,
     },
     threshold::{Randomness, Threshold, percent::Percent},
     traceparent::TraceParent,
@@ -54,3 +65,5 @@ pub use crate::{
     },
     version::Version,
 };
+#[cfg(feature = "std")]
+pub use crate::{id::generate::RandomIdGenerator, sampler::rate_limit::MonotonicClock};

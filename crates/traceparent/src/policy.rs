@@ -2,6 +2,7 @@ use crate::{
     context::{Incoming, TraceContext},
     flags::TraceFlags,
     id::{SpanId, generate::IdGenerator},
+    response::TraceResponse,
     sampler::{Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, span::SpanDetails},
     traceparent::TraceParent,
     tracestate::{
@@ -89,6 +90,11 @@ impl<S> Policy<S> {
 }
 
 impl<S: Sampler> Policy<S> {
+    /// Returns the sampler.
+    pub const fn sampler(&self) -> &S {
+        &self.sampler
+    }
+
     /// Makes the context of a span that serves the request.
     pub fn apply<'a, G: IdGenerator + ?Sized>(&self, incoming: Incoming<'a>, ids: &G) -> Outgoing<'a> {
         self.apply_to(SpanDetails::default(), incoming, ids)
@@ -228,6 +234,11 @@ impl<'a> Outgoing<'a> {
             link: None,
             ..self.clone()
         }
+    }
+
+    /// Makes the context that goes back with the response: this span's, with its decision.
+    pub const fn response(&self) -> TraceResponse {
+        TraceResponse::new(self.traceparent)
     }
 
     /// Changes the `tracestate` that goes out, replacing changes made here before; see

@@ -6,11 +6,18 @@ use crate::{
 };
 
 pub(crate) mod basic;
+pub(crate) mod composite;
+pub(crate) mod config;
 pub(crate) mod parent_based;
+pub(crate) mod percentages;
 pub(crate) mod probability;
+#[cfg(target_has_atomic = "64")]
+pub(crate) mod rate_limit;
+pub(crate) mod rule;
 pub(crate) mod span;
+pub(crate) mod trace_id_ratio;
 
-use self::span::SpanDetails;
+use self::span::{AttributeValue, SpanDetails};
 
 /// Decides whether a span is recorded and whether its trace is sampled.
 ///
@@ -36,26 +43,34 @@ use self::span::SpanDetails;
 pub trait Sampler {
     /// Decides about one span. Called once a span, on the request's path: it must not block.
     fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult;
-}
 
-impl<S: Sampler + ?Sized> Sampler for &S {
-    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
-        (**self).should_sample(input)
+    /// Hands over the attributes that the sampler wants on the span. To be called for spans that are
+    /// recorded, with the same input.
+    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+        let _ = (input, visit);
     }
 }
 
-#[cfg(feature = "alloc")]
-impl<S: Sampler + ?Sized> Sampler for alloc::boxed::Box<S> {
-    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
-        (**self).should_sample(input)
-    }
+/// Passes a trait's questions on to what a pointer points to.
+macro_rules! sampler_behind {
+    ($($(#[$attribute:meta])* $Pointer:ty),*) => {$(
+        $(#[$attribute])*
+        impl<S: Sampler + ?Sized> Sampler for $Pointer {
+            fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+                (**self).should_sample(input)
+            }
+
+            fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+                (**self).annotate(input, visit);
+            }
+        }
+    )*};
 }
 
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-impl<S: Sampler + ?Sized> Sampler for alloc::sync::Arc<S> {
-    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
-        (**self).should_sample(input)
-    }
+sampler_behind! {
+    &S,
+    #[cfg(feature = "alloc")] alloc::boxed::Box<S>,
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))] alloc::sync::Arc<S>
 }
 
 /// The parent of the span that a sampler decides about.

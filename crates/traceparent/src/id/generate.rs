@@ -100,6 +100,57 @@ impl<F: Fn() -> u64> IdGenerator for IdsFrom<F> {
     }
 }
 
+/// Makes trace-ids that AWS X-Ray takes without translation: the first 4 bytes are the time in seconds
+/// since 1970, the other 12 are those of another generator, which makes the span-ids too.
+///
+/// The right-most 7 bytes stay what they were, so the random flag is as true as the other generator's.
+///
+/// [AWS X-Ray: trace IDs](https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids)
+///
+/// ```
+/// use traceparent::{IdGenerator, RandomIdGenerator, XRayIds};
+///
+/// let ids = XRayIds::with_clock(RandomIdGenerator, || 0x5759_e988);
+/// assert!(ids.new_trace_id().to_string().starts_with("5759e988"));
+/// assert!(ids.is_random());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct XRayIds<G, C> {
+    ids: G,
+    clock: C,
+}
+
+impl<G: IdGenerator, C: Fn() -> u32> XRayIds<G, C> {
+    /// Takes the other bytes from this generator, and the seconds since 1970 from this clock.
+    pub const fn with_clock(ids: G, clock: C) -> Self {
+        Self { ids, clock }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<G: IdGenerator> XRayIds<G, fn() -> u32> {
+    /// Takes the other bytes from this generator, and the time from the system's clock.
+    pub fn new(ids: G) -> Self {
+        Self { ids, clock: || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() as u32 }
+    }
+}
+
+impl<G: IdGenerator, C: Fn() -> u32> IdGenerator for XRayIds<G, C> {
+    fn new_trace_id(&self) -> TraceId {
+        let id = self.ids.new_trace_id();
+        let rest = id.to_u128() & (u128::MAX >> 32);
+        TraceId::from_u128(u128::from((self.clock)()) << 96 | rest).unwrap_or(id)
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.ids.new_span_id()
+    }
+
+    fn is_random(&self) -> bool {
+        self.ids.is_random()
+    }
+}
+
 #[cfg(feature = "std")]
 pub use self::thread::RandomIdGenerator;
 

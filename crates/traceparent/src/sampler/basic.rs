@@ -1,4 +1,4 @@
-use super::{Sampler, SamplingInput, SamplingResult};
+use super::{Sampler, SamplingDecision, SamplingInput, SamplingResult, span::AttributeValue};
 
 /// Samples every span.
 ///
@@ -21,5 +21,42 @@ pub struct AlwaysOff;
 impl Sampler for AlwaysOff {
     fn should_sample(&self, _: &SamplingInput<'_>) -> SamplingResult {
         SamplingResult::DROP
+    }
+}
+
+/// Records what another sampler drops, without sampling it: for metrics made of every span.
+///
+/// [OpenTelemetry: AlwaysRecord](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysrecord)
+///
+/// ```
+/// use traceparent::{AlwaysOff, AlwaysRecord, Incoming, Policy, RandomIdGenerator};
+///
+/// let span = Policy::new(AlwaysRecord::new(AlwaysOff)).apply(Incoming::Absent, &RandomIdGenerator);
+/// assert!(span.decision().is_recorded());
+/// assert!(!span.traceparent().flags().is_sampled());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlwaysRecord<S> {
+    sampler: S,
+}
+
+impl<S> AlwaysRecord<S> {
+    /// Records whatever this sampler drops.
+    pub const fn new(sampler: S) -> Self {
+        Self { sampler }
+    }
+}
+
+impl<S: Sampler> Sampler for AlwaysRecord<S> {
+    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+        let result = self.sampler.should_sample(input);
+        match result.decision {
+            SamplingDecision::Drop => SamplingResult { decision: SamplingDecision::RecordOnly, ..result },
+            SamplingDecision::RecordOnly | SamplingDecision::RecordAndSample => result,
+        }
+    }
+
+    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+        self.sampler.annotate(input, visit);
     }
 }

@@ -1,6 +1,7 @@
 use super::{
     Parent, Sampler, SamplingInput, SamplingResult,
     basic::{AlwaysOff, AlwaysOn},
+    span::AttributeValue,
 };
 
 /// Asks one of five samplers, by the parent: none, remote or local, sampled or not.
@@ -59,6 +60,25 @@ impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> ParentBased<Root, RemoteOn, R
     }
 }
 
+impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff>
+where
+    Root: Sampler,
+    RemoteOn: Sampler,
+    RemoteOff: Sampler,
+    LocalOn: Sampler,
+    LocalOff: Sampler,
+{
+    fn branch(&self, input: &SamplingInput<'_>) -> &dyn Sampler {
+        match input.parent().map(|parent| (parent, parent.is_sampled())) {
+            None => &self.root,
+            Some((Parent::Remote(_), true)) => &self.remote_on,
+            Some((Parent::Remote(_), false)) => &self.remote_off,
+            Some((Parent::Local(_), true)) => &self.local_on,
+            Some((Parent::Local(_), false)) => &self.local_off,
+        }
+    }
+}
+
 impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> Sampler for ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff>
 where
     Root: Sampler,
@@ -68,12 +88,10 @@ where
     LocalOff: Sampler,
 {
     fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
-        match input.parent().map(|parent| (parent, parent.is_sampled())) {
-            None => self.root.should_sample(input),
-            Some((Parent::Remote(_), true)) => self.remote_on.should_sample(input),
-            Some((Parent::Remote(_), false)) => self.remote_off.should_sample(input),
-            Some((Parent::Local(_), true)) => self.local_on.should_sample(input),
-            Some((Parent::Local(_), false)) => self.local_off.should_sample(input),
-        }
+        self.branch(input).should_sample(input)
+    }
+
+    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+        self.branch(input).annotate(input, visit);
     }
 }

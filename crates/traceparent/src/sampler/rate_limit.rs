@@ -1,0 +1,148 @@
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::{Sampler, SamplingInput, SamplingResult, ThresholdChange, span::AttributeValue};
+
+/// A clock that never goes back.
+///
+/// Implemented for closures, so that targets without `std` hand in their timer; with the feature `std`
+/// there is `MonotonicClock`.
+pub trait Clock {
+    /// Returns the time since any moment that stays the same.
+    fn now(&self) -> Duration;
+}
+
+impl<F: Fn() -> Duration> Clock for F {
+    fn now(&self) -> Duration {
+        self()
+    }
+}
+
+/// The operating system's monotonic clock, counted from when the value was made.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub struct MonotonicClock(std::time::Instant);
+
+#[cfg(feature = "std")]
+impl MonotonicClock {
+    /// Starts to count.
+    pub fn new() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+#[cfg(feature = "std")]
+impl Default for MonotonicClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "std")]
+impl Clock for MonotonicClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Samples what another sampler samples, up to a rate: a token bucket.
+///
+/// The bucket holds a burst of tokens, starts full and is refilled evenly; a span that is sampled takes
+/// one, and without one it is dropped. In any stretch of time no more spans are sampled than the burst
+/// plus the rate times that stretch, however many threads ask. There is no lock: the state is one atomic
+/// number. Since nobody knows the probability that results, the threshold in `tracestate` is erased.
+///
+/// Put a cheap decision inside, so that what is dropped anyway takes no token.
+///
+/// ```
+/// use core::time::Duration;
+/// use std::cell::Cell;
+/// use traceparent::{AlwaysOn, RateLimited, Sampler, SamplingInput, TraceId};
+///
+/// let now = Cell::new(Duration::ZERO);
+/// // Ten a second, at most two of them at once.
+/// let sampler = RateLimited::new(AlwaysOn, 10, Duration::from_secs(1), || now.get()).with_burst(2);
+/// let input = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"));
+/// let sampled = || sampler.should_sample(&input).decision.is_sampled();
+///
+/// assert_eq!([sampled(), sampled(), sampled()], [true, true, false]);
+/// now.set(Duration::from_millis(100));
+/// assert_eq!([sampled(), sampled()], [true, false]);
+/// ```
+#[derive(Debug)]
+pub struct RateLimited<S, C> {
+    sampler: S,
+    clock: C,
+    /// Nanoseconds until one token is back; `None` where there never is one.
+    interval: Option<u64>,
+    burst: u32,
+    /// When the bucket will be full again, in nanoseconds of the clock.
+    full_at: AtomicU64,
+}
+
+#[cfg(feature = "std")]
+impl<S: Sampler> RateLimited<S, MonotonicClock> {
+    /// Samples what this sampler samples, up to so many spans a second, by the system's clock; the
+    /// burst is as many.
+    pub fn per_second(sampler: S, limit: u32) -> Self {
+        Self::new(sampler, limit, Duration::from_secs(1), MonotonicClock::new())
+    }
+}
+
+impl<S: Sampler, C: Clock> RateLimited<S, C> {
+    /// Samples what this sampler samples, up to `limit` spans in each `period`; the burst is as many.
+    /// With a limit of 0 nothing is sampled. The interval between tokens is rounded up to whole
+    /// nanoseconds, so a limit of more than one a nanosecond is one a nanosecond.
+    pub const fn new(sampler: S, limit: u32, period: Duration, clock: C) -> Self {
+        let interval = match (limit, nanos(period)) {
+            (0, _) => None,
+            (_, 0) => Some(1),
+            (limit, nanos) => Some(nanos.div_ceil(limit as u64)),
+        };
+        Self { sampler, clock, interval, burst: limit, full_at: AtomicU64::new(0) }
+    }
+
+    /// Says how many spans may be sampled at once after a pause; 0 counts as 1.
+    #[must_use]
+    pub fn with_burst(self, burst: u32) -> Self {
+        Self { burst: burst.max(1), ..self }
+    }
+
+    /// Takes a token if there is one.
+    fn take(&self) -> bool {
+        let Some(interval) = self.interval else {
+            return false;
+        };
+        let now = nanos(self.clock.now());
+        // With one token left, the bucket is full after all others are back.
+        let latest = now.saturating_add(interval.saturating_mul(u64::from(self.burst) - 1));
+        let take = |full_at| (full_at <= latest).then(|| now.max(full_at).saturating_add(interval));
+        // One number stands for the whole bucket, so nothing else has to be ordered around it.
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+/// The duration in nanoseconds: up to 584 years, which is where it stops.
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+impl<S: Sampler, C: Clock> Sampler for RateLimited<S, C> {
+    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+        let result = self.sampler.should_sample(input);
+        if !result.decision.is_sampled() {
+            result
+        } else if self.take() {
+            result.with_threshold(ThresholdChange::Erase)
+        } else {
+            SamplingResult::DROP
+        }
+    }
+
+    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+        self.sampler.annotate(input, visit);
+    }
+}

@@ -1,0 +1,294 @@
+use core::fmt::{self, Write};
+
+use super::{
+    Parent, Sampler, SamplingInput, SamplingResult,
+    span::{AttributeValue, SpanKind},
+};
+
+/// A question about a span whose answer does not depend on the trace's randomness.
+///
+/// Implemented by [`Rule`] and by closures.
+pub trait Predicate {
+    /// Whether the span is meant.
+    fn matches(&self, input: &SamplingInput<'_>) -> bool;
+}
+
+impl<F: Fn(&SamplingInput<'_>) -> bool> Predicate for F {
+    fn matches(&self, input: &SamplingInput<'_>) -> bool {
+        self(input)
+    }
+}
+
+/// What kind of parent a span has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ParentKind {
+    /// None: a root span.
+    None,
+    /// A span of another process.
+    Remote,
+    /// A span of this process.
+    Local,
+}
+
+/// A condition on one attribute. A span without the attribute does not meet it; values that are not
+/// text are compared in their decimal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeCondition<'a> {
+    /// The value is one of these, to the letter.
+    Values {
+        /// The attribute's key.
+        key: &'a str,
+        /// The values that meet the condition.
+        values: &'a [&'a str],
+    },
+    /// The value matches one of the patterns included, or any value where none is given, and none of
+    /// those excluded.
+    Patterns {
+        /// The attribute's key.
+        key: &'a str,
+        /// The patterns, with `*` for any characters and `?` for one.
+        included: &'a [&'a str],
+        /// The patterns that rule a value out.
+        excluded: &'a [&'a str],
+    },
+}
+
+impl AttributeCondition<'_> {
+    fn is_met(&self, input: &SamplingInput<'_>) -> bool {
+        let key = match self {
+            Self::Values { key, .. } | Self::Patterns { key, .. } => key,
+        };
+        let mut text = Text::default();
+        let Some(value) = input.span().attribute(key).and_then(|value| text.of(value)) else {
+            return false;
+        };
+        match self {
+            Self::Values { values, .. } => values.contains(&value),
+            Self::Patterns { included, excluded, .. } => {
+                (included.is_empty() || matches_any(included, value)) && !matches_any(excluded, value)
+            }
+        }
+    }
+}
+
+/// Room for a number in decimal.
+#[derive(Default)]
+struct Text {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Text {
+    fn of<'t>(&'t mut self, value: AttributeValue<'t>) -> Option<&'t str> {
+        match value {
+            AttributeValue::Str(text) => return Some(text),
+            AttributeValue::Bool(value) => write!(self, "{value}"),
+            AttributeValue::I64(value) => write!(self, "{value}"),
+            // The shortest form that reads back as the same number.
+            AttributeValue::F64(value) => write!(self, "{value:?}"),
+        }
+        .ok()?;
+        core::str::from_utf8(self.bytes.get(..self.length)?).ok()
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// Conditions on a span, all of which have to be met; without any, every span is meant.
+///
+/// The names are those of OpenTelemetry's declarative configuration.
+///
+/// ```
+/// use traceparent::{AttributeCondition, ParentKind, Rule, SpanKind};
+///
+/// const HEALTH: Rule = Rule::new()
+///     .span_kinds(&[SpanKind::Server])
+///     .attributes(&[AttributeCondition::Patterns { key: "http.route", included: &["/health*"], excluded: &[] }]);
+/// const ROOTS_OF_ORDERS: Rule = Rule::new().names(&["* /orders/*"]).parents(&[ParentKind::None]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rule<'a> {
+    names: &'a [&'a str],
+    attributes: &'a [AttributeCondition<'a>],
+    span_kinds: &'a [SpanKind],
+    parents: &'a [ParentKind],
+}
+
+impl<'a> Rule<'a> {
+    /// The attribute that holds the method of an HTTP request.
+    pub const METHOD: &'static str = "http.request.method";
+    /// The attribute that holds the route of an HTTP request.
+    pub const ROUTE: &'static str = "http.route";
+
+    /// Makes a rule without conditions.
+    pub const fn new() -> Self {
+        Self { names: &[], attributes: &[], span_kinds: &[], parents: &[] }
+    }
+
+    /// Asks that the span's name match one of these patterns, with `*` for any characters and `?` for
+    /// one.
+    pub const fn names(self, names: &'a [&'a str]) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Asks that all of these conditions on attributes be met. The method and the route of a request
+    /// are the attributes [`METHOD`](Self::METHOD) and [`ROUTE`](Self::ROUTE).
+    pub const fn attributes(self, attributes: &'a [AttributeCondition<'a>]) -> Self {
+        Self { attributes, ..self }
+    }
+
+    /// Asks that the span be of one of these kinds.
+    pub const fn span_kinds(self, span_kinds: &'a [SpanKind]) -> Self {
+        Self { span_kinds, ..self }
+    }
+
+    /// Asks that the parent be of one of these kinds.
+    pub const fn parents(self, parents: &'a [ParentKind]) -> Self {
+        Self { parents, ..self }
+    }
+}
+
+impl Predicate for Rule<'_> {
+    fn matches(&self, input: &SamplingInput<'_>) -> bool {
+        let parent = match input.parent() {
+            None => ParentKind::None,
+            Some(Parent::Remote(_)) => ParentKind::Remote,
+            Some(Parent::Local(_)) => ParentKind::Local,
+        };
+        (self.names.is_empty() || matches_any(self.names, input.span().name()))
+            && (self.span_kinds.is_empty() || self.span_kinds.contains(&input.span().kind()))
+            && (self.parents.is_empty() || self.parents.contains(&parent))
+            && self.attributes.iter().all(|condition| condition.is_met(input))
+    }
+}
+
+fn matches_any(patterns: &[&str], text: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, text))
+}
+
+/// Whether the whole text matches a pattern of literal characters, `?` and `*`.
+///
+/// When a character does not fit, only the last `*` is asked to take one more: the earlier ones need
+/// not, since what follows them has matched as far left as it can.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut retry = None;
+    loop {
+        let mut after = pattern.clone();
+        match (after.next(), text.clone().next()) {
+            (Some('*'), _) => {
+                retry = Some((after.clone(), text.clone()));
+                pattern = after;
+                continue;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+                text.next();
+                pattern = after;
+                continue;
+            }
+            (None, None) => return true,
+            _ => {}
+        }
+        let Some((after_star, rest)) = &mut retry else {
+            return false;
+        };
+        if rest.next().is_none() {
+            return false;
+        }
+        pattern = after_star.clone();
+        text = rest.clone();
+    }
+}
+
+/// Rules with what each leads to, in whatever holds them: an array, a slice or, with the feature `alloc`,
+/// a `Vec`.
+pub trait Rules {
+    /// What tells whether a rule matches.
+    type Predicate: Predicate;
+    /// What the rule leads to.
+    type Sampler;
+
+    /// Returns the rules in order.
+    fn rules(&self) -> &[(Self::Predicate, Self::Sampler)];
+
+    /// Returns what the first rule that matches leads to.
+    fn first(&self, input: &SamplingInput<'_>) -> Option<&Self::Sampler> {
+        self.rules().iter().find(|(predicate, _)| predicate.matches(input)).map(|(_, sampler)| sampler)
+    }
+}
+
+impl<P: Predicate, S> Rules for &[(P, S)] {
+    type Predicate = P;
+    type Sampler = S;
+
+    fn rules(&self) -> &[(P, S)] {
+        self
+    }
+}
+
+impl<P: Predicate, S, const N: usize> Rules for [(P, S); N] {
+    type Predicate = P;
+    type Sampler = S;
+
+    fn rules(&self) -> &[(P, S)] {
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<P: Predicate, S> Rules for alloc::vec::Vec<(P, S)> {
+    type Predicate = P;
+    type Sampler = S;
+
+    fn rules(&self) -> &[(P, S)] {
+        self
+    }
+}
+
+/// Asks the sampler of the first rule that matches, and drops where none does.
+///
+/// ```
+/// use traceparent::{AlwaysOff, AlwaysOn, ProbabilitySampler, Rule, RuleBased, Sampler};
+///
+/// let tenth = ProbabilitySampler::from_ratio(1, 10).unwrap();
+/// let rules: [(Rule, &dyn Sampler); 3] = [
+///     (Rule::new().names(&["GET /healthz"]), &AlwaysOff),
+///     (Rule::new().names(&["* /payments/*"]), &AlwaysOn),
+///     (Rule::new(), &tenth),
+/// ];
+/// let sampler = RuleBased::new(rules);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleBased<R> {
+    rules: R,
+}
+
+impl<R> RuleBased<R> {
+    /// Asks these rules in order.
+    pub const fn new(rules: R) -> Self {
+        Self { rules }
+    }
+}
+
+impl<R> Sampler for RuleBased<R>
+where
+    R: Rules,
+    R::Sampler: Sampler,
+{
+    fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+        self.rules.first(input).map_or(SamplingResult::DROP, |sampler| sampler.should_sample(input))
+    }
+
+    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+        if let Some(sampler) = self.rules.first(input) {
+            sampler.annotate(input, visit);
+        }
+    }
+}
