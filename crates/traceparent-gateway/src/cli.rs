@@ -1,0 +1,89 @@
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use traceparent::{Percent, Trust};
+
+use crate::upstream::Upstream;
+
+/// A tracing HTTP/1.1 reverse proxy.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Forwards requests to an upstream and writes one JSON line for each to standard output
+    Run(RunArgs),
+    /// Plays a customer-support scene over real HTTP on loopback ports and draws its trace
+    Demo,
+}
+
+/// How to run the proxy.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", value_parser = parse_listen)]
+    pub listen: SocketAddr,
+
+    /// Where requests go; a path in front of theirs may be part of it
+    #[arg(long, value_name = "URL")]
+    pub upstream: Upstream,
+
+    /// The percentage of traces to sample among those decided here, up to six decimals
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = parse_percent)]
+    pub random_sampling: Percent,
+
+    /// How far callers' traces are trusted
+    #[arg(long, value_enum, default_value_t)]
+    pub trust: TrustArg,
+}
+
+/// [`Trust`] by its names on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TrustArg {
+    /// Continue the caller's trace and follow its sampled flag
+    #[default]
+    Continue,
+    /// Continue the caller's trace, and decide about sampling here
+    Resample,
+    /// Start a new trace that links to the caller's
+    Restart,
+    /// Start a new trace and forget the caller's
+    Ignore,
+}
+
+impl From<TrustArg> for Trust {
+    fn from(trust: TrustArg) -> Self {
+        match trust {
+            TrustArg::Continue => Self::Continue,
+            TrustArg::Resample => Self::Resample,
+            TrustArg::Restart => Self::Restart,
+            TrustArg::Ignore => Self::Ignore,
+        }
+    }
+}
+
+fn parse_listen(value: &str) -> Result<SocketAddr, &'static str> {
+    value.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:10000")
+}
+
+fn parse_percent(value: &str) -> Result<Percent, String> {
+    value.parse().map_err(|error| format!("{error}; give a number from 0 to 100, such as 12.5"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

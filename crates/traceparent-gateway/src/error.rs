@@ -1,0 +1,37 @@
+use std::{io, net::SocketAddr};
+
+/// Why the program ends with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {}", listen_advice(source))]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Ctrl-C and SIGTERM cannot be caught.
+    #[error("cannot catch the signals that stop the gateway: {0}")]
+    Signals(io::Error),
+    /// The scene of the demo did not play to its end.
+    #[error("the demo did not play to its end: {0}")]
+    Scene(Box<dyn std::error::Error + Send + Sync>),
+    /// The trace of the demo is not the expected one.
+    #[error("the demo's trace is not the expected tree: {0}")]
+    Tree(Box<dyn std::error::Error + Send + Sync>),
+    /// The demo's trace cannot be printed.
+    #[error("cannot print the trace: {0}")]
+    Print(io::Error),
+}
+
+fn listen_advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop what listens there, or give another one to --listen".into()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; try 127.0.0.1".into(),
+        io::ErrorKind::PermissionDenied => "not allowed; give --listen a port from 1024 on".into(),
+        _ => error.to_string(),
+    }
+}

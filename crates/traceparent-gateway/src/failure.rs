@@ -1,0 +1,74 @@
+use std::{error::Error, io};
+
+use hyper::StatusCode;
+use hyper_util::client::legacy;
+
+/// Why a request did not go well, told in the span and, in fewer words, to the client.
+///
+/// Holds nothing of what came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("cannot connect to the upstream: {0}")]
+    Unreachable(io::ErrorKind),
+    #[error("cannot connect to the upstream: no address found for its host")]
+    UnknownHost,
+    #[error("the upstream closed the connection before it answered")]
+    NoAnswer,
+    #[error("the upstream's answer is not valid HTTP/1.1")]
+    InvalidAnswer,
+    #[error("the upstream closed the connection before the end of its answer")]
+    AnswerCut,
+    #[error("the request's body did not come to its end")]
+    RequestCut,
+    #[error("the connection to the client closed before the end of the response")]
+    ClientLeft,
+    #[error("the request's target is too long for the upstream's path in front of it")]
+    TargetTooLong,
+    #[error("this is a reverse proxy; it does not tunnel")]
+    Tunnel,
+}
+
+impl Failure {
+    /// Finds out why the upstream gave no response.
+    pub(crate) fn of(error: &legacy::Error) -> Self {
+        if error.is_connect() {
+            return match find::<io::Error>(error) {
+                Some(cause) if cause.raw_os_error().is_some() => Self::Unreachable(cause.kind()),
+                Some(cause) if cause.kind() == io::ErrorKind::TimedOut => Self::Unreachable(cause.kind()),
+                _ => Self::UnknownHost,
+            };
+        }
+        match find::<hyper::Error>(error) {
+            Some(cause) if cause.is_user() => Self::RequestCut,
+            Some(cause) if cause.is_parse() => Self::InvalidAnswer,
+            _ => Self::NoAnswer,
+        }
+    }
+
+    /// Returns the status the client gets.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::RequestCut => StatusCode::BAD_REQUEST,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Returns the text the client gets: it says what happened, and nothing about what is behind
+    /// the gateway.
+    pub(crate) fn answer(self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::UnknownHost => "The service behind this gateway cannot be reached.\n",
+            Self::NoAnswer | Self::AnswerCut => "The service behind this gateway closed the connection.\n",
+            Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
+            Self::RequestCut | Self::ClientLeft => "The request did not come to its end.\n",
+            Self::TargetTooLong => "The request's target is too long.\n",
+            Self::Tunnel => "This gateway does not tunnel.\n",
+        }
+    }
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod error;
+mod upstream;
+
+mod failure;
+mod span;
+
+mod recorder;
+mod tracer;
+
+mod body;
+mod headers;
+mod proxy;
+
+mod client;
+mod server;
+mod signals;
+
+mod demo;
+mod run;
+
+pub use crate::{
+    cli::{Cli, Command, RunArgs, TrustArg},
+    demo::demo,
+    error::Error,
+    run::run,
+    upstream::{Upstream, UpstreamError},
+};
+
+/// Tells the operator something. Standard error may be closed; that is no reason to stop.
+fn tell(message: impl std::fmt::Display) {
+    use std::io::Write;
+
+    let _ = writeln!(std::io::stderr(), "{message}");
+}

@@ -1,0 +1,126 @@
+use std::{fmt, str::FromStr};
+
+use hyper::{
+    Uri,
+    http::uri::{Authority, PathAndQuery, Scheme},
+};
+
+/// Where requests go: a host, a port, and a path in front of theirs.
+///
+/// ```
+/// use traceparent_gateway::Upstream;
+///
+/// let upstream: Upstream = "http://127.0.0.1:8080/shop".parse()?;
+/// assert_eq!(upstream.join(&"/cart?id=1".parse().unwrap()).unwrap(), "http://127.0.0.1:8080/shop/cart?id=1");
+/// # Ok::<(), traceparent_gateway::UpstreamError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    authority: Authority,
+    /// Without a slash at its end, so empty for most.
+    base: String,
+}
+
+/// Why a text is no upstream, and what to write instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It is not an absolute URL.
+    #[error("not a URL; write it in full, such as http://127.0.0.1:8080")]
+    NotAUrl,
+    /// It is a URL of another scheme.
+    #[error("only http:// is supported; for an https upstream, put a proxy that speaks TLS between")]
+    NotHttp,
+    /// It holds a user name or a password.
+    #[error("user names and passwords are not supported; leave out what stands before the @")]
+    UserInfo,
+    /// It holds a query.
+    #[error("a query is not supported; leave out the ? and what follows")]
+    Query,
+}
+
+impl Upstream {
+    /// Returns the URL a request for this target is forwarded to: path and query as they came, after
+    /// the upstream's own path. `None` when that gets too long for a URL.
+    pub fn join(&self, target: &Uri) -> Option<Uri> {
+        let path = target.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = if self.base.is_empty() || path == "*" {
+            path
+        } else {
+            PathAndQuery::try_from(format!("{}{path}", self.base)).ok()?
+        };
+        Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build().ok()
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = UpstreamError;
+
+    fn from_str(value: &str) -> Result<Self, UpstreamError> {
+        let uri: Uri = value.parse().map_err(|_| UpstreamError::NotAUrl)?;
+        let authority = uri.authority().ok_or(UpstreamError::NotAUrl)?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(_) => return Err(UpstreamError::NotHttp),
+            None => return Err(UpstreamError::NotAUrl),
+        }
+        if authority.as_str().contains('@') {
+            return Err(UpstreamError::UserInfo);
+        }
+        if uri.query().is_some() {
+            return Err(UpstreamError::Query);
+        }
+        Ok(Self { authority: authority.clone(), base: uri.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.base)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_urls_are_upstreams() {
+        let cases = [
+            ("", UpstreamError::NotAUrl),
+            ("/", UpstreamError::NotAUrl),
+            ("127.0.0.1:8080", UpstreamError::NotAUrl),
+            ("localhost", UpstreamError::NotAUrl),
+            ("http://", UpstreamError::NotAUrl),
+            ("http://a b", UpstreamError::NotAUrl),
+            ("https://localhost", UpstreamError::NotHttp),
+            ("http://user:secret@localhost", UpstreamError::UserInfo),
+            ("http://localhost/?a=b", UpstreamError::Query),
+        ];
+        for (value, error) in cases {
+            assert_eq!(value.parse::<Upstream>(), Err(error), "{value}");
+        }
+    }
+
+    #[test]
+    fn targets_go_after_the_base() {
+        let cases = [
+            ("http://host", "/", "http://host/"),
+            ("http://host/", "/a?b=/c", "http://host/a?b=/c"),
+            ("http://host:81/base", "/a", "http://host:81/base/a"),
+            ("http://host/base/", "/", "http://host/base/"),
+            ("http://host/base", "http://other/a%2Fb?", "http://host/base/a%2Fb?"),
+            ("http://[::1]:80", "//a", "http://[::1]:80//a"),
+        ];
+        for (upstream, target, joined) in cases {
+            let upstream: Upstream = upstream.parse().unwrap();
+            assert_eq!(upstream.join(&target.parse().unwrap()).unwrap(), joined);
+        }
+    }
+
+    #[test]
+    fn a_star_stays_a_star() {
+        let upstream: Upstream = "http://host/base".parse().unwrap();
+        assert_eq!(upstream.join(&Uri::from_static("*")).unwrap().path(), "*");
+    }
+}

@@ -1,0 +1,12 @@
+//! The real binary over real sockets: requests are raw bytes, and the upstream tells what it received.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod context;
+mod demo;
+mod forwarding;
+mod lifecycle;
+mod sampling;
+mod streaming;
+mod usage;

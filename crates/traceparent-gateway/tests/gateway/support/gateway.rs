@@ -1,0 +1,113 @@
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    thread::{self, JoinHandle},
+};
+
+use serde_json::Value;
+
+use super::{Connection, line};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_traceparent-gateway");
+
+/// The gateway's process.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    spans: Option<JoinHandle<Vec<Value>>>,
+}
+
+/// What a gateway leaves behind.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) status: ExitStatus,
+    pub(crate) spans: Vec<Value>,
+    pub(crate) stderr: String,
+}
+
+impl Gateway {
+    /// Starts a gateway in front of this URL, on a free port.
+    pub(crate) fn start(upstream: &str, args: &[&str]) -> Self {
+        let mut gateway = Self::start_unread(upstream, args);
+        let stdout = BufReader::new(gateway.child.stdout.take().expect("piped"));
+        let span = |line: io::Result<String>| serde_json::from_str(&line.expect("text")).expect("JSON");
+        gateway.spans = Some(thread::spawn(move || stdout.lines().map(span).collect()));
+        gateway
+    }
+
+    /// Starts a gateway whose standard output nobody reads.
+    pub(crate) fn start_unread(upstream: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).args(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let greeting = line(&mut stderr).expect("a greeting");
+        let address = greeting.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
+        Self { address: address.parse().expect("an address"), child, stderr, spans: None }
+    }
+
+    /// Closes the standard output of a gateway that nobody reads.
+    pub(crate) fn close_stdout(&mut self) {
+        drop(self.child.stdout.take());
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+    }
+
+    /// The next line it tells.
+    pub(crate) fn told(&mut self) -> String {
+        line(&mut self.stderr).expect("a line")
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> Stopped {
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).expect("text");
+        let status = self.child.wait().expect("an exit status");
+        let spans = self.spans.take().map(|spans| spans.join().expect("spans")).unwrap_or_default();
+        Stopped { status, spans, stderr }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(self) -> Stopped {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Asks it to stop, and returns the spans it has written.
+    pub(crate) fn spans(self) -> Vec<Value> {
+        self.stop().spans
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Stops a gateway that has served one request, and returns its span.
+#[track_caller]
+pub(crate) fn span_of(gateway: Gateway) -> Value {
+    let mut spans = gateway.spans();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    spans.remove(0)
+}
+
+/// Runs the program where it is to refuse, and returns its exit code and what it says.
+pub(crate) fn refused(args: &[&str]) -> (i32, String) {
+    let Output { status, stdout, stderr } = Command::new(BINARY).args(args).output().expect("the gateway starts");
+    assert_eq!(String::from_utf8_lossy(&stdout), "");
+    (status.code().expect("an exit code"), String::from_utf8_lossy(&stderr).into_owned())
+}

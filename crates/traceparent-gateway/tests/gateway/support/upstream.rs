@@ -1,0 +1,87 @@
+use std::{
+    io::{BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{Head, impatient};
+
+/// A service that answers every request in the same way.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    received: Receiver<(Head, Vec<u8>)>,
+}
+
+/// One request on its way through the upstream.
+pub(crate) struct Exchange {
+    pub(crate) head: Head,
+    pub(crate) stream: BufReader<TcpStream>,
+    received: Sender<(Head, Vec<u8>)>,
+}
+
+impl Exchange {
+    /// Reads the body and tells the test about the request.
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
+        let body = self.head.read_body(&mut self.stream);
+        // The test may have seen enough.
+        let _ = self.received.send((self.head.clone(), body.clone()));
+        body
+    }
+
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        // The gateway may be gone.
+        let _ = self.stream.get_mut().write_all(bytes.as_ref());
+    }
+}
+
+/// Answers 200 with the body `ok`.
+pub(crate) fn ok(exchange: &mut Exchange) {
+    exchange.receive();
+    exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
+
+impl Upstream {
+    /// Starts a service that answers like this, on any number of connections.
+    pub(crate) fn start(answer: impl Fn(&mut Exchange) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, received) = channel();
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (sender, answer) = (sender.clone(), Arc::clone(&answer));
+                thread::spawn(move || {
+                    let stream = stream.expect("a connection");
+                    impatient(&stream);
+                    let mut stream = BufReader::new(stream);
+                    while let Some(head) = Head::read(&mut stream) {
+                        let mut exchange = Exchange { head, stream, received: sender.clone() };
+                        answer(&mut exchange);
+                        stream = exchange.stream;
+                    }
+                });
+            }
+        });
+        Self { address, received }
+    }
+
+    /// The next request that came, and its body.
+    pub(crate) fn received(&self) -> (Head, Vec<u8>) {
+        self.received.recv_timeout(Duration::from_secs(60)).expect("a request")
+    }
+
+    /// The head of the next request that came.
+    pub(crate) fn head(&self) -> Head {
+        self.received().0
+    }
+
+    /// How the gateway is told about it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
