@@ -48,8 +48,8 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Writes the trace context into the headers of a message, in place of all fields of these names.
 ///
-/// An empty `tracestate` is not written; a field that was there is removed. Into a map that holds as many
-/// headers as one can, 32,768, nothing new goes.
+/// An empty `tracestate` is not written; a field that was there is removed. A map that can hold no more
+/// headers gets no new one; the old ones are gone even then.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -70,11 +70,10 @@ pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
     set(headers, &TRACESTATE, tracestate(outgoing.tracestate()));
 }
 
-/// Puts one field in place of all of a name, or none. A full map is left as it is.
+/// Puts one field in place of all of a name, or none.
 fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
-    match value {
-        Some(value) => drop(headers.try_insert(name, value)),
-        None => drop(headers.remove(name)),
+    if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {
+        headers.remove(name);
     }
 }
 

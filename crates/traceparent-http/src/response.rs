@@ -4,13 +4,15 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{Outgoing, ParseError, TraceResponse};
 
+use crate::set;
+
 /// The name of the `Server-Timing` header, which carries the response context.
 pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Writes the response context into the headers of a response: the metric `trace` of `Server-Timing`.
 ///
 /// **Draft**, from the editor's draft of Trace Context Level 3. A metric `trace` that is there already, a
-/// server's further down, is replaced; other metrics stay. Respond only to callers who took part in the
+/// server's further down, is replaced, for which all metrics move into one field; other metrics stay. Respond only to callers who took part in the
 /// trace.
 ///
 /// [W3C: response context, editor's draft](https://w3c.github.io/trace-context/)
@@ -29,15 +31,19 @@ pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn respond(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
-    if headers.get_all(&SERVER_TIMING).iter().any(has_trace) {
-        let rest: Vec<HeaderValue> = headers.get_all(&SERVER_TIMING).iter().filter_map(without_trace).collect();
+    let ours = outgoing.response().encode();
+    let fields = || headers.get_all(&SERVER_TIMING).iter().map(HeaderValue::as_bytes);
+    if fields().any(TraceResponse::has_metric) {
+        // One field takes no more room than there was. Ours comes first: no quote that another one leaves
+        // open can swallow it.
+        let others = fields().flat_map(TraceResponse::other_metrics);
+        let metrics: Vec<&[u8]> = core::iter::once(&ours[..]).chain(others).collect();
+        let field = HeaderValue::from_bytes(&metrics.join(&b", "[..]));
         headers.remove(&SERVER_TIMING);
-        for value in rest {
-            append(headers, value);
-        }
-    }
-    if let Ok(value) = HeaderValue::from_bytes(&outgoing.response().encode()) {
-        append(headers, value);
+        set(headers, &SERVER_TIMING, field.ok());
+    } else if let Ok(field) = HeaderValue::from_bytes(&ours) {
+        // A full map takes nothing more, and the response goes without.
+        drop(headers.try_append(&SERVER_TIMING, field));
     }
 }
 
@@ -50,24 +56,6 @@ pub fn respond(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
 ///
 /// As [`TraceResponse::parse`], for the first field that has the metric.
 pub fn read_response(headers: &HeaderMap) -> Result<Option<TraceResponse>, ParseError> {
-    let fields = headers.get_all(&SERVER_TIMING).iter();
-    fields.map(|field| TraceResponse::parse(field.as_bytes())).find_map(Result::transpose).transpose()
-}
-
-/// A full map takes nothing more, and the response goes without.
-fn append(headers: &mut HeaderMap, value: HeaderValue) {
-    drop(headers.try_append(&SERVER_TIMING, value));
-}
-
-fn has_trace(field: &HeaderValue) -> bool {
-    TraceResponse::has_metric(field.as_bytes())
-}
-
-/// The field without the metric; `None` when nothing is left.
-fn without_trace(field: &HeaderValue) -> Option<HeaderValue> {
-    if !has_trace(field) {
-        return Some(field.clone());
-    }
-    let metrics: Vec<&[u8]> = TraceResponse::other_metrics(field.as_bytes()).collect();
-    if metrics.is_empty() { None } else { HeaderValue::from_bytes(&metrics.join(&b", "[..])).ok() }
+    let mut fields = headers.get_all(&SERVER_TIMING).iter().map(HeaderValue::as_bytes);
+    fields.find(|field| TraceResponse::has_metric(field)).map_or(Ok(None), TraceResponse::parse)
 }

@@ -27,6 +27,13 @@ mod policy;
 
 mod response;
 
+#[cfg(doc)]
+#[doc = include_str!("../CONFORMANCE.md")]
+pub mod conformance {
+    #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
+    use crate::*;
+}
+
 #[cfg(target_has_atomic = "64")]
 pub use crate::sampler::rate_limit::{Clock, RateLimited};
 pub use crate::{

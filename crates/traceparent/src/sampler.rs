@@ -2,7 +2,10 @@ use crate::{
     context::TraceContext,
     id::TraceId,
     threshold::{Randomness, Threshold},
-    tracestate::edit::OtChange,
+    tracestate::{
+        TraceState,
+        edit::{OtChange, TraceStateEdit},
+    },
 };
 
 pub(crate) mod basic;
@@ -17,7 +20,10 @@ pub(crate) mod rule;
 pub(crate) mod span;
 pub(crate) mod trace_id_ratio;
 
-use self::span::{AttributeValue, SpanDetails};
+use self::{
+    composite::{ComposableSampler, SamplingIntent},
+    span::{AttributeValue, SpanDetails},
+};
 
 /// Decides whether a span is recorded and whether its trace is sampled.
 ///
@@ -51,13 +57,24 @@ pub trait Sampler {
     }
 }
 
-/// Passes a trait's questions on to what a pointer points to.
+/// Passes a sampler's questions on to what a pointer points to.
 macro_rules! sampler_behind {
     ($($(#[$attribute:meta])* $Pointer:ty),*) => {$(
         $(#[$attribute])*
         impl<S: Sampler + ?Sized> Sampler for $Pointer {
             fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
                 (**self).should_sample(input)
+            }
+
+            fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+                (**self).annotate(input, visit);
+            }
+        }
+
+        $(#[$attribute])*
+        impl<S: ComposableSampler + ?Sized> ComposableSampler for $Pointer {
+            fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
+                (**self).sampling_intent(input)
             }
 
             fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
@@ -184,7 +201,7 @@ impl SamplingDecision {
 /// What a sampler's decision means for the threshold, `th`, that the trace carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ThresholdChange {
-    /// The parent's threshold, if there is one, still holds.
+    /// The threshold of a sampled parent, if there is one, still holds.
     #[default]
     Keep,
     /// The span was sampled at this threshold.
@@ -220,6 +237,22 @@ impl SamplingResult {
         Self { threshold, ..self }
     }
 
+    /// Describes the `tracestate` that goes out with this result: the parent's, with the threshold in its
+    /// `ot` member as the decision leaves it. [`Policy`](crate::Policy) does this itself; it is for those
+    /// who decide without one.
+    ///
+    /// ```
+    /// use traceparent::{ProbabilitySampler, Sampler, SamplingInput, TraceId};
+    ///
+    /// let input = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"));
+    /// let result = ProbabilitySampler::from_ratio(1, 2).unwrap().should_sample(&input);
+    /// assert_eq!(result.tracestate(&input).to_string(), "ot=th:8");
+    /// ```
+    pub fn tracestate<'a>(self, input: &SamplingInput<'a>) -> TraceStateEdit<'a> {
+        let parent = input.parent.map_or(TraceState::EMPTY, |parent| parent.context().tracestate.borrow());
+        TraceStateEdit::sampled(parent, self.ot_change(input))
+    }
+
     /// Works out what the result does to the `ot` member, with the two checks that keep adjusted
     /// counts true: a span that is not sampled has no threshold, and neither has a sampled one whose
     /// randomness the threshold rejects.
@@ -227,7 +260,8 @@ impl SamplingResult {
         let ot = input.parent.and_then(|parent| parent.context().tracestate.ot());
         let before = ot.and_then(|ot| ot.threshold());
         let asked = match self.threshold {
-            ThresholdChange::Keep => before,
+            // A parent that was not sampled says nothing about a child that is.
+            ThresholdChange::Keep => before.filter(|_| input.parent.is_some_and(|parent| parent.is_sampled())),
             ThresholdChange::Set(threshold) => Some(threshold),
             ThresholdChange::Erase => None,
         };

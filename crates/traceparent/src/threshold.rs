@@ -209,12 +209,18 @@ impl Randomness {
             Err(error) => Err(error),
         }
     }
+
+    /// Writes the digits into the buffer and returns them.
+    pub(crate) fn encode(self, buffer: &mut [u8; DIGITS]) -> &str {
+        *buffer = digits(self.0);
+        core::str::from_utf8(buffer).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Randomness {
     /// Writes the `rv` sub-value: 14 lower-case hex digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(core::str::from_utf8(&digits(self.0)).unwrap_or_default())
+        f.pad(self.encode(&mut [0; DIGITS]))
     }
 }
 

@@ -119,8 +119,13 @@ impl TraceParent {
         // Both ids in one go: 24 bytes become 48 digits in a loop wide enough for vectors.
         let mut ids = [0; 24];
         let mut i = 0;
-        while i < 24 {
-            ids[i] = if i < 16 { trace_id[i] } else { parent_id[i - 16] };
+        while i < 16 {
+            ids[i] = trace_id[i];
+            i += 1;
+        }
+        let mut i = 0;
+        while i < 8 {
+            ids[16 + i] = parent_id[i];
             i += 1;
         }
         let digits: [u8; 48] = hex::encode(&ids);

@@ -16,6 +16,7 @@ pub(crate) mod ot;
 
 use self::{
     edit::{Change, TraceStateEdit},
+    grammar::Shape,
     member::{Member, Members},
     ot::OtValue,
 };
@@ -48,7 +49,7 @@ type Shared = Box<str>;
 #[derive(Clone)]
 pub struct TraceState<'a> {
     list: List<'a>,
-    members: u8,
+    shape: Shape,
 }
 
 #[derive(Clone)]
@@ -60,7 +61,7 @@ enum List<'a> {
 
 impl<'a> TraceState<'a> {
     /// The list without members.
-    pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(""), members: 0 };
+    pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(""), shape: Shape::EMPTY };
 
     /// The most members a list may have.
     pub const MAX_MEMBERS: usize = grammar::MAX_MEMBERS;
@@ -76,10 +77,10 @@ impl<'a> TraceState<'a> {
     /// One invalid member, or a 33rd, refuses the whole list: `Foo=1` has an upper-case key, `foo` no
     /// equals sign, `foo=` no value.
     pub const fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        match grammar::list(value, 0) {
+        match grammar::list(value, Shape::EMPTY) {
             // ASCII by its grammar.
-            Ok(members) => match core::str::from_utf8(grammar::trim_ows(value)) {
-                Ok(text) => Ok(Self { list: List::Borrowed(text), members }),
+            Ok(shape) => match core::str::from_utf8(grammar::trim_ows(value)) {
+                Ok(text) => Ok(Self { list: List::Borrowed(text), shape }),
                 Err(_) => Err(ParseError::new(ErrorKind::InvalidByte, Field::TraceState, 0)),
             },
             Err(error) => Err(error),
@@ -110,11 +111,11 @@ impl<'a> TraceState<'a> {
         let Some(first) = fields.next() else {
             return Ok(TraceState::EMPTY);
         };
-        let mut state = Self::parse(first)?;
+        let mut state = Self::parse(grammar::trim_ows(first))?;
         let mut joined: Option<String> = None;
         for field in fields {
             let joined = joined.get_or_insert_with(|| String::from(state.as_str()));
-            state.members = join(field, state.members, joined.len(), &mut |text| joined.push_str(text))?;
+            state.shape = join(field, state.shape, joined.len(), &mut |text| joined.push_str(text))?;
         }
         if let Some(joined) = joined {
             state.list = List::Owned(joined.into());
@@ -145,10 +146,10 @@ impl<'a> TraceState<'a> {
         fields: impl IntoIterator<Item = &'f [u8]>,
         buffer: &'a mut [u8],
     ) -> Result<Self, ParseError> {
-        let mut members = 0;
+        let mut shape = Shape::EMPTY;
         let mut length = 0;
         for field in fields {
-            members = join(field, members, length, &mut |text| {
+            shape = join(field, shape, length, &mut |text| {
                 let end = length + text.len();
                 if let Some(room) = buffer.get_mut(length..end) {
                     room.copy_from_slice(text.as_bytes());
@@ -157,7 +158,7 @@ impl<'a> TraceState<'a> {
             })?;
         }
         match buffer.get(..length).map(core::str::from_utf8) {
-            Some(Ok(text)) => Ok(Self { list: List::Borrowed(text), members }),
+            Some(Ok(text)) => Ok(Self { list: List::Borrowed(text), shape }),
             _ => Err(ParseError::new(ErrorKind::BufferTooSmall, Field::TraceState, length)),
         }
     }
@@ -169,8 +170,8 @@ impl<'a> TraceState<'a> {
     /// When the literal does not parse; in a `const`, that is a compile error.
     #[track_caller]
     pub const fn from_static(literal: &'static str) -> TraceState<'static> {
-        match grammar::list(literal.as_bytes(), 0) {
-            Ok(members) => TraceState { list: List::Borrowed(literal), members },
+        match grammar::list(literal.as_bytes(), Shape::EMPTY) {
+            Ok(shape) => TraceState { list: List::Borrowed(literal), shape },
             #[expect(clippy::panic, reason = "a literal is the programmer's own")]
             Err(_) => panic!("not a valid tracestate"),
         }
@@ -198,17 +199,17 @@ impl<'a> TraceState<'a> {
 
     /// Returns the number of members, duplicates included: 0 to 32.
     pub const fn len(&self) -> usize {
-        self.members as usize
+        self.shape.members as usize
     }
 
     /// Whether there is no member. An empty list is never sent.
     pub const fn is_empty(&self) -> bool {
-        self.members == 0
+        self.shape.members == 0
     }
 
     /// Reads the `ot` member, in which OpenTelemetry keeps the sampling threshold and randomness.
     pub fn ot(&self) -> Option<OtValue<'_>> {
-        self.get(OtValue::KEY).map(OtValue::read)
+        if self.shape.has_ot { self.get(OtValue::KEY).map(OtValue::read) } else { None }
     }
 
     /// Describes the list with this member first and any older one of its key gone. Where the list
@@ -253,7 +254,7 @@ impl<'a> TraceState<'a> {
 
     /// Returns the same list, borrowed from this one.
     pub fn borrow(&self) -> TraceState<'_> {
-        TraceState { list: List::Borrowed(self.as_str()), members: self.members }
+        TraceState { list: List::Borrowed(self.as_str()), shape: self.shape }
     }
 
     /// Returns the same list without ties to a buffer; clones of it share their text.
@@ -264,17 +265,17 @@ impl<'a> TraceState<'a> {
             List::Borrowed(text) => List::Owned(text.into()),
             List::Owned(text) => List::Owned(text),
         };
-        TraceState { list, members: self.members }
+        TraceState { list, shape: self.shape }
     }
 }
 
 /// Checks the next of several fields and hands its text, and a comma before it if need be, to `push`.
-/// Returns how many members there are then.
-fn join(field: &[u8], members: u8, length: usize, push: &mut dyn FnMut(&str)) -> Result<u8, ParseError> {
+/// Returns the shape of all so far.
+fn join(field: &[u8], before: Shape, length: usize, push: &mut dyn FnMut(&str)) -> Result<Shape, ParseError> {
     let field = grammar::trim_ows(field);
     let start = length + usize::from(length > 0);
     let moved = |error: ParseError| ParseError::new(error.kind(), error.field(), start + error.offset());
-    let members = grammar::list(field, members).map_err(moved)?;
+    let shape = grammar::list(field, before).map_err(moved)?;
     let text = core::str::from_utf8(field).unwrap_or_default();
     if !text.is_empty() {
         if length > 0 {
@@ -282,7 +283,7 @@ fn join(field: &[u8], members: u8, length: usize, push: &mut dyn FnMut(&str)) ->
         }
         push(text);
     }
-    Ok(members)
+    Ok(shape)
 }
 
 impl Default for TraceState<'_> {
@@ -294,7 +295,7 @@ impl Default for TraceState<'_> {
 /// Equal lists have the same members in the same order; white space and empty members do not count.
 impl PartialEq<TraceState<'_>> for TraceState<'_> {
     fn eq(&self, other: &TraceState<'_>) -> bool {
-        self.members == other.members && self.iter().eq(other.iter())
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 

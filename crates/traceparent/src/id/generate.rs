@@ -4,7 +4,7 @@ use super::{SpanId, TraceId};
 
 /// Makes new trace-ids and span-ids.
 ///
-/// Object-safe; also implemented for `&G`.
+/// Object-safe; also implemented for `&G` and, with the feature `alloc`, for `Box<G>` and `Arc<G>`.
 pub trait IdGenerator {
     /// Makes a trace-id for a trace that starts here.
     fn new_trace_id(&self) -> TraceId;
@@ -21,18 +21,30 @@ pub trait IdGenerator {
     }
 }
 
-impl<G: IdGenerator + ?Sized> IdGenerator for &G {
-    fn new_trace_id(&self) -> TraceId {
-        (**self).new_trace_id()
-    }
+/// Passes a generator's questions on to what a pointer points to.
+macro_rules! generator_behind {
+    ($($(#[$attribute:meta])* $Pointer:ty),*) => {$(
+        $(#[$attribute])*
+        impl<G: IdGenerator + ?Sized> IdGenerator for $Pointer {
+            fn new_trace_id(&self) -> TraceId {
+                (**self).new_trace_id()
+            }
 
-    fn new_span_id(&self) -> SpanId {
-        (**self).new_span_id()
-    }
+            fn new_span_id(&self) -> SpanId {
+                (**self).new_span_id()
+            }
 
-    fn is_random(&self) -> bool {
-        (**self).is_random()
-    }
+            fn is_random(&self) -> bool {
+                (**self).is_random()
+            }
+        }
+    )*};
+}
+
+generator_behind! {
+    &G,
+    #[cfg(feature = "alloc")] alloc::boxed::Box<G>,
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))] alloc::sync::Arc<G>
 }
 
 /// How often a source of numbers may answer zero before [`nonzero`] stops asking it.
@@ -215,7 +227,7 @@ mod thread {
     /// One step of xoshiro256++ 1.0 (Blackman and Vigna, <https://prng.di.unimi.it/>).
     fn draw() -> u64 {
         let mut s = STATE.get();
-        if s == UNSEEDED {
+        if s[0] | s[1] | s[2] | s[3] == 0 {
             s = seed();
         }
         let number = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);

@@ -35,7 +35,8 @@ impl SamplingIntent {
 /// States an intent, which [`CompositeSampler`] turns into a decision. Intents combine, decisions do not.
 ///
 /// An intent is made of the parent, the name, the kind and the attributes of the span, and never of the
-/// trace-id or the randomness of its trace. Object-safe; also implemented for `&S`.
+/// trace-id or the randomness of its trace. Object-safe; also implemented for `&S` and, with the feature
+/// `alloc`, for `Box<S>` and `Arc<S>`.
 ///
 /// [OpenTelemetry: ComposableSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#composablesampler)
 /// (status: Development)
@@ -46,16 +47,6 @@ pub trait ComposableSampler {
     /// Hands over the attributes for a span that is kept; see [`Sampler::annotate`].
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
         let _ = (input, visit);
-    }
-}
-
-impl<S: ComposableSampler + ?Sized> ComposableSampler for &S {
-    fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
-        (**self).sampling_intent(input)
-    }
-
-    fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
-        (**self).annotate(input, visit);
     }
 }
 

@@ -92,8 +92,9 @@ impl<S: Sampler> RateLimited<S, MonotonicClock> {
 }
 
 impl<S: Sampler, C: Clock> RateLimited<S, C> {
-    /// Samples what this sampler samples, up to `limit` spans in each `period`; the burst is as many.
-    /// With a limit of 0 nothing is sampled. The interval between tokens is rounded up to whole
+    /// Samples what this sampler samples, from a bucket that holds `limit` tokens and gets as many back in
+    /// each `period`. With a limit of 0 nothing is sampled; nothing is, either, beyond the 584 years that
+    /// are counted. The interval between tokens is rounded up to whole
     /// nanoseconds, so a limit of more than one a nanosecond is one a nanosecond.
     pub const fn new(sampler: S, limit: u32, period: Duration, clock: C) -> Self {
         let interval = match (limit, nanos(period)) {
@@ -118,7 +119,7 @@ impl<S: Sampler, C: Clock> RateLimited<S, C> {
         let now = nanos(self.clock.now());
         // With one token left, the bucket is full after all others are back.
         let latest = now.saturating_add(interval.saturating_mul(u64::from(self.burst) - 1));
-        let take = |full_at| (full_at <= latest).then(|| now.max(full_at).saturating_add(interval));
+        let take = |full_at| if full_at <= latest { now.max(full_at).checked_add(interval) } else { None };
         // One number stands for the whole bucket, so nothing else has to be ordered around it.
         self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }

@@ -30,8 +30,8 @@ pub enum ParentKind {
     Local,
 }
 
-/// A condition on one attribute. A span without the attribute does not meet it; values that are not
-/// text are compared in their decimal form.
+/// A condition on one attribute. A span without the attribute does not meet it. Values that are not text
+/// are compared as Rust writes them: `true`, `-3`, `1.0`, `1e308`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeCondition<'a> {
     /// The value is one of these, to the letter.
@@ -208,7 +208,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Rules with what each leads to, in whatever holds them: an array, a slice or, with the feature `alloc`,
-/// a `Vec`.
+/// a `Vec`, or a reference to one.
 pub trait Rules {
     /// What tells whether a rule matches.
     type Predicate: Predicate;
@@ -224,7 +224,16 @@ pub trait Rules {
     }
 }
 
-impl<P: Predicate, S> Rules for &[(P, S)] {
+impl<R: Rules + ?Sized> Rules for &R {
+    type Predicate = R::Predicate;
+    type Sampler = R::Sampler;
+
+    fn rules(&self) -> &[(Self::Predicate, Self::Sampler)] {
+        (**self).rules()
+    }
+}
+
+impl<P: Predicate, S> Rules for [(P, S)] {
     type Predicate = P;
     type Sampler = S;
 

@@ -71,28 +71,34 @@ pub(crate) enum OtChange {
 
 /// A member that goes out.
 enum Entry<'e> {
-    Member(Member<'e>),
+    Set(Member<'e>),
     Ot(OtValue<'e>),
+    /// One that stays, as it stands in the list.
+    Kept(&'e str),
 }
 
 impl Entry<'_> {
     fn len(&self) -> usize {
         match self {
-            Self::Member(member) => member.len(),
+            Self::Set(member) => member.len(),
             Self::Ot(ot) => OtValue::KEY.len() + 1 + ot.len(),
+            Self::Kept(text) => text.len(),
         }
     }
 
     fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let key = match self {
-            Self::Member(member) => member.key(),
-            Self::Ot(_) => OtValue::KEY,
-        };
-        out.write_str(key)?;
-        out.write_str("=")?;
         match self {
-            Self::Member(member) => out.write_str(member.value()),
-            Self::Ot(ot) => ot.write(out),
+            Self::Set(member) => {
+                out.write_str(member.key())?;
+                out.write_str("=")?;
+                out.write_str(member.value())
+            }
+            Self::Ot(ot) => {
+                out.write_str(OtValue::KEY)?;
+                out.write_str("=")?;
+                ot.write(out)
+            }
+            Self::Kept(text) => out.write_str(text),
         }
     }
 }
@@ -168,18 +174,19 @@ impl<'a> TraceStateEdit<'a> {
         self.len() == 0
     }
 
-    /// Works the new list out, in one allocation.
+    /// Whether the list goes out as it was received, byte for byte.
+    pub fn is_untouched(&self) -> bool {
+        self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_str().len() <= self.budget
+    }
+
+    /// Works the new list out and keeps it.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceState<'static> {
         if self.is_untouched() {
             return self.list.into_owned();
         }
-        let members = self.entries().count() as u8;
-        let mut owned = TraceState { list: super::List::Owned(self.to_string().into()), members };
-        if self.budget != usize::MAX {
-            owned.members = owned.iter().count() as u8;
-        }
-        owned
+        // What is written here is valid, so this parses; were it not, no list would be better than a bad one.
+        TraceState::parse(self.to_string().as_bytes()).map_or(TraceState::EMPTY, TraceState::into_owned)
     }
 
     fn changes(&self) -> &[Change<'a>] {
@@ -194,15 +201,11 @@ impl<'a> TraceStateEdit<'a> {
         self.changes().iter().find(|change| change.key() == key)
     }
 
-    fn is_untouched(&self) -> bool {
-        self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_str().len() <= self.budget
-    }
-
     /// The members set here, newest first: at most 32.
     fn ours(&self) -> impl Iterator<Item = Entry<'_>> {
         let set = self.changes().iter().filter_map(|change| match change {
             Change::Set(member) if self.change(member.key()).is_some_and(|first| core::ptr::eq(first, change)) => {
-                Some(Entry::Member(*member))
+                Some(Entry::Set(*member))
             }
             _ => None,
         });
@@ -226,11 +229,12 @@ impl<'a> TraceStateEdit<'a> {
     /// The other members, in their order and without duplicates.
     fn others(&self) -> impl Iterator<Item = Entry<'_>> {
         let changes_ot = self.ot_change() != OtChange::Keep;
+        let mut members = self.list.iter();
         let mut seen = Seen::default();
-        self.list.iter().filter_map(move |member| {
+        core::iter::from_fn(move || members.next_with_text()).filter_map(move |(member, text)| {
             let key = member.key();
             let gone = self.change(key).is_some() || changes_ot && key == OtValue::KEY || !seen.insert(key);
-            (!gone).then_some(Entry::Member(member))
+            (!gone).then_some(Entry::Kept(text))
         })
     }
 

@@ -42,14 +42,34 @@ const fn is(byte: u8, class: u8) -> bool {
     CLASSES[byte as usize] & class != 0
 }
 
+/// Returns the byte at an offset, and 0, which no grammar here allows, where the input has ended.
+const fn at(bytes: &[u8], offset: usize) -> u8 {
+    if offset < bytes.len() { bytes[offset] } else { 0 }
+}
+
 /// Returns the first offset from `start` up to `end` whose byte is not of the class.
 const fn skip(bytes: &[u8], start: usize, end: usize, class: u8) -> usize {
-    let end = if end < bytes.len() { end } else { bytes.len() };
-    let mut i = start;
-    while i < end && is(bytes[i], class) {
-        i += 1;
+    let window = match bytes.split_at_checked(end) {
+        Some((window, _)) => window,
+        None => bytes,
+    };
+    let Some((_, mut rest)) = window.split_at_checked(start) else {
+        return window.len();
+    };
+    // Four bytes a test; the last of them one by one.
+    while let [a, b, c, d, after @ ..] = rest {
+        if CLASSES[*a as usize] & CLASSES[*b as usize] & CLASSES[*c as usize] & CLASSES[*d as usize] & class == 0 {
+            break;
+        }
+        rest = after;
     }
-    i
+    while let [byte, after @ ..] = rest {
+        if !is(*byte, class) {
+            break;
+        }
+        rest = after;
+    }
+    window.len() - rest.len()
 }
 
 /// Checks a key from `start` and returns the offset after it.
@@ -59,14 +79,14 @@ const fn skip(bytes: &[u8], start: usize, end: usize, class: u8) -> usize {
 /// keychar = lcalpha / DIGIT / "_" / "-"/ "*" / "/" / "@"
 /// ```
 const fn key(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
-    if start == bytes.len() || matches!(bytes[start], b'=' | b',') {
+    if start >= bytes.len() || matches!(at(bytes, start), b'=' | b',') {
         return Err(ParseError::new(ErrorKind::Empty, Field::Key, start));
     }
-    if !is(bytes[start], KEY_FIRST) {
-        return Err(invalid(bytes[start], Field::Key, start));
+    if !is(at(bytes, start), KEY_FIRST) {
+        return Err(invalid(at(bytes, start), Field::Key, start));
     }
     let end = skip(bytes, start, start + MAX_KEY, KEY);
-    if end == start + MAX_KEY && end < bytes.len() && is(bytes[end], KEY) {
+    if end == start + MAX_KEY && is(at(bytes, end), KEY) {
         return Err(ParseError::new(ErrorKind::TooLong, Field::Key, end));
     }
     Ok(end)
@@ -88,8 +108,8 @@ const fn invalid(byte: u8, field: Field, offset: usize) -> ParseError {
 const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     let end = skip(bytes, start, start + MAX_VALUE, VALUE);
     let comma = skip(bytes, end, bytes.len(), OWS);
-    if comma < bytes.len() && bytes[comma] != b',' {
-        return Err(if end == start + MAX_VALUE && is(bytes[end], VALUE) {
+    if comma < bytes.len() && at(bytes, comma) != b',' {
+        return Err(if end == start + MAX_VALUE && is(at(bytes, end), VALUE) {
             ParseError::new(ErrorKind::TooLong, Field::Value, end)
         } else {
             ParseError::new(ErrorKind::InvalidByte, Field::Value, end)
@@ -102,7 +122,19 @@ const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     Ok(comma)
 }
 
-/// Checks a list that follows `before` members, and returns how many there are then.
+/// What a list looks like to those who only want to know whether to look inside.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) members: u8,
+    /// Whether one of them has the key `ot`.
+    pub(crate) has_ot: bool,
+}
+
+impl Shape {
+    pub(crate) const EMPTY: Self = Self { members: 0, has_ot: false };
+}
+
+/// Checks a list that follows another of the shape `before`, and returns the shape of both.
 ///
 /// Each byte is looked at a bounded number of times, and none after the first error.
 ///
@@ -111,35 +143,37 @@ const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
 /// list-member = key "=" value
 /// list-member = OWS
 /// ```
-pub(crate) const fn list(bytes: &[u8], before: u8) -> Result<u8, ParseError> {
-    let mut members = before;
+pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseError> {
+    let mut shape = before;
     let mut i = 0;
     loop {
         i = skip(bytes, i, bytes.len(), OWS);
-        if i == bytes.len() {
-            return Ok(members);
+        if i >= bytes.len() {
+            return Ok(shape);
         }
-        if bytes[i] != b',' {
-            if members as usize == MAX_MEMBERS {
+        if at(bytes, i) != b',' {
+            if shape.members as usize == MAX_MEMBERS {
                 return Err(ParseError::new(ErrorKind::TooManyMembers, Field::TraceState, i));
             }
-            members += 1;
-            i = match key(bytes, i) {
+            shape.members += 1;
+            let start = i;
+            i = match key(bytes, start) {
                 Ok(end) => end,
                 Err(error) => return Err(error),
             };
-            if i == bytes.len() || bytes[i] == b',' {
+            shape.has_ot |= i - start == 2 && at(bytes, start) == b'o' && at(bytes, start + 1) == b't';
+            if i >= bytes.len() || at(bytes, i) == b',' {
                 return Err(ParseError::new(ErrorKind::MissingEquals, Field::Key, i));
             }
-            if bytes[i] != b'=' {
-                return Err(invalid(bytes[i], Field::Key, i));
+            if at(bytes, i) != b'=' {
+                return Err(invalid(at(bytes, i), Field::Key, i));
             }
             i = match value(bytes, i + 1) {
                 Ok(comma) => comma,
                 Err(error) => return Err(error),
             };
-            if i == bytes.len() {
-                return Ok(members);
+            if i >= bytes.len() {
+                return Ok(shape);
             }
         }
         i += 1;
@@ -150,7 +184,7 @@ pub(crate) const fn list(bytes: &[u8], before: u8) -> Result<u8, ParseError> {
 pub(crate) const fn whole_key(bytes: &[u8]) -> Result<(), ParseError> {
     match key(bytes, 0) {
         Ok(end) if end == bytes.len() => Ok(()),
-        Ok(end) => Err(invalid(bytes[end], Field::Key, end)),
+        Ok(end) => Err(invalid(at(bytes, end), Field::Key, end)),
         Err(error) => Err(error),
     }
 }
@@ -159,7 +193,7 @@ pub(crate) const fn whole_key(bytes: &[u8]) -> Result<(), ParseError> {
 pub(crate) const fn whole_value(bytes: &[u8]) -> Result<(), ParseError> {
     match value(bytes, 0) {
         Ok(end) if end < bytes.len() => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end)),
-        Ok(end) if is(bytes[end - 1], OWS) => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end - 1)),
+        Ok(end) if is(at(bytes, end - 1), OWS) => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end - 1)),
         Ok(_) => Ok(()),
         Err(error) => Err(error),
     }

@@ -63,12 +63,6 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Splits the text of a member that the grammar has accepted.
-    pub(crate) fn split(text: &'a str) -> Self {
-        let (key, value) = text.split_once('=').unwrap_or_default();
-        Self { key, value }
-    }
-
     /// Returns the key.
     pub const fn key(&self) -> &'a str {
         self.key
@@ -104,21 +98,27 @@ impl<'a> Members<'a> {
     pub(crate) const fn new(list: &'a str) -> Self {
         Self { rest: list }
     }
+
+    /// Returns the next member, and its text as it stands in the list.
+    pub(crate) fn next_with_text(&mut self) -> Option<(Member<'a>, &'a str)> {
+        let bytes = self.rest.as_bytes();
+        let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
+        let equals = start + bytes.get(start..)?.iter().position(|byte| *byte == b'=')?;
+        let after = bytes.get(equals..)?;
+        let comma = equals + after.iter().position(|byte| *byte == b',').unwrap_or(after.len());
+        let space = bytes.get(equals..comma)?.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let text = self.rest.get(start..comma - space)?;
+        self.rest = self.rest.get(comma..)?;
+        let (key, value) = (text.get(..equals - start)?, text.get(equals - start + 1..)?);
+        Some((Member { key, value }, text))
+    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 
     fn next(&mut self) -> Option<Member<'a>> {
-        while !self.rest.is_empty() {
-            let (member, rest) = self.rest.split_once(',').unwrap_or((self.rest, ""));
-            self.rest = rest;
-            let member = member.trim_matches([' ', '\t']);
-            if !member.is_empty() {
-                return Some(Member::split(member));
-            }
-        }
-        None
+        self.next_with_text().map(|(member, _)| member)
     }
 }
 

@@ -96,7 +96,7 @@ impl<'a> OtValue<'a> {
 
     /// Returns the value of a sub-key that is neither `th` nor `rv`.
     pub fn get(&self, sub_key: &str) -> Option<&'a str> {
-        self.others().filter_map(|part| part.split_once(':')).find(|(key, _)| *key == sub_key).map(|(_, value)| value)
+        self.others().map(|part| cut(part, b':')).find(|(key, _)| *key == sub_key)?.1
     }
 
     /// Returns what was wrong with the first malformed part of the value that was read.
@@ -168,7 +168,9 @@ impl<'a> OtValue<'a> {
             separator = ";";
         }
         if let Some(randomness) = self.randomness {
-            write!(out, "{separator}rv:{randomness}")?;
+            out.write_str(separator)?;
+            out.write_str("rv:")?;
+            out.write_str(randomness.encode(&mut [0; 14]))?;
             separator = ";";
         }
         for other in self.others() {
@@ -213,16 +215,27 @@ enum Part<'a> {
 /// value   = *( ALPHA / DIGIT / "." / "_" / "-" )
 /// ```
 fn parts(text: &str) -> impl Iterator<Item = (usize, Part<'_>)> {
-    let mut offset = 0;
-    text.split(';').filter(move |_| !text.is_empty()).map(move |part| {
-        let start = offset;
-        offset += part.len() + 1;
-        (start, classify(part))
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    core::iter::from_fn(move || {
+        let here = rest?;
+        let (part, after) = cut(here, b';');
+        rest = after;
+        Some((text.len() - here.len(), classify(part)))
     })
 }
 
+/// Cuts at the first separator, if there is one. Unlike `str::split_once`, it shows the compiler that it
+/// cannot panic.
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    let at = text.bytes().position(|byte| byte == separator);
+    match at.map(|at| (text.get(..at), text.get(at + 1..))) {
+        Some((Some(before), after)) => (before, after),
+        _ => (text, None),
+    }
+}
+
 fn classify(part: &str) -> Part<'_> {
-    let (key, value) = part.split_once(':').unwrap_or((part, ""));
+    let (key, value) = cut(part, b':');
     if let Some(value) = part.strip_prefix("th:") {
         return Part::Threshold(value);
     }
@@ -233,9 +246,9 @@ fn classify(part: &str) -> Part<'_> {
     let in_value = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if let Some(at) = key.bytes().enumerate().position(|byte| !in_key(byte)) {
         Part::Malformed(at)
-    } else if key.is_empty() || key.len() == part.len() {
+    } else if key.is_empty() || value.is_none() {
         Part::Malformed(key.len())
-    } else if let Some(at) = value.bytes().position(|byte| !in_value(byte)) {
+    } else if let Some(at) = value.unwrap_or_default().bytes().position(|byte| !in_value(byte)) {
         Part::Malformed(key.len() + 1 + at)
     } else {
         Part::Other(part)
