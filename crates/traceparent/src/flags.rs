@@ -91,7 +91,7 @@ impl ops::BitOr for TraceFlags {
 
 impl fmt::Display for TraceFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02x}", self.0)
+        f.pad(core::str::from_utf8(&hex::encode::<1, 2>(&[self.0])).unwrap_or_default())
     }
 }
 

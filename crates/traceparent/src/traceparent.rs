@@ -58,8 +58,8 @@ impl TraceParent {
     ///
     /// # Errors
     ///
-    /// The left-most rule broken, except that the length is looked at first: a value of fewer than 55
-    /// bytes is too short whatever it holds.
+    /// The left-most rule broken, except that a value of fewer than 55 bytes is too short whatever it
+    /// holds, and that the version decides what may follow byte 54 before anything else is looked at.
     ///
     /// ```
     /// use traceparent::TraceParent;

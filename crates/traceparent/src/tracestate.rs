@@ -77,10 +77,18 @@ impl<'a> TraceState<'a> {
     /// One invalid member, or a 33rd, refuses the whole list: `Foo=1` has an upper-case key, `foo` no
     /// equals sign, `foo=` no value.
     pub const fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        match Self::parse_borrowed(value) {
+            Ok((text, shape)) => Ok(Self { list: List::Borrowed(text), shape }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Without the type's destructor in the way, as constants need it.
+    const fn parse_borrowed(value: &[u8]) -> Result<(&str, Shape), ParseError> {
         match grammar::list(value, Shape::EMPTY) {
             // ASCII by its grammar.
             Ok(shape) => match core::str::from_utf8(grammar::trim_ows(value)) {
-                Ok(text) => Ok(Self { list: List::Borrowed(text), shape }),
+                Ok(text) => Ok((text, shape)),
                 Err(_) => Err(ParseError::new(ErrorKind::InvalidByte, Field::TraceState, 0)),
             },
             Err(error) => Err(error),
@@ -170,8 +178,8 @@ impl<'a> TraceState<'a> {
     /// When the literal does not parse; in a `const`, that is a compile error.
     #[track_caller]
     pub const fn from_static(literal: &'static str) -> TraceState<'static> {
-        match grammar::list(literal.as_bytes(), Shape::EMPTY) {
-            Ok(shape) => TraceState { list: List::Borrowed(literal), shape },
+        match Self::parse_borrowed(literal.as_bytes()) {
+            Ok((text, shape)) => TraceState { list: List::Borrowed(text), shape },
             #[expect(clippy::panic, reason = "a literal is the programmer's own")]
             Err(_) => panic!("not a valid tracestate"),
         }

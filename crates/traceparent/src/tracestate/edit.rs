@@ -34,8 +34,8 @@ impl<'a> Change<'a> {
 /// written: into a caller's buffer, through [`fmt::Write`] (it is `Display`), or as an owned list.
 ///
 /// Members that do not change keep their order and their bytes, spaces at the start of a value
-/// included. A list in which nothing changes is written as it was received, byte for byte; any other
-/// is written with single commas, without duplicates, and with at most 32 members.
+/// included. Without any change to make, a list is written as it was received, byte for byte; otherwise
+/// with single commas, without duplicates, and with at most 32 members.
 ///
 /// ```
 /// use traceparent::{Member, TraceState};

@@ -42,7 +42,7 @@ impl<'a> OtValue<'a> {
     /// tells the first.
     ///
     /// A malformed `th` leaves a good `rv` in place; where both are malformed nothing is kept. Where
-    /// either comes twice, it is malformed.
+    /// either comes twice, it is malformed. Other sub-keys are for others to judge.
     pub fn read(text: &'a str) -> Self {
         let mut ot = Self { text, ..Self::default() };
         let mut malformed = [false; 2];
