@@ -1,5 +1,5 @@
 //! Shows at link time that no input makes the core panic: this program links only if the optimiser finds no way to a
-//! panic in any of these functions. Build it with `cargo build --release --bin no_panic`.
+//! panic in any of these functions. Build it with `cargo build --release --features no_panic --bin no_panic`.
 
 use std::{env, hint::black_box};
 
