@@ -301,7 +301,7 @@ impl fmt::Display for TraceStateEdit<'_> {
     }
 }
 
-/// The keys met so far. A bloom filter over first byte, last byte and length answers nearly always;
+/// The keys met so far. A bloom filter over the length, the first byte and the last two mostly answers;
 /// where it cannot, keys are compared.
 struct Seen<'a> {
     keys: [&'a str; grammar::MAX_MEMBERS],
@@ -318,12 +318,13 @@ impl Default for Seen<'_> {
 impl<'a> Seen<'a> {
     /// Whether the key is new.
     fn insert(&mut self, key: &'a str) -> bool {
-        let (first, last) = match key.as_bytes() {
-            [first, .., last] => (*first, *last),
-            [only] => (*only, *only),
-            [] => (0, 0),
+        let ends = match key.as_bytes() {
+            [first, .., before, last] => [*first, *before, *last],
+            [first, last] => [*first, *last, 0],
+            [only] => [*only, 0, 0],
+            [] => [0; 3],
         };
-        let hash = u64::from(first) * 7 + u64::from(last) * 31 + key.len() as u64 * 11;
+        let hash = ends.iter().fold(key.len() as u64, |hash, byte| hash * 31 + u64::from(*byte));
         let bit = 1 << (hash % 64);
         if self.filter & bit != 0 && self.keys.iter().take(self.count).any(|seen| *seen == key) {
             return false;

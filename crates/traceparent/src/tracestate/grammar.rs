@@ -47,6 +47,11 @@ const fn at(bytes: &[u8], offset: usize) -> u8 {
     if offset < bytes.len() { bytes[offset] } else { 0 }
 }
 
+/// Returns the first offset from `start` whose byte is no white space. Mostly that is `start`.
+const fn skip_ows(bytes: &[u8], start: usize) -> usize {
+    if is(at(bytes, start), OWS) { skip(bytes, start, bytes.len(), OWS) } else { start }
+}
+
 /// Returns the first offset from `start` up to `end` whose byte is not of the class.
 const fn skip(bytes: &[u8], start: usize, end: usize, class: u8) -> usize {
     let window = match bytes.split_at_checked(end) {
@@ -107,7 +112,7 @@ const fn invalid(byte: u8, field: Field, offset: usize) -> ParseError {
 /// ```
 const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     let end = skip(bytes, start, start + MAX_VALUE, VALUE);
-    let comma = skip(bytes, end, bytes.len(), OWS);
+    let comma = skip_ows(bytes, end);
     if comma < bytes.len() && at(bytes, comma) != b',' {
         return Err(if end == start + MAX_VALUE && is(at(bytes, end), VALUE) {
             ParseError::new(ErrorKind::TooLong, Field::Value, end)
@@ -116,7 +121,7 @@ const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
         });
     }
     // Up to here spaces alone would pass: something has to stand in front of them.
-    if skip(bytes, start, end, OWS) == end {
+    if skip_ows(bytes, start) >= end {
         return Err(ParseError::new(ErrorKind::Empty, Field::Value, start));
     }
     Ok(comma)
@@ -147,7 +152,7 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
     let mut shape = before;
     let mut i = 0;
     loop {
-        i = skip(bytes, i, bytes.len(), OWS);
+        i = skip_ows(bytes, i);
         if i >= bytes.len() {
             return Ok(shape);
         }
