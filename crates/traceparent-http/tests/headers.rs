@@ -38,7 +38,7 @@ fn assert_list(fields: &[&[u8]], expected: &str) {
 
 #[test]
 fn names_are_matched_in_any_case_and_as_one_word() {
-    // W3C 4, 42
+    // W3C 4, 5, 42
     for name in ["traceparent", "TRACEPARENT", "TraceParent", "tRaCePaReNt"] {
         assert!(extract(&headers(&[(name, EXAMPLE.as_bytes())])).context().is_some(), "{name}");
     }
@@ -86,6 +86,7 @@ fn white_space_around_values_is_ignored() {
 
 #[test]
 fn bytes_that_are_no_text_are_invalid_and_nothing_more() {
+    // W3C 1, 84
     for value in [&b"\xff\xfe"[..], b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-\xc3\xa9", &[0x80; 55]] {
         let headers = headers(&[("traceparent", value)]);
         assert!(matches!(extract(&headers), Incoming::Invalid(_)));
@@ -107,6 +108,7 @@ fn a_lone_tracestate_is_not_looked_at() {
 
 #[test]
 fn inject_replaces_all_old_fields_of_both_names_and_no_other() {
+    // W3C 44
     let mut headers = with_tracestate(&[b"a=1", b"b=2"]);
     headers.append("traceparent", HeaderValue::from_static("junk"));
     headers.append("accept", HeaderValue::from_static("*/*"));
@@ -163,6 +165,28 @@ fn a_budget_and_own_members_reach_the_wire() {
     inject(&outgoing, &mut headers);
     let sent = headers["tracestate"].to_str().unwrap();
     assert!(sent.len() <= 512 && sent.starts_with("gateway=1,key0="));
+}
+
+#[test]
+fn who_takes_part_in_one_request_forwards_another_as_it_came() {
+    // W3C 3
+    let incoming = with_tracestate(&[b"rojo=1 ,, congo=2", b"blue=3"]);
+    let changes = [Change::Set(Member::from_static("congo", "ours"))];
+    let policy = Policy::new(AlwaysOff);
+    let forward = |takes_part: bool| {
+        let mut headers = incoming.clone();
+        if takes_part {
+            inject(&policy.apply(extract(&incoming), &RandomIdGenerator).edit(&changes), &mut headers);
+        }
+        headers
+    };
+    assert_eq!(forward(false), incoming);
+    let sent = forward(true);
+    let [before, after] = [&incoming, &sent].map(|headers| headers["traceparent"].to_str().unwrap());
+    assert_eq!((&before[..36], &before[52..]), (&after[..36], &after[52..]));
+    assert_ne!(before[36..52], after[36..52]);
+    assert_eq!(sent["tracestate"], "congo=ours,rojo=1,blue=3");
+    assert_eq!(forward(false), incoming);
 }
 
 #[test]

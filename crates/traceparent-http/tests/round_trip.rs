@@ -13,6 +13,7 @@ fn tracestate() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
+    // W3C 2
     #[test]
     fn extract_after_inject_gives_the_same_context(
         (trace_id, parent_id, flags) in (1..=u128::MAX, 1..=u64::MAX, any::<u8>()),
@@ -39,6 +40,7 @@ proptest! {
         prop_assert_eq!(second.get("tracestate").map(HeaderValue::as_bytes), (!sent.is_empty()).then_some(sent.as_bytes()));
     }
 
+    // W3C 1, 84
     #[test]
     fn no_headers_panic_and_what_goes_out_is_always_valid(
         traceparents in vec(vec(any::<u8>().prop_filter("a header value", |b| *b >= 32 && *b != 127), 0..70), 0..3),

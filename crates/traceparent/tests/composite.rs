@@ -69,6 +69,7 @@ impl ComposableSampler for Fixed {
     }
 }
 
+// OTel 16
 #[test]
 fn samplers_that_do_not_delegate_intend_the_same_for_every_parent() {
     let parents = [context(LOW, true, "ot=th:8"), context(HIGH, false, "")];
@@ -82,6 +83,7 @@ fn samplers_that_do_not_delegate_intend_the_same_for_every_parent() {
     }
 }
 
+// OTel 16
 #[test]
 fn the_parents_threshold_is_intended_where_there_is_one() {
     let sampler = ComposableParentThreshold::new(ComposableProbability::new(QUARTER));
@@ -102,6 +104,7 @@ fn the_parents_threshold_is_intended_where_there_is_one() {
     }
 }
 
+// OTel 16
 #[test]
 fn rules_and_annotations_intend_what_they_delegate_to() {
     let half = ComposableProbability::new(HALF);
@@ -119,7 +122,7 @@ fn rules_and_annotations_intend_what_they_delegate_to() {
     }
 }
 
-// sampling: "reliable -> `R` as above"
+// OTel 15
 #[test]
 fn a_reliable_threshold_asks_for_the_traces_randomness_and_goes_out() {
     let half = ComposableProbability::new(HALF);
@@ -139,7 +142,7 @@ fn a_reliable_threshold_asks_for_the_traces_randomness_and_goes_out() {
     );
 }
 
-// sampling: "unreliable -> a fresh random 56-bit `R`", "removed when not"
+// OTel 15
 #[test]
 fn an_unreliable_threshold_asks_for_fresh_randomness_and_does_not_go_out() {
     let unreliable = || Fixed(SamplingIntent::unreliable(HALF));
@@ -174,7 +177,7 @@ fn fresh_randomness_is_drawn_anew_for_each_span() {
     assert_eq!(script.get(), 12);
 }
 
-// sampling: "no threshold -> drop", "dropped: `th` removed"
+// OTel 14, 15
 #[test]
 fn without_a_threshold_the_span_is_dropped_and_asks_for_nothing() {
     for tracestate in ["", "a=b", "ot=th:0"] {
@@ -188,7 +191,7 @@ fn without_a_threshold_the_span_is_dropped_and_asks_for_nothing() {
     );
 }
 
-// sampling: "`th` is erased, and the parent's decision is still followed"
+// OTel 13
 #[test]
 fn the_parents_decision_is_followed_as_far_as_it_is_believed() {
     let sampler = || ComposableParentThreshold::new(ComposableAlwaysOff);
@@ -216,6 +219,7 @@ fn annotations(sampler: &dyn Sampler, input: &SamplingInput<'_>) -> Vec<String> 
     seen
 }
 
+// OTel 16
 #[test]
 fn annotations_come_from_the_samplers_that_were_asked() {
     let inner = ComposableAnnotating::new(
@@ -281,7 +285,7 @@ proptest! {
     }
 }
 
-// sampling: "adjusted count `2^56 / (2^56 - T)`"
+// OTel 2
 #[test]
 fn adjusted_counts_add_up_to_the_population() {
     const SPANS: u32 = 40_000;

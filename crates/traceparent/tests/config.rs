@@ -29,7 +29,7 @@ fn ratio(ratio: f64) -> SamplerConfig {
     SamplerConfig::TraceIdRatio(TraceIdRatioBased::new(ratio))
 }
 
-// sampling: "`OTEL_TRACES_SAMPLER` values"
+// OTel 22
 #[test]
 fn each_name_means_its_sampler() {
     let samplers = [
@@ -57,6 +57,7 @@ fn nothing_set_means_the_default() {
     }
 }
 
+// OTel 22
 #[test]
 fn an_argument_is_a_number_from_0_to_1_and_1_where_it_is_missing() {
     assert_eq!(SamplerConfig::parse(Some("traceidratio"), None), Ok(ratio(1.0)));
@@ -222,7 +223,7 @@ fn compare_percentages(percentages: [u8; 3], randomness: u64) {
     }
 }
 
-// sampling: "Percentages of proxies"
+// OTel 23
 #[test]
 fn percentages_are_asked_in_the_documented_order() {
     for random in [0, 50, 100] {
@@ -237,6 +238,7 @@ fn percentages_are_asked_in_the_documented_order() {
 }
 
 proptest! {
+    // OTel 23
     #[test]
     fn any_percentages_follow_the_order(percentages in any::<[u8; 3]>(), randomness in 0..1_u64 << 56) {
         compare_percentages(percentages.map(|percentage| percentage % 101), randomness);

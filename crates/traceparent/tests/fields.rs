@@ -113,6 +113,18 @@ fn a_list_that_does_not_fit_the_buffer_is_dropped_and_the_trace_goes_on() {
 }
 
 #[test]
+fn tracestate_is_not_looked_at_without_a_valid_traceparent() {
+    // W3C 39, 67
+    let untouched = || std::iter::from_fn(|| -> Option<&[u8]> { unreachable!("looked at tracestate") });
+    let example = EXAMPLE.as_bytes();
+    for traceparent in [&[][..], &[&b"00"[..]], &[example, example]] {
+        let one = || traceparent.iter().copied();
+        assert_eq!(Incoming::from_fields(one(), untouched()).context(), None);
+        assert_eq!(Incoming::from_fields_in(one(), untouched(), &mut []).context(), None);
+    }
+}
+
+#[test]
 fn absent_invalid_and_valid_are_different_answers() {
     let absent = Incoming::from_fields([], [&b"a=1"[..]]);
     assert_eq!((absent.context(), absent.error()), (None, None));

@@ -33,7 +33,7 @@ fn flag(ids: &dyn IdGenerator) -> bool {
     Policy::new(AlwaysOn).apply(Incoming::Absent, ids).traceparent().flags().is_random()
 }
 
-// W3C 11, 12, 78: unique, and random at least on the right.
+// W3C 11, 12, 74, 78: unique, and random at least on the right.
 #[test]
 fn random_ids_of_four_threads_are_unique_and_use_every_bit() {
     const IDS: usize = 50_000;
@@ -75,6 +75,7 @@ fn seeding_anew_changes_what_follows() {
     }
 }
 
+// W3C 74: what is not random stands on the left.
 #[test]
 fn x_ray_ids_begin_with_the_time_and_end_as_the_other_generators() {
     let (x_ray, plain) = (XRayIds::with_clock(IdsFrom::random(numbers(1)), || 0x5759_e988), IdsFrom::new(numbers(1)));
@@ -89,7 +90,7 @@ fn x_ray_ids_begin_with_the_time_and_end_as_the_other_generators() {
     assert!(now > 0x6592_0080, "{now:x}");
 }
 
-// W3C 23 to 25
+// W3C 23-25
 #[test]
 fn x_ray_ids_are_as_random_as_the_other_generators() {
     let clock = || 1;
@@ -168,6 +169,37 @@ fn every_byte_of_ids_is_as_even_as_its_source() {
     for chi_square in traces.chain(spans) {
         assert!((255.0 - 5.0 * 23.0..255.0 + 5.0 * 23.0).contains(&chi_square), "{chi_square}");
     }
+}
+
+/// A system whose own trace-ids have 4 bytes, too few for 7 random ones.
+struct FourBytes;
+
+impl IdGenerator for FourBytes {
+    fn new_trace_id(&self) -> TraceId {
+        TraceId::from_u128(0x0e0e_4736).unwrap()
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        SpanId::from_static("00f067aa0ba902b7")
+    }
+}
+
+// W3C 75, 76
+#[test]
+fn short_ids_are_padded_on_the_left_and_random_only_where_seven_bytes_are() {
+    let start = |ids: &dyn IdGenerator| Policy::new(AlwaysOn).apply(Incoming::Absent, ids).traceparent().to_string();
+    assert_eq!(start(&FourBytes), "00-0000000000000000000000000e0e4736-00f067aa0ba902b7-01");
+    let eight_bytes = IdsFrom::random(script(vec![0, 0xa3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7]));
+    assert_eq!(start(&eight_bytes), "00-0000000000000000a3ce929d0e0e4736-00f067aa0ba902b7-03");
+}
+
+// W3C 77
+#[test]
+fn the_low_half_of_a_trace_ids_number_is_its_right_most_part() {
+    let id = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(id.to_u128() as u64, 0xa3ce_929d_0e0e_4736);
+    assert_eq!(id.to_bytes()[8..], 0xa3ce_929d_0e0e_4736_u64.to_be_bytes());
+    assert_eq!(id.randomness().to_string(), "ce929d0e0e4736");
 }
 
 proptest! {

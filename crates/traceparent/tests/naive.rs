@@ -47,6 +47,7 @@ fn soup(alphabet: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
+    // W3C 84
     #[test]
     fn traceparent_of_arbitrary_bytes(input in vec(any::<u8>(), 0..200)) {
         compare_traceparent(&input)?;
@@ -68,6 +69,7 @@ proptest! {
         compare_traceparent(&input)?;
     }
 
+    // W3C 7-10
     #[test]
     fn traceparent_of_extreme_fields(
         version in "0[01F]|f[ef]|F0|0{1,3}",
@@ -79,6 +81,7 @@ proptest! {
         compare_traceparent(format!("{version}-{trace_id}-{parent_id}-{flags}{tail}").as_bytes())?;
     }
 
+    // W3C 84
     #[test]
     fn tracestate_of_arbitrary_bytes(input in vec(any::<u8>(), 0..200)) {
         compare_tracestate(&input)?;
@@ -105,6 +108,7 @@ proptest! {
         compare_tracestate(format!("{left},{right}").as_bytes())?;
     }
 
+    // W3C 50, 51
     #[test]
     fn members_of_any_text(key in "[a-z0-9@_ A=,]{0,4}|[a-z]{254,258}", value in "[ -~\t]{0,4}|[ -~]{254,258}") {
         let valid = naive::is_key(&key) && naive::is_value(&value);
@@ -118,6 +122,7 @@ proptest! {
     }
 }
 
+// W3C 6, 30
 #[test]
 fn every_byte_at_every_offset_of_a_header() {
     for at in 0..TraceParent::LENGTH {
@@ -131,6 +136,7 @@ fn every_byte_at_every_offset_of_a_header() {
     }
 }
 
+// W3C 8, 30, 33
 #[test]
 fn every_length_of_a_header() {
     for version in ["00", "01", "ff"] {
@@ -141,6 +147,27 @@ fn every_length_of_a_header() {
     }
 }
 
+// W3C 28, 31
+#[test]
+fn a_megabyte_behind_the_first_56_bytes_changes_nothing() {
+    let mut accepted = 0;
+    for version in ["00", "01", "fe", "ff", "0A"] {
+        for flags in ["01", "0g"] {
+            for separator in ["-", ".", "0"] {
+                let head = format!("{version}-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}{separator}");
+                let parsed = TraceParent::parse(head.as_bytes());
+                accepted += u32::from(parsed.is_ok());
+                for filler in [b'-', b'1', 0xff] {
+                    let long = [head.as_bytes(), &vec![filler; 1 << 20]].concat();
+                    assert_eq!(TraceParent::parse(&long), parsed, "{head} {filler}");
+                }
+            }
+        }
+    }
+    assert_eq!(accepted, 2);
+}
+
+// W3C 45, 46
 #[test]
 fn every_byte_in_every_place_of_a_list() {
     for at in 0..14 {

@@ -5,8 +5,9 @@
 use std::cell::Cell;
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, Sampler,
-    SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanId, TraceFlags, TraceId, TraceParent, Trust,
+    AlwaysOff, AlwaysOn, AlwaysRecord, Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, ParentBased,
+    Policy, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanId, TraceFlags, TraceId,
+    TraceParent, Trust,
 };
 
 mod common;
@@ -70,7 +71,7 @@ fn assert_continued(outgoing: &Outgoing<'_>, flags: &str) {
 
 #[test]
 fn nothing_in_starts_a_trace() {
-    // W3C 34, 66, 67
+    // W3C 18, 34, 66, 67
     for trust in TRUSTS {
         for incoming in [Incoming::Absent, Incoming::from_fields([], [&b"rojo=1"[..]])] {
             assert_new_trace(&apply(AlwaysOn, trust, &incoming), Origin::Started, true);
@@ -83,9 +84,17 @@ fn nothing_in_starts_a_trace() {
 
 #[test]
 fn something_invalid_restarts_the_trace_and_clears_the_list() {
-    // W3C 9, 10, 29, 37, 39, 69
+    // W3C 9, 10, 29, 37, 69
     let list = &b"rojo=1"[..];
-    let invalid = [&b"00-"[..], b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"", b"\xff"];
+    let invalid = [
+        &b"00-"[..],
+        b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        b"0.-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        b"00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        b"",
+        b"\xff",
+    ];
     for trust in TRUSTS {
         for value in invalid {
             let outgoing = apply(AlwaysOn, trust, &Incoming::from_fields([value], [list]));
@@ -101,7 +110,7 @@ fn something_invalid_restarts_the_trace_and_clears_the_list() {
 
 #[test]
 fn a_trusted_caller_is_followed_whatever_the_sampler_says() {
-    // W3C 17, 19, 26, 35, 38
+    // W3C 17, 19, 26, 35, 60
     for flags in ["00", "01", "02", "03"] {
         for sampler in [&AlwaysOn as &dyn Sampler, &AlwaysOff, &RecordOnly] {
             let outgoing = apply(sampler, Trust::Continue, &valid(flags, LIST));
@@ -114,7 +123,7 @@ fn a_trusted_caller_is_followed_whatever_the_sampler_says() {
 
 #[test]
 fn a_resampled_trace_keeps_its_ids_and_its_random_flag() {
-    // W3C 17, 26, 36: the random flag is the caller's even where our own ids are random, and where they are not
+    // W3C 15, 17, 18, 26, 36: the random flag is the caller's even where our own ids are random, and where they are not
     for random in [true, false] {
         for (flags, sampler, expected) in [
             ("00", &AlwaysOn as &dyn Sampler, "01"),
@@ -134,7 +143,7 @@ fn a_resampled_trace_keeps_its_ids_and_its_random_flag() {
 
 #[test]
 fn a_restarted_trace_takes_no_byte_of_the_callers_and_links_to_it() {
-    // W3C 37, 81
+    // W3C 37, 81, 85
     for flags in ["00", "01", "02", "03"] {
         let outgoing = apply(AlwaysOn, Trust::Restart, &valid(flags, LIST));
         assert_new_trace(&outgoing, Origin::Restarted, true);
@@ -145,6 +154,7 @@ fn a_restarted_trace_takes_no_byte_of_the_callers_and_links_to_it() {
 
 #[test]
 fn an_ignored_caller_leaves_no_trace() {
+    // W3C 19, 80
     for flags in ["00", "01", "02", "03"] {
         let outgoing = apply(AlwaysOff, Trust::Ignore, &valid(flags, LIST));
         assert_new_trace(&outgoing, Origin::Restarted, false);
@@ -154,7 +164,7 @@ fn an_ignored_caller_leaves_no_trace() {
 
 #[test]
 fn a_broken_list_is_dropped_and_the_trace_goes_on() {
-    // W3C 40, 71
+    // W3C 1, 40, 71
     for broken in ["Rojo=1", "rojo", "rojo=1,=", "rojo=a=b"] {
         let incoming = valid("03", broken);
         assert!(incoming.error().is_some());
@@ -224,6 +234,19 @@ fn record_only_leaves_the_sampled_flag_unset() {
 }
 
 #[test]
+fn a_deferred_decision_leaves_the_flag_as_it_came_and_starts_with_none() {
+    // W3C 20
+    let policy = Policy::new(AlwaysRecord::new(ParentBased::new(AlwaysOff))).trust(Trust::Resample);
+    for flags in ["00", "01", "02", "03"] {
+        let outgoing = policy.apply(valid(flags, LIST), &ids(true));
+        assert_continued(&outgoing, flags);
+        assert!(outgoing.decision().is_recorded());
+    }
+    let started = policy.apply(Incoming::Absent, &ids(true));
+    assert_eq!((started.decision(), started.traceparent().flags()), (SamplingDecision::RecordOnly, TraceFlags::RANDOM));
+}
+
+#[test]
 fn the_sampler_sees_the_trace_the_parent_and_the_span() {
     struct Inspect;
     impl Sampler for Inspect {
@@ -261,6 +284,7 @@ fn an_own_member_goes_out_with_every_call() {
 
 #[test]
 fn a_budget_holds_for_children_too() {
+    // W3C 57
     let list = (10..42).map(|i| format!("k{i}={}", "v".repeat(20))).collect::<Vec<_>>().join(",");
     let server = apply(AlwaysOn, Trust::Continue, &valid("01", &list)).within(512).unwrap();
     let cut = server.tracestate().to_string();

@@ -11,12 +11,13 @@ use std::{
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{
-    AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, IdsFrom, Incoming, Policy, ProbabilitySampler, RateLimited,
-    Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, TraceContext, TraceId, TraceParent,
-    TraceState, Trust,
+    AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, IdsFrom, Incoming, ParentBased, Policy, ProbabilitySampler,
+    RateLimited, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanId, TraceContext,
+    TraceFlags, TraceId, TraceParent, TraceState, Trust,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const SPAN: SpanId = SpanId::from_static("00f067aa0ba902b7");
 const ROOT: SamplingInput<'static> = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"));
 
 fn is_sampled(sampler: &impl Sampler) -> bool {
@@ -150,7 +151,7 @@ impl<F: Fn(&SamplingInput<'_>) -> SamplingResult> Sampler for By<F> {
     }
 }
 
-// sampling: "A stage whose probability is unknown erases it"
+// OTel 12: "A stage whose probability is unknown erases it"
 #[test]
 fn the_threshold_is_erased_with_a_token_and_without() {
     let traceparent = TraceParent::from_static("00-4bf92f3577b34da6a3ffffffffffffff-00f067aa0ba902b7-01");
@@ -164,6 +165,19 @@ fn the_threshold_is_erased_with_a_token_and_without() {
     assert_eq!(apply(parent()), (true, "ot=x:1,a=b".to_owned()));
     assert_eq!(apply(Incoming::Absent), (true, String::new()));
     assert_eq!(apply(parent()), (false, "ot=x:1,a=b".to_owned()));
+}
+
+// W3C 85
+#[test]
+fn callers_who_all_ask_for_sampling_get_no_more_than_the_limit() {
+    let limited = RateLimited::new(ParentBased::new(AlwaysOff), 10, SECOND, || SECOND).with_burst(3);
+    let policy = Policy::new(limited).trust(Trust::Resample);
+    let forced = |trace: u128| {
+        let caller = TraceParent::new(TraceId::from_u128(trace).unwrap(), SPAN, TraceFlags::SAMPLED);
+        let outgoing = policy.apply(TraceContext::new(caller, TraceState::EMPTY).into(), &IdsFrom::new(|| 7));
+        outgoing.traceparent().flags().is_sampled()
+    };
+    assert_eq!((1..=100).filter(|trace| forced(*trace)).count(), 3);
 }
 
 #[test]

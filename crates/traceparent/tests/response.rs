@@ -144,6 +144,7 @@ fn reserved_flags_are_neither_read_nor_written() {
     assert_eq!(response.to_string(), format!("trace;desc={}03", &VALUE[..53]));
 }
 
+// W3C 87
 #[test]
 fn the_metric_is_written_in_lower_case_as_a_token() {
     assert_eq!(RESPONSE.encode(), *format!("trace;desc={VALUE}").as_bytes().first_chunk().unwrap());
@@ -168,7 +169,7 @@ fn response(sampler: impl Sampler, trust: Trust, flags: u8) -> TraceResponse {
     response
 }
 
-// W3C 90 to 92
+// W3C 90-92
 #[test]
 fn a_response_reflects_the_decision_and_the_random_flag_of_the_trace() {
     for flags in 0..4 {

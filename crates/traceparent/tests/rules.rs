@@ -99,6 +99,7 @@ fn a_rule_without_conditions_means_every_span() {
     assert_eq!(Rule::new().names(&[]).attributes(&[]).span_kinds(&[]).parents(&[]), Rule::new());
 }
 
+// OTel 17
 #[test]
 fn one_name_one_kind_and_one_parent_of_those_listed_will_do() {
     let names = Rule::new().names(&["POST *", "GET *"]);
@@ -139,7 +140,7 @@ const fn patterns<'a>(included: &'a [&'a str], excluded: &'a [&'a str]) -> Attri
     AttributeCondition::Patterns { key: "k", included, excluded }
 }
 
-// sampling: "attribute_values, attribute_patterns {included, excluded, with * and ?}"
+// OTel 17
 #[test]
 fn values_are_literal_and_patterns_are_not() {
     let star = AttributeValue::Str("a*");
@@ -150,6 +151,7 @@ fn values_are_literal_and_patterns_are_not() {
     assert!(!meets("ab".into(), patterns(&["b*", "a"], &[])));
 }
 
+// OTel 17
 #[test]
 fn nothing_included_means_everything_and_what_is_excluded_wins() {
     assert!(meets("ab".into(), patterns(&[], &[])));
@@ -274,7 +276,7 @@ fn the_first_rule_that_matches_decides_and_annotates_alone() {
     assert_eq!(decision(&RuleBased::new(rules), "b"), SamplingDecision::RecordAndSample);
 }
 
-// sampling: "first match's; no match: none"
+// As `ComposableRuleBased` does: "no match: none".
 #[test]
 fn where_no_rule_matches_the_span_is_dropped() {
     let none: [(Rule<'_>, AlwaysOn); 0] = [];

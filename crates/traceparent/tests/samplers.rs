@@ -78,6 +78,7 @@ fn annotations(sampler: &dyn Sampler, input: &SamplingInput<'_>) -> Vec<(String,
     seen
 }
 
+// OTel 18
 #[test]
 fn always_on_and_always_off_look_at_nothing() {
     for parent in [context(LOW, true, ""), context(LOW, false, ""), context(HIGH, false, "ot=rv:00000000000000")] {
@@ -91,7 +92,7 @@ fn always_on_and_always_off_look_at_nothing() {
     assert_eq!(apply(AlwaysOff, Trust::Continue, Incoming::Absent), dropped(""));
 }
 
-// sampling: "AlwaysRecord (turns drop into record-only)"
+// OTel 14, 21
 #[test]
 fn always_record_turns_a_drop_into_a_record_without_a_flag_or_threshold() {
     let parent = context(HIGH, true, "ot=th:8;x:1,a=b");
@@ -103,6 +104,7 @@ fn always_record_turns_a_drop_into_a_record_without_a_flag_or_threshold() {
     assert_eq!(outgoing.tracestate().to_string(), "ot=x:1,a=b");
 }
 
+// OTel 21
 #[test]
 fn always_record_leaves_other_answers_and_annotations_alone() {
     let log = Cell::new("");
@@ -115,7 +117,20 @@ fn always_record_leaves_other_answers_and_annotations_alone() {
     assert_eq!(AlwaysRecord::new(half()).should_sample(&input), half().should_sample(&input));
 }
 
-// sampling: "`ParentBased` with five branches"
+// W3C 22
+#[test]
+fn where_a_decision_is_deferred_a_share_may_be_flagged_of_all_that_is_recorded() {
+    let policy = Policy::new(AlwaysRecord::new(half())).trust(Trust::Resample);
+    for (randomness, flagged) in [(LOW, false), ((1 << 55) - 1, false), (1 << 55, true), (HIGH, true)] {
+        for incoming in [Incoming::Absent, context(randomness, !flagged, "").into()] {
+            let outgoing = policy.apply(incoming, &IdsFrom::new(|| randomness));
+            assert!(outgoing.decision().is_recorded());
+            assert_eq!(outgoing.traceparent().flags().is_sampled(), flagged, "{randomness:x}");
+        }
+    }
+}
+
+// OTel 18
 #[test]
 fn each_branch_of_parent_based_can_be_replaced() {
     let log = Cell::new("");
@@ -139,6 +154,7 @@ fn each_branch_of_parent_based_can_be_replaced() {
     }
 }
 
+// OTel 18
 #[test]
 fn parent_based_follows_any_parent_by_default_and_asks_about_roots_only() {
     let parents = [context(LOW, true, "ot=th:0"), context(LOW, false, "")];
@@ -171,6 +187,7 @@ fn by_ratio(ratio: f64, low: u64) -> bool {
     TraceIdRatioBased::new(ratio).should_sample(&SamplingInput::root(id)).decision.is_sampled()
 }
 
+// OTel 19
 #[test]
 fn the_ratio_of_trace_ids_has_sharp_edges() {
     for low in [0, 1, 2, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
@@ -193,6 +210,7 @@ fn the_ratio_of_trace_ids_has_sharp_edges() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
+    // OTel 19
     #[test]
     fn the_ratio_of_trace_ids_is_the_sdks(
         ratio in prop_oneof![0.0..=1.0_f64, any::<f64>(), (0..70_i32).prop_map(|power| 0.5_f64.powi(power))],
@@ -208,7 +226,7 @@ proptest! {
         }
     }
 
-    // sampling: "Keep a span iff `R >= T`"
+    // OTel 1
     #[test]
     fn what_is_kept_at_a_probability_is_kept_at_every_higher_one(
         (low, high) in (1..=1000_u64, 1..=1000_u64).prop_map(|(a, b)| (a.min(b), a.max(b))),
@@ -231,6 +249,7 @@ proptest! {
     }
 }
 
+// OTel 20
 #[test]
 fn the_probability_sampler_ignores_the_parents_flag() {
     for flag in [false, true] {
@@ -242,7 +261,7 @@ fn the_probability_sampler_ignores_the_parents_flag() {
     }
 }
 
-// sampling: "`R` is the `rv` sub-key if present and valid", "`rv` is never overwritten, never erased"
+// OTel 3, 4
 #[test]
 fn explicit_randomness_counts_before_the_trace_id_and_stays() {
     let kept = context(LOW, false, "a=b,ot=rv:80000000000000");
@@ -253,7 +272,7 @@ fn explicit_randomness_counts_before_the_trace_id_and_stays() {
     assert_eq!(resample(half(), context(HIGH, true, "ot=rv:0;x:1")), sampled("ot=th:8;x:1"));
 }
 
-// sampling: "A stage that changes the effective threshold re-encodes `th`"
+// OTel 12, 20
 #[test]
 fn the_probability_sampler_writes_its_threshold_wherever_the_trace_comes_from() {
     assert_eq!(apply(half(), Trust::Continue, Incoming::Absent), sampled("ot=th:8"));
@@ -265,7 +284,7 @@ fn the_probability_sampler_writes_its_threshold_wherever_the_trace_comes_from() 
     assert_eq!(resample(tenth, context(HIGH, true, "ot=th:8")), dropped(""));
 }
 
-// sampling: "When a span is dropped, `th` is removed"
+// OTel 14
 #[test]
 fn a_share_of_nothing_drops_everything_and_removes_the_threshold() {
     for never in [ProbabilitySampler::from_percent(Percent::ZERO), ProbabilitySampler::from_ratio(0, 5).unwrap()] {
@@ -277,7 +296,7 @@ fn a_share_of_nothing_drops_everything_and_removes_the_threshold() {
     assert_eq!(resample(ProbabilitySampler::new(Threshold::ALWAYS), context(0, false, "")), sampled("ot=th:0"));
 }
 
-// sampling: "if it does not, `th` is erased, and the parent's decision is still followed"
+// OTel 13
 #[test]
 fn a_threshold_that_its_own_trace_contradicts_is_erased_and_the_parent_followed() {
     for follow in [Trust::Continue, Trust::Resample] {

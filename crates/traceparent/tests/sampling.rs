@@ -43,6 +43,7 @@ impl Sampler for Named {
     }
 }
 
+// OTel 18
 #[test]
 fn parent_based_asks_the_sampler_of_its_branch() {
     let sampler = ParentBased::new(Named(0))
@@ -59,6 +60,7 @@ fn parent_based_asks_the_sampler_of_its_branch() {
     }
 }
 
+// OTel 18
 #[test]
 fn parent_based_follows_the_parent_by_default() {
     let (on, off) = (context("01", ""), context("00", ""));
@@ -85,6 +87,7 @@ fn a_probability_sampler_says_its_threshold_when_it_samples() {
     assert_eq!(fifth.should_sample(&SamplingInput::root(TraceId::from_static(TRACE_ID))), SamplingResult::DROP);
 }
 
+// OTel 3, 20
 #[test]
 fn a_probability_sampler_ignores_the_parents_flag_and_honours_its_randomness() {
     let half = ProbabilitySampler::from_ratio(1, 2).unwrap();
@@ -100,6 +103,7 @@ fn a_probability_sampler_ignores_the_parents_flag_and_honours_its_randomness() {
     }
 }
 
+// OTel 3
 #[test]
 fn randomness_is_the_right_most_seven_bytes_unless_there_is_an_rv() {
     let id = TraceId::from_static("ffffffffffffffffff0123456789abcd");
@@ -150,6 +154,7 @@ fn what_a_small_share_keeps_a_larger_one_keeps_too() {
     }
 }
 
+// OTel 2
 #[test]
 fn adjusted_counts_add_up_to_all_traces() {
     let ids = fixed_ids();

@@ -42,6 +42,7 @@ fn bits() -> impl Strategy<Value = u64> {
     (0..LIMIT, 0..15_u32).prop_map(|(bits, fs)| (bits | !(u64::MAX >> (4 * fs)) >> 8) & (LIMIT - 1))
 }
 
+// OTel 2, 11
 #[test]
 fn probabilities_have_the_specifications_thresholds() {
     for (n, d, th) in [
@@ -65,6 +66,7 @@ fn probabilities_have_the_specifications_thresholds() {
     }
 }
 
+// OTel 1, 2
 #[test]
 fn what_is_no_probability_has_no_threshold() {
     for (n, d) in [(0, 1), (0, 0), (1, 0), (2, 1), (u64::MAX, 1), (1, u64::MAX)] {
@@ -78,6 +80,7 @@ fn what_is_no_probability_has_no_threshold() {
     assert_eq!((Threshold::from_bits(LIMIT), Randomness::from_bits(LIMIT)), (None, None));
 }
 
+// OTel 8, 9
 #[test]
 fn thresholds_are_one_to_fourteen_digits_zeroes_added_on_the_right() {
     for (text, bits) in
@@ -93,6 +96,7 @@ fn thresholds_are_one_to_fourteen_digits_zeroes_added_on_the_right() {
     }
 }
 
+// OTel 1
 #[test]
 fn the_threshold_itself_is_kept_and_the_number_below_is_not() {
     let threshold = Threshold::from_bits(5).unwrap();
@@ -104,6 +108,7 @@ fn the_threshold_itself_is_kept_and_the_number_below_is_not() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
+    // OTel 2
     #[test]
     fn ratios_are_what_long_division_says((n, d) in ratio()) {
         let exact = Threshold::from_ratio_exact(n, d);
@@ -111,6 +116,7 @@ proptest! {
         prop_assert_eq!(Threshold::from_ratio(n, d), exact.map(|th| th.rounded(Threshold::DEFAULT_PRECISION)));
     }
 
+    // OTel 11
     #[test]
     fn rounding_is_what_the_digits_say(bits in bits(), digits in 0..20_u32) {
         let rounded = Threshold::from_bits(bits).unwrap().rounded(digits);
@@ -118,6 +124,7 @@ proptest! {
         prop_assert_eq!(rounded.rounded(digits), rounded);
     }
 
+    // OTel 8, 9
     #[test]
     fn thresholds_and_randomness_round_trip(bits in bits()) {
         let threshold = Threshold::from_bits(bits).unwrap();
@@ -180,6 +187,7 @@ proptest! {
     }
 }
 
+// OTel 2
 #[test]
 fn one_threshold_has_its_own_adjusted_count() {
     for (n, d, count) in [(1, 1, 1.0), (1, 2, 2.0), (1, 4, 4.0), (1, 1 << 20, 1_048_576.0)] {
@@ -221,6 +229,7 @@ fn percentages_are_digits_and_at_most_six_decimals_up_to_100() {
     assert_eq!((Percent::ZERO.threshold(), Percent::HUNDRED.threshold()), (None, Some(Threshold::ALWAYS)));
 }
 
+// OTel 5, 6, 10
 #[test]
 fn the_ot_value_is_read_by_the_rules() {
     for (text, th, rv, written, malformed) in [
@@ -250,13 +259,24 @@ fn the_ot_value_is_read_by_the_rules() {
 }
 
 #[test]
-fn sub_keys_must_be_unique() {
-    // OpenTelemetry: tracestate handling. The left-most of an unknown sub-key answers.
+fn of_unknown_sub_keys_the_left_most_of_a_name_answers() {
     assert_eq!(OtValue::read("x:1;y:2;x:3").get("x"), Some("1"));
     assert_eq!(OtValue::read("x:1").get("y"), None);
     assert_eq!(OtValue::read("th:c").get("th"), None);
 }
 
+// OTel 5
+#[test]
+fn of_a_value_of_more_than_256_characters_nothing_is_kept() {
+    let text = |length: usize| format!("th:8;x:{}", "v".repeat(length - 7));
+    assert_eq!(OtValue::read(&text(256)).threshold(), Threshold::from_ratio(1, 2));
+    let long = text(257);
+    let ot = OtValue::read(&long);
+    assert!(ot.is_empty() && ot.threshold().is_none());
+    assert_eq!(ot.error().unwrap().to_string(), "ot member is too long: it has to end before offset 256");
+}
+
+// OTel 5, 7
 #[test]
 fn a_set_that_overflows_256_characters_is_refused() {
     let text = format!("x:{}", "v".repeat(256 - 2 - 5));
@@ -267,6 +287,7 @@ fn a_set_that_overflows_256_characters_is_refused() {
     assert_eq!(ot.to_string(), text);
 }
 
+// OTel 4
 #[test]
 fn randomness_is_never_overwritten() {
     let ot = OtValue::read("rv:00000000000001;x:1");

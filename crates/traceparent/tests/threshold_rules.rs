@@ -51,6 +51,7 @@ fn a_list_without_a_threshold_is_kept_byte_for_byte() {
     }
 }
 
+// OTel 4, 13
 #[test]
 fn a_threshold_that_rejects_the_randomness_is_erased() {
     assert_continued("rojo=1 , ot=th:cf;x:1", "ot=x:1,rojo=1");
@@ -58,6 +59,7 @@ fn a_threshold_that_rejects_the_randomness_is_erased() {
     assert_continued("ot=th:c;rv:b0000000000000,rojo=1", "ot=rv:b0000000000000,rojo=1");
 }
 
+// OTel 4, 14
 #[test]
 fn a_threshold_is_removed_from_what_is_not_sampled() {
     assert_eq!(out(AlwaysOn, Trust::Continue, UNSAMPLED, "rojo=1,ot=th:0;x:1"), "ot=x:1,rojo=1");
@@ -68,6 +70,7 @@ fn a_threshold_is_removed_from_what_is_not_sampled() {
     );
 }
 
+// OTel 10
 #[test]
 fn a_malformed_threshold_goes_and_a_good_randomness_stays() {
     for th in ["th:", "th:C", "th:x", "th:000000000000000", "th:8;th:8"] {
@@ -82,17 +85,20 @@ fn a_malformed_randomness_goes_and_a_good_threshold_stays() {
     }
 }
 
+// OTel 10
 #[test]
 fn where_both_are_malformed_the_member_goes_and_others_stay() {
     assert_continued("rojo= 1,ot=th:x;rv:x;x:1, congo=2", "rojo= 1,congo=2");
 }
 
+// OTel 5
 #[test]
 fn a_malformed_unknown_part_goes_alone() {
     assert_continued("ot=th:c;Bad:1;x:1", "ot=th:c;x:1");
     assert_continued("ot=junk", "");
 }
 
+// OTel 6, 12
 #[test]
 fn a_resampling_stage_writes_its_own_threshold() {
     assert_eq!(out(ratio(1, 4), Trust::Resample, UNSAMPLED, "rojo=1"), "ot=th:c,rojo=1");
@@ -101,12 +107,14 @@ fn a_resampling_stage_writes_its_own_threshold() {
     assert_eq!(out(ratio(1, 4), Trust::Resample, EXAMPLE, "rojo=1 , ot=th:c"), "rojo=1 , ot=th:c");
 }
 
+// OTel 14
 #[test]
 fn a_resampling_stage_that_drops_removes_the_threshold() {
     assert_eq!(out(ratio(1, 10), Trust::Resample, EXAMPLE, "rojo=1,ot=th:c;x:1"), "ot=x:1,rojo=1");
     assert_eq!(out(ratio(0, 1), Trust::Resample, EXAMPLE, "rojo=1,ot=th:0"), "rojo=1");
 }
 
+// OTel 3, 4
 #[test]
 fn a_resampling_stage_honours_the_explicit_randomness() {
     let list = |rv| format!("ot=rv:{rv}");
@@ -114,6 +122,7 @@ fn a_resampling_stage_honours_the_explicit_randomness() {
     assert_eq!(out(ratio(1, 10), Trust::Resample, EXAMPLE, &list("e665ffffffffff")), "ot=rv:e665ffffffffff");
 }
 
+// OTel 12
 #[test]
 fn a_threshold_of_unknown_probability_is_erased() {
     struct Unknown;
@@ -125,6 +134,7 @@ fn a_threshold_of_unknown_probability_is_erased() {
     assert_eq!(out(Unknown, Trust::Resample, EXAMPLE, "ot=th:c;x:1,rojo=1"), "ot=x:1,rojo=1");
 }
 
+// OTel 7
 #[test]
 fn a_threshold_that_does_not_fit_256_characters_is_not_written() {
     let full = format!("x:{}", "v".repeat(254));

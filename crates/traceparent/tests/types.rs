@@ -185,7 +185,7 @@ fn ids_order_and_hash_by_their_number() {
 
 #[test]
 fn flags_hold_the_two_known_bits_only() {
-    // W3C 14, 27
+    // W3C 7, 14, 16, 27
     for bits in 0..=u8::MAX {
         let flags = TraceFlags::from_bits(bits);
         assert_eq!(flags.bits(), bits & 3);

@@ -22,6 +22,7 @@ fn assert_verdict(vector: &Vector, ok: impl Display, error: Option<ParseError>) 
 
 #[test]
 fn every_traceparent_has_its_verdict() {
+    // W3C 6-10, 30, 33
     for vector in read(vectors::TRACEPARENT) {
         let parsed = TraceParent::parse(&vector.input);
         assert_verdict(&vector, "ok", parsed.err());
@@ -34,7 +35,7 @@ fn every_traceparent_has_its_verdict() {
 
 #[test]
 fn every_accepted_traceparent_goes_out_as_version_00_with_reserved_bits_zero() {
-    // W3C 27, 32
+    // W3C 6, 27, 32
     for vector in read(vectors::TRACEPARENT) {
         let (Ok(parsed), Some((version, trace_id, parent_id, flags))) =
             (TraceParent::parse(&vector.input), naive::traceparent(&vector.input))
@@ -56,6 +57,7 @@ fn every_accepted_traceparent_goes_out_as_version_00_with_reserved_bits_zero() {
 
 #[test]
 fn every_tracestate_has_its_verdict() {
+    // W3C 45, 46, 48-51
     for vector in read(vectors::TRACESTATE) {
         let parsed = TraceState::parse(&vector.input);
         let members = parsed.as_ref().map(TraceState::len).unwrap_or_default();

@@ -42,9 +42,14 @@ impl<'a> OtValue<'a> {
     /// tells the first.
     ///
     /// A malformed `th` leaves a good `rv` in place; where both are malformed nothing is kept. Where
-    /// either comes twice, it is malformed. Other sub-keys are for others to judge.
+    /// either comes twice, it is malformed. Other sub-keys are for others to judge. Of a value of more than
+    /// 256 characters nothing is kept.
     pub fn read(text: &'a str) -> Self {
         let mut ot = Self { text, ..Self::default() };
+        if text.len() > Self::MAX_LENGTH {
+            ot.note(ErrorKind::TooLong, Field::Ot, Self::MAX_LENGTH);
+            return Self { text: "", ..ot };
+        }
         let mut malformed = [false; 2];
         for (offset, part) in parts(text) {
             let (index, result) = match part {
