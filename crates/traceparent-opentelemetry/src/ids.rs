@@ -1,0 +1,49 @@
+use std::{any::type_name, fmt};
+
+use opentelemetry::trace::{SpanId, TraceId};
+use traceparent::IdGenerator;
+
+use crate::convert;
+
+/// Any of our id generators as one of OpenTelemetry's SDK.
+///
+/// ```
+/// use opentelemetry_sdk::trace::{IdGenerator, SdkTracerProvider};
+/// use traceparent::{RandomIdGenerator, XRayIds};
+/// use traceparent_opentelemetry::SdkIdGenerator;
+///
+/// let ids = SdkIdGenerator::new(XRayIds::with_clock(RandomIdGenerator, || 0x5759_e988));
+/// assert!(ids.new_trace_id().to_string().starts_with("5759e988"));
+///
+/// let provider = SdkTracerProvider::builder().with_id_generator(ids).build();
+/// ```
+///
+/// The SDK does not ask whether ids are random; say so to
+/// [`TraceContextPropagator::with_random_ids`](crate::TraceContextPropagator::with_random_ids).
+#[derive(Clone, Copy, Default)]
+pub struct SdkIdGenerator<G> {
+    ids: G,
+}
+
+impl<G> SdkIdGenerator<G> {
+    /// Takes ids from this generator.
+    pub const fn new(ids: G) -> Self {
+        Self { ids }
+    }
+}
+
+impl<G: IdGenerator + Send + Sync> opentelemetry_sdk::trace::IdGenerator for SdkIdGenerator<G> {
+    fn new_trace_id(&self) -> TraceId {
+        convert::to_trace_id(self.ids.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        convert::to_span_id(self.ids.new_span_id())
+    }
+}
+
+impl<G> fmt::Debug for SdkIdGenerator<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SdkIdGenerator").field(&format_args!("{}", type_name::<G>())).finish()
+    }
+}

@@ -1,0 +1,134 @@
+use std::{iter::once_with, sync::LazyLock};
+
+use opentelemetry::{
+    Context,
+    propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
+    trace::TraceContextExt,
+};
+use traceparent::{Incoming, TraceParent, trim_ows};
+
+use crate::{
+    convert, list,
+    received::{Carried, Received},
+};
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [TRACEPARENT, TRACESTATE].map(String::from));
+
+/// Carries the trace context in `traceparent` and `tracestate`, exactly as the specification says: in place
+/// of the propagator of the same name in `opentelemetry_sdk`.
+///
+/// Extracting reads all fields: several `traceparent` fields are invalid, several `tracestate` fields are one
+/// list. Where nothing valid came in, the context is returned as it was. A broken `tracestate` does not lose
+/// a good `traceparent`.
+///
+/// Injecting writes what samplers and span made of it. What OpenTelemetry's types cannot hold has travelled
+/// as a value in the [`Context`], so **hand on the context that was extracted**: start the span with it as the
+/// parent, and make the span current with `parent.with_span(span)` or while the extracted context is attached.
+/// A context put together without it still carries ids and the sampled flag.
+///
+/// [W3C: trace context headers](https://www.w3.org/TR/trace-context-2/#trace-context-http-headers-format)
+///
+/// ```
+/// use std::collections::HashMap;
+/// use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
+/// use traceparent_opentelemetry::TraceContextPropagator;
+///
+/// let propagator = TraceContextPropagator::new();
+/// let incoming = HashMap::from([
+///     ("traceparent".to_owned(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03".to_owned()),
+///     ("tracestate".to_owned(), "foo@@bar=1, rojo=2".to_owned()),
+/// ]);
+/// let cx = propagator.extract(&incoming);
+/// assert!(cx.span().span_context().is_sampled());
+///
+/// let mut outgoing = HashMap::new();
+/// propagator.inject_context(&cx, &mut outgoing);
+/// assert_eq!(outgoing, incoming);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TraceContextPropagator {
+    random_ids: bool,
+}
+
+impl TraceContextPropagator {
+    /// Makes a propagator for traces whose ids are random where they start here, as those of
+    /// OpenTelemetry's SDK and of [`traceparent::RandomIdGenerator`] are.
+    pub const fn new() -> Self {
+        Self { random_ids: true }
+    }
+
+    /// Says whether the right-most 7 bytes of ids made here are uniformly random: whether traces that
+    /// start here carry the random flag. For others it is as their caller said.
+    ///
+    /// Say `false` of an id generator that is not random, and where another propagator extracts contexts
+    /// beside this one: whose ids those are is not known here.
+    ///
+    /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
+    ///
+    /// ```
+    /// use traceparent::{IdGenerator, IdsFrom};
+    /// use traceparent_opentelemetry::TraceContextPropagator;
+    ///
+    /// let ids = IdsFrom::new(|| 42);
+    /// let propagator = TraceContextPropagator::new().with_random_ids(ids.is_random());
+    /// ```
+    pub const fn with_random_ids(self, random: bool) -> Self {
+        Self { random_ids: random }
+    }
+}
+
+impl Default for TraceContextPropagator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TextMapPropagator for TraceContextPropagator {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        let span = cx.span();
+        let span = span.span_context();
+        let ids = convert::trace_id(span.trace_id()).zip(convert::span_id(span.span_id()));
+        let Some((trace_id, span_id)) = ids else {
+            return;
+        };
+        let carried = Carried::new(cx, span);
+        let traceparent = TraceParent::new(trace_id, span_id, carried.flags(self.random_ids));
+        injector.set(TRACEPARENT, traceparent.encode_str(&mut [0; TraceParent::LENGTH]).to_owned());
+        let tracestate = carried.list();
+        if !tracestate.is_empty() {
+            injector.set(TRACESTATE, tracestate.into_owned());
+        }
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        let Incoming::Valid { context, .. } =
+            Incoming::from_fields(fields(extractor, TRACEPARENT), fields(extractor, TRACESTATE))
+        else {
+            return cx.clone();
+        };
+        let (given, exact) = list::to_otel(&context.tracestate);
+        let random = context.traceparent.flags().is_random();
+        let caller = convert::remote(context.traceparent, given);
+        // Where neither what came in nor what starts here is random, spans cannot get it wrong.
+        if exact && !random && !self.random_ids && cx.get::<Received>().is_none() {
+            return cx.with_remote_span_context(caller);
+        }
+        let mut received = Received::new(&caller, random);
+        if !exact {
+            received = received.with_list(context.tracestate, &caller);
+        }
+        cx.with_value(received).with_remote_span_context(caller)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&*FIELDS)
+    }
+}
+
+/// All fields of a name, in their order, looked up only when they are asked for.
+fn fields<'e>(extractor: &'e dyn Extractor, name: &'static str) -> impl Iterator<Item = &'e [u8]> {
+    once_with(move || extractor.get_all(name)).flatten().flatten().map(|value| trim_ows(value.as_bytes()))
+}

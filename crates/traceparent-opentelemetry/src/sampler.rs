@@ -1,0 +1,160 @@
+use std::{any::type_name, fmt, sync::Arc};
+
+use opentelemetry::{
+    Context, KeyValue, Value,
+    trace::{self as otel, Link, TraceContextExt},
+};
+use opentelemetry_sdk::trace as sdk;
+use traceparent::{
+    AttributeValue, Attributes, OtValue, Parent, Sampler, SamplingDecision, SamplingInput, SpanDetails, SpanKind,
+    TraceContext, TraceParent, TraceState, TraceStateEdit,
+};
+
+use crate::{convert, received::Carried};
+
+/// Any of our samplers as one of OpenTelemetry's SDK.
+///
+/// The sampler is handed the parent with its whole `tracestate` (what [`TraceContextPropagator`] carries
+/// beside OpenTelemetry's types included), the trace-id, and the span's name, kind and attributes; attributes
+/// that are arrays, and links, are not looked at. Its threshold goes into the `ot` member, and leaves it
+/// where the span is dropped or the parent's threshold cannot be true.
+///
+/// Clones share the sampler, so a rate limit is one for all of them.
+///
+/// [`TraceContextPropagator`]: crate::TraceContextPropagator
+///
+/// [OpenTelemetry: sampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampler)
+///
+/// ```
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use traceparent::{ParentBased, ProbabilitySampler};
+/// use traceparent_opentelemetry::SdkSampler;
+///
+/// let tenth = ProbabilitySampler::from_ratio(1, 10).unwrap();
+/// let provider = SdkTracerProvider::builder()
+///     .with_sampler(SdkSampler::new(ParentBased::new(tenth)))
+///     .build();
+/// ```
+pub struct SdkSampler<S> {
+    sampler: Arc<S>,
+}
+
+impl<S> SdkSampler<S> {
+    /// Asks this sampler.
+    pub fn new(sampler: S) -> Self {
+        Self { sampler: Arc::new(sampler) }
+    }
+}
+
+impl<S: Sampler + Send + Sync + 'static> sdk::ShouldSample for SdkSampler<S> {
+    fn should_sample(
+        &self,
+        parent_context: Option<&Context>,
+        trace_id: otel::TraceId,
+        name: &str,
+        span_kind: &otel::SpanKind,
+        attributes: &[KeyValue],
+        _links: &[Link],
+    ) -> sdk::SamplingResult {
+        let Some(trace_id) = convert::trace_id(trace_id) else {
+            return result(sdk::SamplingDecision::Drop, otel::TraceState::NONE);
+        };
+        let attributes = KeyValues(attributes);
+        let span = SpanDetails::new(name).with_kind(kind(span_kind)).with_attributes(&attributes);
+        let parent_span = parent_context.map(|cx| (cx, cx.span()));
+        let parent = parent_span.as_ref().and_then(|(cx, span)| {
+            let span = span.span_context();
+            Some((convert::span_id(span.span_id())?, Carried::new(cx, span))).filter(|_| span.is_valid())
+        });
+        let Some((parent_id, carried)) = parent else {
+            return self.ask(&SamplingInput::root(trace_id).with_span(span), &otel::TraceState::NONE);
+        };
+        let list = carried.list();
+        let list = TraceState::parse(list.as_bytes()).unwrap_or_default();
+        let caller = TraceParent::new(trace_id, parent_id, carried.flags(false));
+        let context = TraceContext::new(caller, list);
+        let remote = carried.span.is_remote();
+        let parent = if remote { Parent::Remote(&context) } else { Parent::Local(&context) };
+        self.ask(&SamplingInput::child_of(parent).with_span(span), carried.span.trace_state())
+    }
+}
+
+impl<S: Sampler> SdkSampler<S> {
+    fn ask(&self, input: &SamplingInput<'_>, list: &otel::TraceState) -> sdk::SamplingResult {
+        let answer = self.sampler.should_sample(input);
+        let decision = match answer.decision {
+            SamplingDecision::Drop => sdk::SamplingDecision::Drop,
+            SamplingDecision::RecordOnly => sdk::SamplingDecision::RecordOnly,
+            SamplingDecision::RecordAndSample => sdk::SamplingDecision::RecordAndSample,
+        };
+        let edit = answer.tracestate(input);
+        let mut result = result(decision, if edit.is_untouched() { list.clone() } else { edited(list, edit) });
+        if answer.decision.is_recorded() {
+            self.sampler.annotate(input, &mut |key, value| {
+                result.attributes.extend(self::value(value).map(|value| KeyValue::new(key.to_owned(), value)));
+            });
+        }
+        result
+    }
+}
+
+/// The list with the `ot` member of the edit, which is all that a decision changes.
+fn edited(list: &otel::TraceState, edit: TraceStateEdit<'_>) -> otel::TraceState {
+    let edited = edit.into_owned();
+    let ot = edited.get(OtValue::KEY).map(|value| (OtValue::KEY, value));
+    let others = list.into_iter().filter(|(key, _)| *key != OtValue::KEY);
+    // Both parts come from lists that OpenTelemetry's type has accepted, or that are stricter than it is.
+    otel::TraceState::from_key_value(ot.into_iter().chain(others)).unwrap_or_default()
+}
+
+fn result(decision: sdk::SamplingDecision, trace_state: otel::TraceState) -> sdk::SamplingResult {
+    sdk::SamplingResult { decision, attributes: Vec::new(), trace_state }
+}
+
+const fn kind(kind: &otel::SpanKind) -> SpanKind {
+    match kind {
+        otel::SpanKind::Internal => SpanKind::Internal,
+        otel::SpanKind::Server => SpanKind::Server,
+        otel::SpanKind::Client => SpanKind::Client,
+        otel::SpanKind::Producer => SpanKind::Producer,
+        otel::SpanKind::Consumer => SpanKind::Consumer,
+    }
+}
+
+fn value(value: AttributeValue<'_>) -> Option<Value> {
+    Some(match value {
+        AttributeValue::Str(value) => value.to_owned().into(),
+        AttributeValue::Bool(value) => value.into(),
+        AttributeValue::I64(value) => value.into(),
+        AttributeValue::F64(value) => value.into(),
+        _ => return None,
+    })
+}
+
+/// A span's attributes; of several with the same key, the last counts.
+struct KeyValues<'a>(&'a [KeyValue]);
+
+impl Attributes for KeyValues<'_> {
+    fn attribute(&self, key: &str) -> Option<AttributeValue<'_>> {
+        let attribute = self.0.iter().rev().find(|attribute| attribute.key.as_str() == key)?;
+        match &attribute.value {
+            Value::String(value) => Some(value.as_str().into()),
+            Value::Bool(value) => Some((*value).into()),
+            Value::I64(value) => Some((*value).into()),
+            Value::F64(value) => Some((*value).into()),
+            _ => None,
+        }
+    }
+}
+
+impl<S> Clone for SdkSampler<S> {
+    fn clone(&self) -> Self {
+        Self { sampler: Arc::clone(&self.sampler) }
+    }
+}
+
+impl<S> fmt::Debug for SdkSampler<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SdkSampler").field(&format_args!("{}", type_name::<S>())).finish()
+    }
+}
