@@ -1,4 +1,7 @@
 //! Lower-case hex of fixed length, in loops that the compiler vectorises.
+//!
+//! It does so only while a loop stands alone: inlined into a parser, the loops are unrolled first, and
+//! parsing takes twice the instructions. Hence `inline(never)`.
 
 use crate::error::{ErrorKind, Field, ParseError};
 
@@ -30,6 +33,7 @@ pub(crate) const fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// Whether every byte is a lower-case hex digit. No early exit: 48 bytes take no branch.
+#[inline(never)]
 pub(crate) const fn is_hex<const N: usize>(digits: &[u8; N]) -> bool {
     let mut invalid = false;
     let mut i = 0;
@@ -42,6 +46,7 @@ pub(crate) const fn is_hex<const N: usize>(digits: &[u8; N]) -> bool {
 }
 
 /// Decodes 32 digits that [`is_hex`] has accepted.
+#[inline(never)]
 pub(crate) const fn decode_u128(digits: &[u8; 32]) -> u128 {
     let mut nibbles = [0; 32];
     let mut i = 0;

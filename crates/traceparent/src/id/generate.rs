@@ -200,7 +200,7 @@ mod thread {
     impl RandomIdGenerator {
         /// Seeds the current thread's generator anew.
         pub fn reseed() {
-            STATE.set(seed());
+            STATE.with(|state| state.iter().zip(seed()).for_each(|(word, seed)| word.set(seed)));
         }
     }
 
@@ -218,28 +218,30 @@ mod thread {
         }
     }
 
-    const UNSEEDED: [u64; 4] = [0; 4];
-
     thread_local! {
-        static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
+        /// All zero until it is seeded, and never after. Words of their own, because a word is read back
+        /// faster than four of them written one by one.
+        static STATE: [Cell<u64>; 4] = const { [const { Cell::new(0) }; 4] };
     }
 
     /// One step of xoshiro256++ 1.0 (Blackman and Vigna, <https://prng.di.unimi.it/>).
     fn draw() -> u64 {
-        let mut s = STATE.get();
-        if s[0] | s[1] | s[2] | s[3] == 0 {
-            s = seed();
-        }
-        let number = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        STATE.set(s);
-        number
+        STATE.with(|state| {
+            let [mut s0, mut s1, mut s2, mut s3] = state.each_ref().map(Cell::get);
+            if s0 | s1 | s2 | s3 == 0 {
+                [s0, s1, s2, s3] = seed();
+            }
+            let number = s0.wrapping_add(s3).rotate_left(23).wrapping_add(s0);
+            let t = s1 << 17;
+            s2 ^= s0;
+            s3 ^= s1;
+            s1 ^= s2;
+            s0 ^= s3;
+            s2 ^= t;
+            s3 = s3.rotate_left(45);
+            state.iter().zip([s0, s1, s2, s3]).for_each(|(word, value)| word.set(value));
+            number
+        })
     }
 
     /// Stretches the keys of `RandomState`, which come from the operating system, into a state. The
@@ -249,7 +251,7 @@ mod thread {
         let keys = RandomState::new();
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let mut state = [0, 1, 2, 3].map(|word: u8| keys.hash_one((word, std::process::id(), now)));
-        state[0] |= u64::from(state == UNSEEDED);
+        state[0] |= u64::from(state == [0; 4]);
         state
     }
 }
