@@ -49,11 +49,16 @@ pub fn to_span_context(context: &TraceContext<'_>) -> SpanContext {
 /// assert!(from_span_context(&SpanContext::NONE).is_none());
 /// ```
 pub fn from_span_context(span: &SpanContext) -> Option<TraceContext<'static>> {
-    let flags = TraceFlags::from_bits(span.trace_flags().to_u8());
-    let traceparent = TraceParent::new(trace_id(span.trace_id())?, span_id(span.span_id())?, flags);
+    let traceparent = traceparent(span)?;
     let text = list::to_text(span.trace_state());
     let tracestate = TraceState::parse(text.as_bytes()).map_or(TraceState::EMPTY, TraceState::into_owned);
     Some(TraceContext::new(traceparent, tracestate))
+}
+
+/// The ids and flags of a span's context.
+pub(crate) fn traceparent(span: &SpanContext) -> Option<TraceParent> {
+    let flags = TraceFlags::from_bits(span.trace_flags().to_u8());
+    Some(TraceParent::new(trace_id(span.trace_id())?, span_id(span.span_id())?, flags))
 }
 
 /// The context of a caller's span, with this list.

@@ -15,8 +15,8 @@ use crate::{convert, received::Carried};
 /// Any of our samplers as one of OpenTelemetry's SDK.
 ///
 /// The sampler is handed the parent with its whole `tracestate` (what [`TraceContextPropagator`] carries
-/// beside OpenTelemetry's types included), the trace-id, and the span's name, kind and attributes; attributes
-/// that are arrays, and links, are not looked at. Its threshold goes into the `ot` member, and leaves it
+/// beside OpenTelemetry's types included), the trace-id, and the span's name, kind, attributes and links, without
+/// attributes that are arrays and without those of links. Its threshold goes into the `ot` member, and leaves it
 /// where the span is dropped or the parent's threshold cannot be true.
 ///
 /// Clones share the sampler, so a rate limit is one for all of them.
@@ -54,13 +54,14 @@ impl<S: Sampler + Send + Sync + 'static> sdk::ShouldSample for SdkSampler<S> {
         name: &str,
         span_kind: &otel::SpanKind,
         attributes: &[KeyValue],
-        _links: &[Link],
+        links: &[Link],
     ) -> sdk::SamplingResult {
         let Some(trace_id) = convert::trace_id(trace_id) else {
             return result(sdk::SamplingDecision::Drop, otel::TraceState::NONE);
         };
         let attributes = KeyValues(attributes);
-        let span = SpanDetails::new(name).with_kind(kind(span_kind)).with_attributes(&attributes);
+        let links: Vec<_> = links.iter().filter_map(|link| convert::traceparent(&link.span_context)).collect();
+        let span = SpanDetails::new(name).with_kind(kind(span_kind)).with_attributes(&attributes).with_links(&links);
         let parent_span = parent_context.map(|cx| (cx, cx.span()));
         let parent = parent_span.as_ref().and_then(|(cx, span)| {
             let span = span.span_context();

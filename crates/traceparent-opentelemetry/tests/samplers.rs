@@ -6,7 +6,7 @@ mod common;
 use opentelemetry::{
     Context, KeyValue, Value,
     trace::{
-        SpanContext, SpanId, SpanKind as OtelKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+        Link, SpanContext, SpanId, SpanKind as OtelKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
         TracerProvider,
     },
 };
@@ -164,12 +164,14 @@ impl Sampler for Checks {
         assert_eq!(span.attribute("integer"), Some(AttributeValue::I64(7)));
         assert_eq!(span.attribute("float"), Some(AttributeValue::F64(0.5)));
         assert_eq!((span.attribute("array"), span.attribute("absent")), (None, None));
+        let links: Vec<_> = span.links().iter().map(ToString::to_string).collect();
+        assert_eq!(links, ["00-00000000000000000000000000000007-0000000000000008-01"]);
         traceparent::SamplingResult::SAMPLE
     }
 }
 
 #[test]
-fn a_sampler_is_handed_parent_name_kind_and_attributes() {
+fn a_sampler_is_handed_parent_name_kind_attributes_and_links() {
     let request = headers(&[&common::SAMPLED.replace("-01", "-03")], &["rojo=1,foo@@bar=1"]);
     let parent = extract(&TraceContextPropagator::new(), &request);
     let tracer = provider(SdkSampler::new(Checks)).tracer("test");
@@ -181,7 +183,13 @@ fn a_sampler_is_handed_parent_name_kind_and_attributes() {
         KeyValue::new("float", 0.5),
         KeyValue::new("array", Value::Array(vec![1_i64].into())),
     ];
-    let span = tracer.span_builder("GET /").with_kind(OtelKind::Client).with_attributes(attributes);
+    let linked = |trace_id, span_id| {
+        let (trace_id, span_id) = (TraceId::from(trace_id), SpanId::from(span_id));
+        Link::with_context(SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::NONE))
+    };
+    // A link to nothing is none.
+    let links = vec![linked(7, 8), linked(0, 9)];
+    let span = tracer.span_builder("GET /").with_kind(OtelKind::Client).with_attributes(attributes).with_links(links);
     span.start_with_context(&tracer, &parent);
 }
 

@@ -289,6 +289,16 @@ fn where_no_rule_matches_the_span_is_dropped() {
 type Closure = dyn Fn(&SamplingInput<'_>) -> bool;
 
 #[test]
+fn predicates_see_what_a_span_is_linked_to() {
+    let batch = [TraceParent::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+    let linked = |input: &SamplingInput<'_>| input.span().links().iter().any(|link| link.flags().is_sampled());
+    let sampler = RuleBased::new([(linked, AlwaysOn)]);
+    let decision = |span| sampler.should_sample(&root(span)).decision;
+    assert_eq!(decision(SpanDetails::new("poll").with_links(&batch)), SamplingDecision::RecordAndSample);
+    assert_eq!(decision(SpanDetails::new("poll")), SamplingDecision::Drop);
+}
+
+#[test]
 fn closures_are_predicates() {
     let wanted = String::from("a");
     let sampler = RuleBased::new([(|input: &SamplingInput<'_>| input.span().name() == wanted, AlwaysOn)]);

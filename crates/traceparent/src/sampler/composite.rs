@@ -34,8 +34,8 @@ impl SamplingIntent {
 
 /// States an intent, which [`CompositeSampler`] turns into a decision. Intents combine, decisions do not.
 ///
-/// An intent is made of the parent, the name, the kind and the attributes of the span, and never of the
-/// trace-id or the randomness of its trace. Object-safe; also implemented for `&S` and, with the feature
+/// An intent is made of the parent, the name, the kind, the attributes and the links of the span, and never
+/// of the trace-id or the randomness of its trace. Object-safe; also implemented for `&S` and, with the feature
 /// `alloc`, for `Box<S>` and `Arc<S>`.
 ///
 /// [OpenTelemetry: ComposableSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#composablesampler)

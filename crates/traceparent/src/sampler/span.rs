@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::traceparent::TraceParent;
+
 /// What a span is to its parent and children.
 ///
 /// [OpenTelemetry: SpanKind](https://opentelemetry.io/docs/specs/otel/trace/api/#spankind)
@@ -105,12 +107,13 @@ pub struct SpanDetails<'a> {
     name: &'a str,
     kind: SpanKind,
     attributes: Option<&'a dyn Attributes>,
+    links: &'a [TraceParent],
 }
 
 impl<'a> SpanDetails<'a> {
-    /// Describes an internal span of this name, without attributes.
+    /// Describes an internal span of this name, without attributes and links.
     pub const fn new(name: &'a str) -> Self {
-        Self { name, kind: SpanKind::Internal, attributes: None }
+        Self { name, kind: SpanKind::Internal, attributes: None, links: &[] }
     }
 
     /// Says what kind of span it is.
@@ -123,6 +126,14 @@ impl<'a> SpanDetails<'a> {
         Self { attributes: Some(attributes), ..self }
     }
 
+    /// Adds the spans of other traces, or elsewhere in this one, that the span is linked to: for each, the
+    /// `traceparent` whose parent-id it is.
+    ///
+    /// [OpenTelemetry: links between spans](https://opentelemetry.io/docs/specs/otel/overview/#links-between-spans)
+    pub const fn with_links(self, links: &'a [TraceParent]) -> Self {
+        Self { links, ..self }
+    }
+
     /// Returns the span's name.
     pub const fn name(&self) -> &'a str {
         self.name
@@ -131,6 +142,11 @@ impl<'a> SpanDetails<'a> {
     /// Returns the span's kind.
     pub const fn kind(&self) -> SpanKind {
         self.kind
+    }
+
+    /// Returns what the span is linked to.
+    pub const fn links(&self) -> &'a [TraceParent] {
+        self.links
     }
 
     /// Returns the value of an attribute.
@@ -147,6 +163,10 @@ impl Default for SpanDetails<'_> {
 
 impl fmt::Debug for SpanDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanDetails").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("SpanDetails")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
