@@ -52,16 +52,10 @@ impl TraceResponse {
     /// As [`TraceParent::parse`], with the span-id called child-id, and for version `00` only: there is
     /// no forward rule here.
     pub fn parse(field: &[u8]) -> Result<Option<Self>, ParseError> {
-        for metric in metrics(field) {
-            if !metric.is_trace() {
-                continue;
-            }
-            let Some((value, offset)) = metric.desc() else {
-                return Ok(None);
-            };
-            return Self::parse_value(value, offset).map(Some);
+        match metrics(field).find(Metric::is_trace).and_then(|metric| metric.desc()) {
+            Some((value, offset)) => Self::parse_value(value, offset).map(Some),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     fn parse_value(value: &[u8], offset: usize) -> Result<Self, ParseError> {

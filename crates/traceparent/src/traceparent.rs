@@ -245,23 +245,11 @@ const fn parse_slowly(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<
             return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceFlags, TraceParent::LENGTH));
         }
     }
-    if let Some(error) = hex::fault(head, TRACE_ID, TRACE_ID_END, Field::TraceId) {
+    if let Some(error) = id_fault(head, TRACE_ID, TRACE_ID_END, Field::TraceId) {
         return Err(error);
     }
-    if is_zero(head, TRACE_ID, TRACE_ID_END) {
-        return Err(ParseError::new(ErrorKind::AllZero, Field::TraceId, TRACE_ID));
-    }
-    if head[TRACE_ID_END] != b'-' {
-        return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceId, TRACE_ID_END));
-    }
-    if let Some(error) = hex::fault(head, PARENT_ID, PARENT_ID_END, Field::ParentId) {
+    if let Some(error) = id_fault(head, PARENT_ID, PARENT_ID_END, Field::ParentId) {
         return Err(error);
-    }
-    if is_zero(head, PARENT_ID, PARENT_ID_END) {
-        return Err(ParseError::new(ErrorKind::AllZero, Field::ParentId, PARENT_ID));
-    }
-    if head[PARENT_ID_END] != b'-' {
-        return Err(ParseError::new(ErrorKind::MissingDash, Field::ParentId, PARENT_ID_END));
     }
     if let Some(error) = hex::fault(head, FLAGS, TraceParent::LENGTH, Field::TraceFlags) {
         return Err(error);
@@ -272,9 +260,23 @@ const fn parse_slowly(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<
     }
 }
 
+/// Returns what is wrong with an id and the dash behind it.
+const fn id_fault(head: &[u8; TraceParent::LENGTH], start: usize, end: usize, field: Field) -> Option<ParseError> {
+    if let Some(error) = hex::fault(head, start, end, field) {
+        return Some(error);
+    }
+    if is_zero(head, start, end) {
+        return Some(ParseError::new(ErrorKind::AllZero, field, start));
+    }
+    if end < head.len() && head[end] != b'-' {
+        return Some(ParseError::new(ErrorKind::MissingDash, field, end));
+    }
+    None
+}
+
 const fn is_zero(head: &[u8; TraceParent::LENGTH], start: usize, end: usize) -> bool {
     let mut i = start;
-    while i < end {
+    while i < end && i < head.len() {
         if head[i] != b'0' {
             return false;
         }
