@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use traceparent::{Percent, Trust};
@@ -26,17 +26,31 @@ pub enum Command {
 /// How to run the proxy.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// A YAML file that says everything: listeners, routes, sampling, where spans go
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "upstream",
+        requires = "check",
+        conflicts_with_all = ["upstream", "listen", "random_sampling", "trust"]
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Only says whether the file is right, and ends
+    #[arg(long, requires = "config")]
+    pub check: bool,
+
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", value_parser = parse_listen)]
     pub listen: SocketAddr,
 
     /// Where requests go; a path in front of theirs may be part of it
-    #[arg(long, value_name = "URL")]
-    pub upstream: Upstream,
+    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    pub upstream: Option<Upstream>,
 
-    /// The percentage of traces to sample among those decided here, up to six decimals
-    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = parse_percent)]
-    pub random_sampling: Percent,
+    /// The percentage of traces to sample among those decided here, up to six decimals [default: 100]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    pub random_sampling: Option<Percent>,
 
     /// How far callers' traces are trusted
     #[arg(long, value_enum, default_value_t)]
@@ -68,11 +82,11 @@ impl From<TrustArg> for Trust {
     }
 }
 
-fn parse_listen(value: &str) -> Result<SocketAddr, &'static str> {
+pub(crate) fn parse_listen(value: &str) -> Result<SocketAddr, &'static str> {
     value.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:10000")
 }
 
-fn parse_percent(value: &str) -> Result<Percent, String> {
+pub(crate) fn parse_percent(value: &str) -> Result<Percent, String> {
     value.parse().map_err(|error| format!("{error}; give a number from 0 to 100, such as 12.5"))
 }
 

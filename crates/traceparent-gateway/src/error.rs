@@ -1,8 +1,13 @@
 use std::{io, net::SocketAddr};
 
+use crate::config::ConfigError;
+
 /// Why the program ends with a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The configuration file is of no use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}", listen_advice(source))]
     Listen {

@@ -4,6 +4,8 @@ mod cli;
 mod error;
 mod upstream;
 
+mod config;
+
 mod failure;
 mod span;
 
@@ -23,6 +25,10 @@ mod run;
 
 pub use crate::{
     cli::{Cli, Command, RunArgs, TrustArg},
+    config::{
+        Admin, Config, ConfigError, Egress, Environment, EnvironmentError, Forwarded, Limits, Listener, Otlp,
+        OtlpProtocol, Route, Routes, Sampling, SpanAttributes, Tracing,
+    },
     demo::demo,
     error::Error,
     run::run,

@@ -1,10 +1,18 @@
 use std::{io::stdout, sync::Arc, time::Duration};
 
 use tokio::{select, time::sleep};
-use traceparent::{Policy, ProbabilitySampler};
+use traceparent::{Percent, Policy, ProbabilitySampler};
 
 use crate::{
-    cli::RunArgs, error::Error, proxy::Proxy, recorder::Writer, server::Server, signals::Signals, tell, tracer::Tracer,
+    cli::RunArgs,
+    config::{Config, Environment},
+    error::Error,
+    proxy::Proxy,
+    recorder::Writer,
+    server::Server,
+    signals::Signals,
+    tell,
+    tracer::Tracer,
 };
 
 /// How long requests in flight may take when the gateway stops.
@@ -20,13 +28,20 @@ const WRITE_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// The address cannot be listened on; signals cannot be caught.
 pub async fn run(args: RunArgs) -> Result<(), Error> {
+    let environment = Environment::of_process();
+    if let Some(path) = &args.config {
+        Config::load(path, &environment)?;
+        return Ok(());
+    }
+    let Some(upstream) = args.upstream else { return Ok(()) };
     let mut signals = Signals::catch()?;
     let mut server = Server::bind(args.listen).await?;
     let (recorder, writer) = Writer::start(stdout());
 
-    tell(format_args!("listening on http://{}, forwarding to {}; Ctrl-C stops", server.address(), args.upstream));
-    let policy = Policy::new(ProbabilitySampler::from_percent(args.random_sampling)).trust(args.trust.into());
-    let proxy = Arc::new(Proxy::new(Tracer::new("gateway", policy, recorder), args.upstream));
+    tell(format_args!("listening on http://{}, forwarding to {}; Ctrl-C stops", server.address(), upstream));
+    let policy = Policy::new(ProbabilitySampler::from_percent(args.random_sampling.unwrap_or(Percent::HUNDRED)))
+        .trust(args.trust.into());
+    let proxy = Arc::new(Proxy::new(Tracer::new("gateway", policy, recorder), upstream));
     server.serve(proxy, signals.next()).await;
 
     tell("stopping: requests in flight may finish; Ctrl-C again cuts them");

@@ -1,0 +1,198 @@
+//! What the gateway is to do, out of the command line or a file, and the environment.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use traceparent::Trust;
+
+use crate::{cli::RunArgs, upstream::Upstream};
+
+mod environment;
+mod error;
+mod file;
+mod scalar;
+mod tracing;
+
+pub use self::{
+    environment::{Environment, EnvironmentError},
+    error::ConfigError,
+    tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, Tracing},
+};
+
+/// Everything the gateway is told: valid, and with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where clients connect; at least one, all at different addresses.
+    pub listeners: Vec<Listener>,
+    /// What is traced, and where spans go.
+    pub tracing: Tracing,
+    /// The listener for operators, where there is one.
+    pub admin: Option<Admin>,
+}
+
+/// A place where clients connect, and what happens to their requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The IP address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// How far callers' traces are trusted.
+    pub trust: Trust,
+    /// What happens to the fields in which proxies tell where a request came from.
+    pub forwarded: Forwarded,
+    /// What a client may take up.
+    pub limits: Limits,
+    /// Where requests go.
+    pub routes: Routes,
+}
+
+/// What happens to `X-Forwarded-*` and `Forwarded` fields that come with a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarded {
+    /// They are a client's invention and give way to what is known here.
+    #[default]
+    Replace,
+    /// They come from a proxy that is trusted, and are added to.
+    Append,
+}
+
+/// What a client may take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest head of a request, in bytes from 8192 on.
+    pub header_bytes: u32,
+    /// The most header fields of a request.
+    pub header_fields: u16,
+    /// How long the head of a request may take from its first byte on.
+    pub header_timeout: Duration,
+    /// How long nothing may happen: no request on a connection, no progress of a body.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 * 1024,
+            header_fields: 100,
+            header_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The routes of a listener, of which the one with the longest prefix counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// Longest prefix first, no two alike.
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    fn new(mut routes: Vec<Route>) -> Self {
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        Self { routes }
+    }
+
+    /// Finds the route for a path.
+    pub fn find(&self, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.matches(path))
+    }
+
+    /// Iterates over the routes, the one with the longest prefix first.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+}
+
+/// Where the requests whose path starts alike go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What their path starts with: `/` for all, `/shop` for `/shop` and what is below it.
+    pub prefix: String,
+    /// The service that answers them.
+    pub upstream: Upstream,
+    /// Whether the upstream is spoken to in HTTP/2, without asking it first, rather than in HTTP/1.1.
+    pub http2: bool,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long the head of the answer may take, connecting included; `None` for as long as it likes.
+    pub timeout: Option<Duration>,
+    /// How long the answer's body may pause; `None` for as long as it likes.
+    pub idle_timeout: Option<Duration>,
+    /// Whether the upstream learns of the trace.
+    pub egress: Egress,
+}
+
+impl Route {
+    /// How long connecting may take unless a route says otherwise.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Makes the route of everything to one upstream.
+    pub fn to(upstream: Upstream) -> Self {
+        Self {
+            prefix: "/".into(),
+            upstream,
+            http2: false,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            timeout: None,
+            idle_timeout: None,
+            egress: Egress::default(),
+        }
+    }
+
+    /// Compares whole segments, byte by byte: nothing is decoded.
+    fn matches(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.prefix.as_str());
+        rest.is_some_and(|rest| self.prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
+            // `*`, the target of OPTIONS that means the whole server.
+            || self.prefix == "/"
+    }
+}
+
+/// What an upstream learns of the trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// The gateway's span is its parent.
+    #[default]
+    Inject,
+    /// Nothing: it is somebody else's, and gets neither `traceparent` nor `tracestate`.
+    Strip,
+}
+
+/// The listener for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The IP address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+}
+
+impl Config {
+    /// Reads a file; what it leaves open, the environment says.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds an unknown key, a value of another type or out of its range:
+    /// the error says where.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::read(path, &source))?;
+        file::parse(path, &text)?.resolve(path, environment)
+    }
+
+    /// Makes one listener with one route of the command line's flags; what they leave open, the
+    /// environment says. `None` without an upstream.
+    pub fn from_args(args: &RunArgs, environment: &Environment) -> Option<Self> {
+        let listener = Listener {
+            address: args.listen,
+            trust: args.trust.into(),
+            forwarded: Forwarded::default(),
+            limits: Limits::default(),
+            routes: Routes::new(vec![Route::to(args.upstream.clone()?)]),
+        };
+        let tracing = Tracing::from_args(args.random_sampling, environment);
+        Some(Self { listeners: vec![listener], tracing, admin: None })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,244 @@
+//! The file as it is written.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use serde::Deserialize;
+use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
+use traceparent::{PercentageSampler, Trust};
+
+use super::{
+    Admin, Config, ConfigError, Egress, Environment, Forwarded, Limits, Listener, Otlp, OtlpProtocol, Route, Routes,
+    Sampling, SpanAttributes, Tracing,
+    error::Place,
+    scalar::{
+        Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Secret,
+        UpstreamUrl,
+    },
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    listeners: List<ListenerEntry>,
+    tracing: Option<TracingEntry>,
+    admin: Option<AdminEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenerEntry {
+    address: Spanned<Address>,
+    trust: Option<TrustEntry>,
+    forwarded: Option<Forwarded>,
+    limits: Option<LimitsEntry>,
+    routes: List<RouteEntry>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TrustEntry {
+    Continue,
+    Resample,
+    Restart,
+    Ignore,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsEntry {
+    header_bytes: Option<HeaderBytes>,
+    header_fields: Option<HeaderFields>,
+    header_timeout: Option<Period>,
+    idle_timeout: Option<Period>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteEntry {
+    prefix: Spanned<Prefix>,
+    upstream: UpstreamUrl,
+    #[serde(default)]
+    http2: bool,
+    connect_timeout: Option<Period>,
+    timeout: Option<Period>,
+    idle_timeout: Option<Period>,
+    egress: Option<Egress>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TracingEntry {
+    random_sampling: Option<Percentage>,
+    client_sampling: Option<Percentage>,
+    overall_sampling: Option<Percentage>,
+    service_name: Option<Name>,
+    span_attributes: Option<SpanAttributesEntry>,
+    otlp: Option<OtlpEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpanAttributesEntry {
+    #[serde(default)]
+    header_prefixes: Vec<Field>,
+    #[serde(default, rename = "static")]
+    fixed: BTreeMap<Name, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtlpEntry {
+    endpoint: Option<Collector>,
+    protocol: Option<OtlpProtocol>,
+    #[serde(default)]
+    headers: HashMap<Field, Secret>,
+    timeout: Option<Period>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminEntry {
+    address: Spanned<Address>,
+}
+
+/// Reads a file's text.
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    let mut track = serde_path_to_error::Track::new();
+    let options = serde_saphyr::options! { with_snippet: false };
+    let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        File::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
+    });
+    parsed.map_err(|error| {
+        let position = error.location().map(|location| (location.line(), location.column()));
+        // In a path, a mark stands for what is unknown, a point for the whole file, and `value` for what has a position.
+        let path_of_key = track.path().to_string();
+        let key = path_of_key.strip_suffix(".value").unwrap_or(&path_of_key);
+        let key = Some(key.trim_end_matches(['?', '.']).to_owned()).filter(|key| !key.is_empty());
+        let what = UserMessageFormatter.format_message(error.without_snippet());
+        ConfigError::new(path, Place { position, key }, what)
+    })
+}
+
+impl File {
+    /// Fills in what the file leaves open, and refuses what is right only by itself.
+    pub(super) fn resolve(self, path: &Path, environment: &Environment) -> Result<Config, ConfigError> {
+        let refuse = |key: String, value: &Location, what: &str| {
+            let place = Place { position: Some((value.line(), value.column())), key: Some(key) };
+            Err(ConfigError::new(path, place, what))
+        };
+        let mut listeners: Vec<Listener> = Vec::new();
+        for (number, entry) in self.listeners.0.into_iter().enumerate() {
+            let address = entry.address.value.0;
+            if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
+                let key = format!("listeners[{number}].address");
+                return refuse(key, &entry.address.referenced, "another listener has this address");
+            }
+            let mut routes: Vec<Route> = Vec::new();
+            for (route, entry) in entry.routes.0.into_iter().enumerate() {
+                if routes.iter().any(|other| other.prefix == entry.prefix.value.0) {
+                    let key = format!("listeners[{number}].routes[{route}].prefix");
+                    return refuse(key, &entry.prefix.referenced, "another route has this prefix");
+                }
+                routes.push(entry.resolve());
+            }
+            listeners.push(Listener {
+                address,
+                trust: entry.trust.map_or_else(Trust::default, Into::into),
+                forwarded: entry.forwarded.unwrap_or_default(),
+                limits: entry.limits.map_or_else(Limits::default, LimitsEntry::resolve),
+                routes: Routes::new(routes),
+            });
+        }
+        let admin = self.admin.map(|admin| admin.address);
+        if let Some(admin) = &admin {
+            let address = admin.value.0;
+            if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
+                return refuse("admin.address".into(), &admin.referenced, "a listener has this address");
+            }
+        }
+        Ok(Config {
+            listeners,
+            tracing: self.tracing.unwrap_or_default().resolve(environment),
+            admin: admin.map(|address| Admin { address: address.value.0 }),
+        })
+    }
+}
+
+impl LimitsEntry {
+    fn resolve(self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            header_bytes: self.header_bytes.map_or(default.header_bytes, |bytes| bytes.0),
+            header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
+            header_timeout: self.header_timeout.map_or(default.header_timeout, |period| period.0),
+            idle_timeout: self.idle_timeout.map_or(default.idle_timeout, |period| period.0),
+        }
+    }
+}
+
+impl RouteEntry {
+    fn resolve(self) -> Route {
+        let default = Route::to(self.upstream.0);
+        Route {
+            prefix: self.prefix.value.0,
+            http2: self.http2,
+            connect_timeout: self.connect_timeout.map_or(default.connect_timeout, |period| period.0),
+            timeout: self.timeout.map(|period| period.0),
+            idle_timeout: self.idle_timeout.map(|period| period.0),
+            egress: self.egress.unwrap_or_default(),
+            ..default
+        }
+    }
+}
+
+impl TracingEntry {
+    fn resolve(self, environment: &Environment) -> Tracing {
+        let percentages = [self.random_sampling, self.client_sampling, self.overall_sampling];
+        let sampling = match environment.sampler {
+            Some(sampler) if percentages.iter().all(Option::is_none) => Sampling::Environment(sampler),
+            _ => {
+                let [random, client, overall] = percentages.map(|percentage| percentage.unwrap_or_default().0);
+                Sampling::Percentages(
+                    PercentageSampler::new().random_sampling(random).client_sampling(client).overall_sampling(overall),
+                )
+            }
+        };
+        let tracing = Tracing::new(self.service_name.map(|name| name.0), sampling, environment);
+        let span_attributes = self.span_attributes.unwrap_or_default();
+        Tracing {
+            span_attributes: SpanAttributes {
+                header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
+                fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value)).collect(),
+            },
+            otlp: self.otlp.map(OtlpEntry::resolve),
+            ..tracing
+        }
+    }
+}
+
+impl OtlpEntry {
+    fn resolve(self) -> Otlp {
+        let mut headers: Vec<_> = self.headers.into_iter().map(|(name, value)| (name.0, value.0)).collect();
+        headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+        Otlp {
+            endpoint: self.endpoint.map(|collector| collector.0),
+            protocol: self.protocol,
+            headers,
+            timeout: self.timeout.map(|period| period.0),
+        }
+    }
+}
+
+impl From<TrustEntry> for Trust {
+    fn from(trust: TrustEntry) -> Self {
+        match trust {
+            TrustEntry::Continue => Self::Continue,
+            TrustEntry::Resample => Self::Resample,
+            TrustEntry::Restart => Self::Restart,
+            TrustEntry::Ignore => Self::Ignore,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The values of the file's keys, each with its own idea of what is right.
+
+use std::{fmt::Display, net::SocketAddr, time::Duration};
+
+use hyper::{
+    Uri,
+    header::{HeaderName, HeaderValue},
+    http::uri::Scheme,
+};
+use serde::{Deserialize, Deserializer, de::Error};
+use traceparent::Percent;
+
+use crate::{
+    cli::{parse_listen, parse_percent},
+    upstream::Upstream,
+};
+
+/// Makes a type that is read from a scalar by a function.
+macro_rules! scalar {
+    ($(#[$doc:meta])* $name:ident($type:ty) = $read:expr) => {
+        $(#[$doc])*
+        pub(super) struct $name(pub(super) $type);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                read(deserializer, $read).map(Self)
+            }
+        }
+    };
+}
+
+scalar!(
+    #[derive(Debug)]
+    Address(SocketAddr) = parse_listen
+);
+scalar!(
+    #[derive(Debug)]
+    UpstreamUrl(Upstream) = str::parse::<Upstream>
+);
+scalar!(
+    #[derive(Debug)]
+    Percentage(Percent) = parse_percent
+);
+scalar!(
+    #[derive(Debug)]
+    Period(Duration) = period
+);
+scalar!(
+    /// A path, as it came: nothing is decoded.
+    #[derive(Debug)]
+    Prefix(String) = prefix
+);
+scalar!(
+    /// A text that says something.
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+    Name(String) = name
+);
+scalar!(
+    /// The name of a header, or its beginning.
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    Field(HeaderName) = field
+);
+scalar!(
+    /// The value of a header that is not to be shown.
+    #[derive(Debug)]
+    Secret(HeaderValue) = secret
+);
+scalar!(
+    #[derive(Debug)]
+    Collector(Uri) = collector
+);
+scalar!(
+    /// A size that HTTP/1.1 and HTTP/2 can both keep to.
+    #[derive(Debug)]
+    HeaderBytes(u32) = |text| number(text, 8192, 1024 * 1024)
+);
+scalar!(
+    #[derive(Debug)]
+    HeaderFields(u16) = |text| number(text, 1, 4096)
+);
+
+fn read<'de, D: Deserializer<'de>, T, E: Display>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn period(text: &str) -> Result<Duration, &'static str> {
+    match humantime::parse_duration(text) {
+        Ok(period) if !period.is_zero() => Ok(period),
+        _ => Err("give a time with its unit, such as 500ms, 30s or 5min"),
+    }
+}
+
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let is_path = text.starts_with('/') && text.parse::<Uri>().is_ok_and(|uri| uri.path() == text);
+    if is_path { Ok(text.to_owned()) } else { Err("give a path, such as / or /shop") }
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it is empty") } else { Ok(text.to_owned()) }
+}
+
+fn field(text: &str) -> Result<HeaderName, &'static str> {
+    text.parse().map_err(|_| "no header has such a name")
+}
+
+fn secret(text: &str) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| "no header can have such a value")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn collector(text: &str) -> Result<Uri, &'static str> {
+    let uri: Uri = text.parse().map_err(|_| "not a URL; write it in full, such as http://127.0.0.1:4317")?;
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTP => Ok(uri),
+        Some(_) => Err("only http:// is supported; for a collector with TLS, put one without between"),
+        None => Err("not a URL; write it in full, such as http://127.0.0.1:4317"),
+    }
+}
+
+fn number<T: TryFrom<u32>>(text: &str, least: u32, most: u32) -> Result<T, String> {
+    let number = text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
+    number.and_then(|number| number.try_into().ok()).ok_or_else(|| format!("give a number from {least} to {most}"))
+}
+
+impl Default for Percentage {
+    /// Everything.
+    fn default() -> Self {
+        Self(Percent::HUNDRED)
+    }
+}
+
+/// What must not be empty.
+#[derive(Debug)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let list = Vec::deserialize(deserializer)?;
+        if list.is_empty() { Err(D::Error::custom("the list is empty")) } else { Ok(Self(list)) }
+    }
+}

@@ -1,0 +1,239 @@
+use traceparent::{Percent, PercentageSampler, SamplerConfig};
+
+use super::*;
+
+const LISTENER: &str =
+    "listeners:\n  - address: 127.0.0.1:10000\n    routes:\n      - prefix: /\n        upstream: http://h\n";
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+}
+
+fn load(text: &str, environment: &Environment) -> Result<Config, ConfigError> {
+    let path = Path::new("gateway.yaml");
+    file::parse(path, text)?.resolve(path, environment)
+}
+
+fn refused(text: &str) -> String {
+    load(text, &Environment::default()).unwrap_err().to_string()
+}
+
+fn percent(text: &str) -> Percent {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_sample_says_what_it_means() {
+    let config = load(include_str!("../../gateway.yaml"), &Environment::default()).unwrap();
+    let [listener] = &config.listeners[..] else { panic!("one listener") };
+    assert_eq!(listener.address.to_string(), "127.0.0.1:10000");
+    assert_eq!((listener.trust, listener.forwarded), (Trust::Continue, Forwarded::Replace));
+    assert_eq!(listener.limits, Limits::default());
+
+    let chat = listener.routes.find("/v1/chat/completions").unwrap();
+    assert_eq!(chat.upstream.to_string(), "http://127.0.0.1:9000/llm");
+    assert_eq!((chat.egress, chat.http2, chat.timeout), (Egress::Strip, false, None));
+    assert!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().http2);
+    let shop = listener.routes.find("/cart").unwrap();
+    assert_eq!(shop.connect_timeout, Duration::from_secs(5));
+    assert_eq!((shop.timeout, shop.idle_timeout), (Some(Duration::from_secs(120)), Some(Duration::from_secs(300))));
+
+    let tracing = &config.tracing;
+    let sampler = PercentageSampler::new().random_sampling(percent("12.5"));
+    assert_eq!(tracing.sampling, Sampling::Percentages(sampler));
+    assert_eq!(tracing.service_name, "shop-gateway");
+    assert_eq!(tracing.span_attributes.header_prefixes, ["x-shop-"]);
+    assert_eq!(tracing.span_attributes.fixed, [("deployment.environment.name".to_owned(), "staging".to_owned())]);
+    let otlp = tracing.otlp.as_ref().unwrap();
+    assert_eq!(otlp.endpoint.as_ref().unwrap(), "http://127.0.0.1:4317");
+    assert_eq!((otlp.protocol, otlp.timeout), (Some(OtlpProtocol::Grpc), Some(Duration::from_secs(10))));
+    assert_eq!(otlp.headers[0].0, "x-api-key");
+    assert!(otlp.headers[0].1.is_sensitive());
+    assert_eq!(config.admin.unwrap().address.port(), 9901);
+}
+
+/// What the sample calls the default is the default.
+#[test]
+fn the_samples_comments_say_the_defaults() {
+    let sample = include_str!("../../gateway.yaml");
+    let spelled: String = sample
+        .lines()
+        .map(|line| if is_default(line) { line.replacen("# ", "", 1) } else { line.into() } + "\n")
+        .collect();
+    assert_ne!(spelled.lines().filter(|line| line.trim_start().starts_with('#')).count(), 0);
+    assert_ne!(spelled, sample);
+    let environment = Environment::default();
+    assert_eq!(load(&spelled, &environment).unwrap(), load(sample, &environment).unwrap());
+}
+
+/// A line such as `# timeout: 5s # why`.
+fn is_default(line: &str) -> bool {
+    let key = line.trim_start().strip_prefix("# ").and_then(|line| line.split_once(": "));
+    key.is_some_and(|(key, value)| key.contains('_') && !key.contains(' ') && !value.is_empty() || key == "forwarded")
+}
+
+#[test]
+fn little_is_enough() {
+    let config = load(LISTENER, &Environment::default()).unwrap();
+    assert_eq!(config.tracing, Tracing::new(None, Sampling::Percentages(PercentageSampler::new()), &environment(&[])));
+    assert_eq!((config.tracing.service_name.as_str(), config.admin), ("gateway", None));
+}
+
+#[test]
+fn the_file_comes_before_the_environment() {
+    let environment = environment(&[
+        ("OTEL_SERVICE_NAME", "from environment"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=shop"),
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+    ]);
+    let config = load(LISTENER, &environment).unwrap();
+    assert_eq!(config.tracing.service_name, "from environment");
+    assert_eq!(config.tracing.resource, [("team".to_owned(), "shop".to_owned())]);
+    let sampler = SamplerConfig::parse(Some("always_off"), None).unwrap();
+    assert_eq!(config.tracing.sampling, Sampling::Environment(sampler));
+
+    let text = format!("{LISTENER}tracing:\n  service_name: from file\n  overall_sampling: 0.5\n");
+    let config = load(&text, &environment).unwrap();
+    assert_eq!(config.tracing.service_name, "from file");
+    let sampler = PercentageSampler::new().overall_sampling(percent("0.5"));
+    assert_eq!(config.tracing.sampling, Sampling::Percentages(sampler));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_file_line_and_key() {
+    let route = |line: &str| format!("{LISTENER}        {line}\n");
+    let tracing = |line: &str| format!("{LISTENER}tracing:\n  {line}\n");
+    let cases = [
+        (String::new(), "gateway.yaml:1:1: unexpected end of file"),
+        ("listeners: []".into(), "gateway.yaml:1:12: listeners: the list is empty"),
+        ("tracing: {}".into(), "gateway.yaml:1:1: missing field `listeners`"),
+        (
+            format!("{LISTENER}route: 1\n"),
+            "gateway.yaml:6:1: route: unknown field `route`, expected one of listeners, tracing, admin",
+        ),
+        (
+            format!("{LISTENER}admin:\n  address: 80\n"),
+            "gateway.yaml:7:12: admin.address: give an IP address and a port, such as 127.0.0.1:10000",
+        ),
+        (
+            format!("{LISTENER}admin:\n  address: 127.0.0.1:10000\n"),
+            "gateway.yaml:7:12: admin.address: a listener has this address",
+        ),
+        (
+            LISTENER.repeat(2).replacen("\nlisteners:", "", 1),
+            "gateway.yaml:6:14: listeners[1].address: another listener has this address",
+        ),
+        (
+            route("- prefix: /\n        upstream: http://i").replace("        - ", "      - "),
+            "gateway.yaml:6:17: listeners[0].routes[1].prefix: another route has this prefix",
+        ),
+        (
+            LISTENER.replace("http://", "https://"),
+            "gateway.yaml:5:19: listeners[0].routes[0].upstream: only http:// is supported; for an https upstream, put a proxy that speaks TLS between",
+        ),
+        (
+            LISTENER.replace("prefix: /", "prefix: shop"),
+            "gateway.yaml:4:17: listeners[0].routes[0].prefix: give a path, such as / or /shop",
+        ),
+        (
+            LISTENER.replace("prefix: /", "prefix: /?a"),
+            "gateway.yaml:4:17: listeners[0].routes[0].prefix: give a path, such as / or /shop",
+        ),
+        (route("http2: maybe"), "gateway.yaml:6:16: listeners[0].routes[0].http2: invalid boolean"),
+        (
+            route("timeout: 30"),
+            "gateway.yaml:6:18: listeners[0].routes[0].timeout: give a time with its unit, such as 500ms, 30s or 5min",
+        ),
+        (
+            route("timeout: 0s"),
+            "gateway.yaml:6:18: listeners[0].routes[0].timeout: give a time with its unit, such as 500ms, 30s or 5min",
+        ),
+        (
+            route("timeout: 1s\n        timeout: 2s"),
+            "gateway.yaml:7:9: listeners[0].routes[0]: duplicate mapping key `timeout` is not allowed here",
+        ),
+        (
+            route("egress: drop"),
+            "gateway.yaml:6:17: listeners[0].routes[0].egress: unknown variant `drop`, expected one of inject, strip",
+        ),
+        (
+            tracing("random_sampling: 100.1"),
+            "gateway.yaml:7:20: tracing.random_sampling: percentage is out of range; give a number from 0 to 100, such as 12.5",
+        ),
+        (
+            tracing("client_sampling: -1"),
+            "gateway.yaml:7:20: tracing.client_sampling: invalid byte in percentage at offset 0; give a number from 0 to 100, such as 12.5",
+        ),
+        (
+            tracing("overall_sampling: all"),
+            "gateway.yaml:7:21: tracing.overall_sampling: invalid byte in percentage at offset 0; give a number from 0 to 100, such as 12.5",
+        ),
+        (tracing("service_name: ''"), "gateway.yaml:7:17: tracing.service_name: it is empty"),
+        (tracing("service_name: [a]"), "gateway.yaml:7:17: tracing.service_name: expected string scalar"),
+        (
+            tracing("span_attributes: {header_prefixes: [a b]}"),
+            "gateway.yaml:7:39: tracing.span_attributes.header_prefixes[0]: no header has such a name",
+        ),
+        (
+            tracing("otlp: {endpoint: 'https://c'}"),
+            "gateway.yaml:7:20: tracing.otlp.endpoint: only http:// is supported; for a collector with TLS, put one without between",
+        ),
+        (
+            tracing("otlp: {endpoint: 'collector:4317'}"),
+            "gateway.yaml:7:20: tracing.otlp.endpoint: not a URL; write it in full, such as http://127.0.0.1:4317",
+        ),
+        (
+            tracing("otlp: {protocol: http/json}"),
+            "gateway.yaml:7:20: tracing.otlp.protocol: unknown variant `http/json`, expected one of grpc, http/protobuf",
+        ),
+        (
+            format!("{LISTENER}    limits: {{header_bytes: 100}}\n"),
+            "gateway.yaml:6:28: listeners[0].limits.header_bytes: give a number from 8192 to 1048576",
+        ),
+        ("listeners: [\n".into(), "gateway.yaml:1:12: listeners: unclosed bracket '['"),
+    ];
+    for (text, told) in cases {
+        assert_eq!(refused(&text), told, "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let told = Config::load(Path::new("/nowhere/gateway.yaml"), &Environment::default()).unwrap_err().to_string();
+    assert!(told.starts_with("/nowhere/gateway.yaml: cannot be read: "), "{told}");
+}
+
+fn routes(prefixes: &[&str]) -> Routes {
+    let route = |prefix: &&str| Route { prefix: (*prefix).into(), ..Route::to("http://h".parse().unwrap()) };
+    Routes::new(prefixes.iter().map(route).collect())
+}
+
+#[test]
+fn the_longest_prefix_of_whole_segments_counts() {
+    let routes = routes(&["/", "/shop", "/shop/cart", "/files/"]);
+    let cases = [
+        ("/", "/"),
+        ("*", "/"),
+        ("/shopping", "/"),
+        ("/shop", "/shop"),
+        ("/shop/", "/shop"),
+        ("/shop/carts", "/shop"),
+        ("/shop/cart", "/shop/cart"),
+        ("/shop/cart/1", "/shop/cart"),
+        ("/Shop/cart", "/"),
+        ("/shop%2Fcart", "/"),
+        ("/files", "/"),
+        ("/files/a", "/files/"),
+    ];
+    for (path, prefix) in cases {
+        assert_eq!(routes.find(path).unwrap().prefix, prefix, "{path}");
+    }
+}
+
+#[test]
+fn there_may_be_no_route() {
+    let routes = routes(&["/shop"]);
+    for path in ["/", "/sho", "*", ""] {
+        assert_eq!(routes.find(path), None, "{path}");
+    }
+}
