@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hyper::Uri;
 use traceparent::{Percent, Trust};
 
 use crate::upstream::Upstream;
@@ -20,7 +21,7 @@ pub enum Command {
     /// Forwards requests to an upstream and writes one JSON line for each to standard output
     Run(RunArgs),
     /// Plays a customer-support scene over real HTTP on loopback ports and draws its trace
-    Demo,
+    Demo(DemoArgs),
 }
 
 /// How to run the proxy.
@@ -55,6 +56,26 @@ pub struct RunArgs {
     /// How far callers' traces are trusted
     #[arg(long, value_enum, default_value_t)]
     pub trust: TrustArg,
+
+    /// The address and port of health, metrics and the last traces, for operators; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
+    pub admin: Option<SocketAddr>,
+}
+
+/// How to play the scene.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// A collector to export the trace to, such as http://127.0.0.1:4317: gRPC at port 4317, otherwise HTTP
+    #[arg(long, value_name = "ENDPOINT")]
+    pub otlp: Option<Uri>,
+
+    /// Show the trace in a browser, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+
+    /// The address and port to show it at; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10001", requires = "serve", value_parser = parse_listen)]
+    pub admin: SocketAddr,
 }
 
 /// [`Trust`] by its names on the command line.

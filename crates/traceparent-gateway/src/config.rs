@@ -189,7 +189,7 @@ impl Config {
             routes: Routes::new(vec![Route::to(args.upstream.clone()?)]),
         };
         let tracing = Tracing::from_args(args.random_sampling, environment);
-        Some(Self { listeners: vec![listener], tracing, admin: None })
+        Some(Self { listeners: vec![listener], tracing, admin: args.admin.map(|address| Admin { address }) })
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr};
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, otlp::OtlpError};
 
 /// Why the program ends with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +19,18 @@ pub enum Error {
     /// Ctrl-C and SIGTERM cannot be caught.
     #[error("cannot catch the signals that stop the gateway: {0}")]
     Signals(io::Error),
+    /// Spans cannot be exported as asked.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// The scene of the demo did not play to its end.
     #[error("the demo did not play to its end: {0}")]
     Scene(Box<dyn std::error::Error + Send + Sync>),
     /// The trace of the demo is not the expected one.
     #[error("the demo's trace is not the expected tree: {0}")]
     Tree(Box<dyn std::error::Error + Send + Sync>),
+    /// The demo's trace did not arrive at the collector.
+    #[error("the demo's trace did not arrive at the collector")]
+    NotExported,
     /// The demo's trace cannot be printed.
     #[error("cannot print the trace: {0}")]
     Print(io::Error),

@@ -45,6 +45,21 @@ impl Failure {
         }
     }
 
+    /// Returns a short, stable name, made for metric labels and `error.type`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "upstream_unreachable",
+            Self::UnknownHost => "upstream_unknown_host",
+            Self::NoAnswer => "upstream_no_answer",
+            Self::InvalidAnswer => "upstream_invalid_answer",
+            Self::AnswerCut => "upstream_answer_cut",
+            Self::RequestCut => "request_cut",
+            Self::ClientLeft => "client_left",
+            Self::TargetTooLong => "target_too_long",
+            Self::Tunnel => "tunnel",
+        }
+    }
+
     /// Returns the status the client gets.
     pub(crate) fn status(self) -> StatusCode {
         match self {

@@ -7,10 +7,23 @@ mod upstream;
 mod config;
 
 mod failure;
+mod semconv;
 mod span;
 
+mod metrics;
 mod recorder;
 mod tracer;
+
+mod batch;
+mod lines;
+mod otel;
+mod otlp;
+mod store;
+mod telemetry;
+
+mod admin;
+mod page;
+mod trace;
 
 mod body;
 mod headers;
@@ -24,13 +37,14 @@ mod demo;
 mod run;
 
 pub use crate::{
-    cli::{Cli, Command, RunArgs, TrustArg},
+    cli::{Cli, Command, DemoArgs, RunArgs, TrustArg},
     config::{
         Admin, Config, ConfigError, Egress, Environment, EnvironmentError, Forwarded, Limits, Listener, Otlp,
         OtlpProtocol, Route, Routes, Sampling, SpanAttributes, Tracing,
     },
     demo::demo,
     error::Error,
+    otlp::OtlpError,
     run::run,
     upstream::{Upstream, UpstreamError},
 };

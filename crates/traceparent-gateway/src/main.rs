@@ -12,7 +12,7 @@ use traceparent_gateway::{Cli, Command, demo, run};
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(args).await,
-        Command::Demo => demo().await,
+        Command::Demo(args) => demo(args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,18 +28,22 @@ impl Proxy {
         Self { tracer, upstream, client: client() }
     }
 
-    async fn forward(&self, request: Request<Incoming>, span: &OpenSpan) -> Result<Response<Incoming>, Failure> {
+    async fn forward(&self, request: Request<Incoming>, span: &mut OpenSpan) -> Result<Response<Incoming>, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure::Tunnel);
         }
         let (mut parts, body) = request.into_parts();
         forward_request(&mut parts);
-        span.inject(&mut parts.headers);
         parts.uri = self.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
         parts.version = Version::HTTP_11;
 
+        let mut call = span.call(&parts.method, &parts.uri);
+        call.inject(&mut parts.headers);
         let request = Request::from_parts(parts, body);
-        let mut response = self.client.request(request).await.map_err(|error| Failure::of(&error))?;
+        let answer = self.client.request(request).await;
+        let mut response = answer.map_err(|error| Failure::of(&error)).inspect_err(|failure| call.failed(*failure))?;
+        call.answered(&response);
+        span.follow(call);
         if response.status().is_informational() {
             return Err(Failure::InvalidAnswer);
         }
@@ -54,15 +58,15 @@ impl Handler for Proxy {
 
     /// Answers a request, by the upstream where that is possible. The span ends with the body.
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let mut span = self.tracer.serve(&request);
-        let response = match self.forward(request, &span).await {
+        let mut span = self.tracer.serve(&request, None);
+        let response = match self.forward(request, &mut span).await {
             Ok(response) => response.map(Either::Left),
             Err(failure) => {
                 span.failed(failure);
                 refusal(failure).map(Either::Right)
             }
         };
-        span.answered(response.status());
+        span.answered(&response);
         response.map(|body| SpanBody::new(body, span))
     }
 }

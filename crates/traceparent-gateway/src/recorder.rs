@@ -1,114 +1,163 @@
 use std::{
-    io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread,
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use crate::span::Span;
+use crate::{metrics::Metrics, span::Span};
 
-/// How many finished spans may wait; those that find no room are dropped.
-const CAPACITY: usize = 4096;
-
-/// How many bytes of lines are gathered before they are written, while more spans wait.
-const CHUNK: usize = 64 * 1024;
-
-/// Takes finished spans, without ever making anybody wait.
+/// Hands finished spans to all sinks, without ever making anybody wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
-    queue: SyncSender<Span>,
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    finished: AtomicU64,
-    written: AtomicU64,
+    sinks: Arc<[Sink]>,
+    metrics: Arc<Metrics>,
 }
 
 impl Recorder {
-    /// Makes a recorder and the end where its spans come out; they do until all its clones are gone.
-    pub(crate) fn new() -> (Self, Receiver<Span>) {
-        let (queue, spans) = sync_channel(CAPACITY);
-        (Self { queue, counts: Arc::default() }, spans)
+    pub(crate) fn new(sinks: Vec<Sink>, metrics: Arc<Metrics>) -> Self {
+        Self { sinks: sinks.into(), metrics }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether anybody wants a span, sampled or not: if not, it need not be described.
+    pub(crate) fn wants(&self, sampled: bool) -> bool {
+        self.sinks.iter().any(|sink| sink.wants(sampled))
     }
 
     pub(crate) fn record(&self, span: Span) {
-        self.counts.finished.fetch_add(1, Relaxed);
-        match self.queue.try_send(span) {
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        let sampled = span.is_sampled();
+        let span = Arc::new(span);
+        for sink in self.sinks.iter().filter(|sink| sink.wants(sampled)) {
+            sink.offer(Arc::clone(&span));
         }
     }
 }
 
-/// Writes finished spans as JSON lines, on a thread of its own because the other end of a pipe may
-/// be slow.
+/// Which spans a sink takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    Sampled,
+}
+
+/// Where finished spans go: a queue with room for so many, and a thread at its other end that nobody waits for.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct Sink {
+    wanted: Wanted,
+    queue: mpsc::Sender<Arc<Span>>,
+    counts: Arc<Counts>,
+}
+
+impl Sink {
+    /// Makes a sink and its other end; spans come out until all recorders are gone.
+    pub(crate) fn new(wanted: Wanted, capacity: usize) -> (Self, Outlet) {
+        let (queue, spans) = mpsc::channel(capacity.max(1));
+        let counts = Arc::<Counts>::default();
+        (Self { wanted, queue, counts: Arc::clone(&counts) }, Outlet { spans, counts })
+    }
+
+    fn wants(&self, sampled: bool) -> bool {
+        sampled || self.wanted == Wanted::All
+    }
+
+    fn offer(&self, span: Arc<Span>) {
+        self.counts.offered.fetch_add(1, Relaxed);
+        if self.queue.try_send(span).is_err() {
+            self.counts.dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// What became of a sink's spans. Those neither taken nor dropped wait.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    offered: AtomicU64,
+    taken: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Counts {
+    /// How many spans there were.
+    pub(crate) fn offered(&self) -> u64 {
+        self.offered.load(Relaxed)
+    }
+
+    /// How many have arrived where they were to go.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    /// How many found no room to wait in, and how many were refused at the other end.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    pub(crate) fn arrived(&self, spans: u64) {
+        self.taken.fetch_add(spans, Relaxed);
+    }
+
+    pub(crate) fn lost(&self, spans: u64) {
+        self.dropped.fetch_add(spans, Relaxed);
+    }
+}
+
+/// The end of a sink where spans come out.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    pub(crate) spans: mpsc::Receiver<Arc<Span>>,
+    pub(crate) counts: Arc<Counts>,
+}
+
+/// A sink's thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    name: &'static str,
     counts: Arc<Counts>,
     done: oneshot::Receiver<()>,
 }
 
-/// What became of the spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) written: u64,
-    /// Those that found no room to wait in, and those nobody read.
-    pub(crate) dropped: u64,
-}
-
-impl Writer {
-    /// Makes a recorder whose spans are written here.
-    pub(crate) fn start(out: impl Write + Send + 'static) -> (Recorder, Self) {
-        let (recorder, spans) = Recorder::new();
-        let counts = Arc::clone(&recorder.counts);
+impl Worker {
+    /// Starts a thread that takes spans until there are no more.
+    pub(crate) fn start(name: &'static str, outlet: Outlet, work: impl FnOnce(Outlet) + Send + 'static) -> Self {
+        let counts = Arc::clone(&outlet.counts);
         let (end, done) = oneshot::channel();
-        let written = Arc::clone(&counts);
-        thread::spawn(move || {
-            write_lines(&spans, out, &written.written);
+        std::thread::spawn(move || {
+            work(outlet);
             let _ = end.send(());
         });
-        (recorder, Self { counts, done })
+        Self { name, counts, done }
     }
 
-    /// Waits until everything is written, once all recorders are gone, but no longer than this.
-    pub(crate) async fn finish(self, limit: Duration) -> Report {
-        let _ = timeout(limit, self.done).await;
-        let written = self.counts.written.load(Relaxed);
-        Report { written, dropped: self.counts.finished.load(Relaxed).saturating_sub(written) }
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
+    /// Waits until the last span is taken, once all recorders are gone, but no longer than this.
+    pub(crate) async fn finish(&mut self, limit: Duration) -> Report {
+        let _ = timeout(limit, &mut self.done).await;
+        let taken = self.counts.taken();
+        Report { taken, dropped: self.counts.offered().saturating_sub(taken) }
     }
 }
 
-/// Writes lines until there are no more spans. When the output is closed, spans are still taken, so
-/// that the queue stays empty.
-fn write_lines(spans: &Receiver<Span>, mut out: impl Write, written: &AtomicU64) {
-    let mut lines = Vec::with_capacity(CHUNK);
-    while let Ok(span) = spans.recv() {
-        let mut count = 0;
-        let mut next = Some(span);
-        while let Some(span) = next {
-            count += u64::from(push_line(&mut lines, &span).is_ok());
-            next = if lines.len() < CHUNK { spans.try_recv().ok() } else { None };
-        }
-        if out.write_all(&lines).and_then(|()| out.flush()).is_ok() {
-            written.fetch_add(count, Relaxed);
-        }
-        lines.clear();
-    }
-}
-
-fn push_line(lines: &mut Vec<u8>, span: &Span) -> io::Result<()> {
-    let length = lines.len();
-    if let Err(error) = serde_json::to_writer(&mut *lines, span) {
-        lines.truncate(length);
-        return Err(error.into());
-    }
-    lines.push(b'\n');
-    Ok(())
+/// What became of a sink's spans in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) taken: u64,
+    /// All others.
+    pub(crate) dropped: u64,
 }

@@ -1,91 +1,159 @@
 use std::{
-    mem,
-    time::{Duration, Instant, SystemTime},
+    borrow::Cow,
+    fmt, mem,
+    sync::Arc,
+    time::{Instant, SystemTime},
 };
 
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
-use traceparent::{Incoming, Outgoing, Policy, ProbabilitySampler, RandomIdGenerator, SpanDetails, SpanKind};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
+use opentelemetry::KeyValue;
+use traceparent::{
+    AttributeValue, Attributes, Incoming, Outgoing, ParseError, PercentageSampler, Policy, RandomIdGenerator,
+    SpanDetails, SpanKind, TraceContext,
+};
 
-use crate::{failure::Failure, recorder::Recorder, span::Span};
-
-/// How much of a path is kept in a span, in bytes.
-const PATH_LIMIT: usize = 512;
+use crate::{
+    config::{Sampling, Tracing},
+    failure::Failure,
+    recorder::Recorder,
+    semconv::{self, Custom},
+    span::Span,
+};
 
 /// Opens the spans of one service: the one place where contexts are read and written.
-#[derive(Clone, Debug)]
-pub(crate) struct Tracer {
-    service: &'static str,
-    policy: Policy<ProbabilitySampler>,
+#[derive(Clone)]
+pub(crate) struct Tracer(Arc<Shared>);
+
+struct Shared {
+    service: Arc<str>,
+    policy: Policy<Sampling>,
     recorder: Recorder,
+    custom: Custom,
 }
 
 impl Tracer {
-    pub(crate) fn new(service: &'static str, policy: Policy<ProbabilitySampler>, recorder: Recorder) -> Self {
-        Self { service, policy, recorder }
+    pub(crate) fn new(tracing: &Tracing, policy: Policy<Sampling>, recorder: Recorder) -> Self {
+        let (service, custom) = (tracing.service_name.as_str().into(), Custom::new(&tracing.span_attributes));
+        Self(Arc::new(Shared { service, policy, recorder, custom }))
     }
 
-    /// Opens the span of serving a request, named by its method, in the trace that policy says.
+    /// Opens the span of serving a request, in the trace that policy says. It is named by the method, and by the
+    /// route where requests are routed.
     ///
     /// [OpenTelemetry: HTTP server span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span)
-    pub(crate) fn serve<B>(&self, request: &Request<B>) -> OpenSpan {
+    pub(crate) fn serve<B>(&self, request: &Request<B>, route: Option<&str>) -> OpenSpan {
         let incoming = traceparent_http::extract(request.headers());
-        self.open(SpanKind::Server, incoming, request.method(), request.uri())
+        let refused = incoming.error();
+        let method = semconv::known(request.method()).unwrap_or("HTTP");
+        let name = route.map_or(Cow::Borrowed(method), |route| format!("{method} {route}").into());
+        let asked = ClientTraceId(request.headers());
+        let details = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&asked);
+        let context = self.0.policy.apply_to(details, incoming, &RandomIdGenerator).into_owned();
+        let sampled = context.decision().is_sampled();
+        self.0.recorder.metrics().started(context.origin(), sampled, refused.map(ParseError::kind));
+        let describe = || semconv::of_server(request, route, &self.0.custom);
+        OpenSpan::new(self.clone(), SpanKind::Server, name, context, refused, describe)
     }
 
     /// Opens the span of making a request that nothing led to.
     pub(crate) fn start(&self, method: &Method, target: &Uri) -> OpenSpan {
-        self.open(SpanKind::Client, Incoming::Absent, method, target)
+        let name = semconv::known(method).unwrap_or("HTTP");
+        let details = SpanDetails::new(name).with_kind(SpanKind::Client);
+        let context = self.0.policy.apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
+        let describe = || semconv::of_client(method, target);
+        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, describe)
     }
+}
 
-    fn open(&self, kind: SpanKind, incoming: Incoming<'_>, method: &Method, target: &Uri) -> OpenSpan {
-        let method = known(method);
-        let name = method.unwrap_or("HTTP");
-        let refused = incoming.error();
-        let details = SpanDetails::new(name).with_kind(kind);
-        let context = self.policy.apply_to(details, incoming, &RandomIdGenerator).into_owned();
-        let span = Span {
-            service: self.service,
-            name,
-            method: method.unwrap_or("_OTHER"),
-            path: shortened(target.path()).to_owned(),
-            start: SystemTime::now(),
-            duration: Duration::ZERO,
-            status: None,
-            error: None,
-            trace_id: context.traceparent().trace_id(),
-            span_id: context.span_id(),
-            parent_id: context.parent_id(),
-            sampled: context.decision().is_sampled(),
-            origin: context.origin(),
-            link: context.link(),
-            refused,
-        };
-        OpenSpan { span, context, started: Instant::now(), recorder: self.recorder.clone() }
+/// Shows a sampler whether the client asks for a trace.
+struct ClientTraceId<'a>(&'a HeaderMap);
+
+impl Attributes for ClientTraceId<'_> {
+    fn attribute(&self, key: &str) -> Option<AttributeValue<'_>> {
+        let asked = key == PercentageSampler::CLIENT_TRACE_ID && self.0.contains_key("x-client-trace-id");
+        asked.then_some(AttributeValue::Bool(true))
     }
 }
 
 /// A span that goes on; it ends when this is dropped, which without an answer means that nobody waits
 /// for one any more.
-#[derive(Debug)]
 pub(crate) struct OpenSpan {
-    span: Span,
+    tracer: Tracer,
+    kind: SpanKind,
+    name: Cow<'static, str>,
     context: Outgoing<'static>,
+    refused: Option<ParseError>,
+    start: SystemTime,
     started: Instant,
-    recorder: Recorder,
+    status: Option<u16>,
+    failure: Option<Failure>,
+    /// `None` where nobody wants this span.
+    attributes: Option<Vec<KeyValue>>,
+    /// The call whose answer is this span's own.
+    call: Option<Box<OpenSpan>>,
 }
 
 impl OpenSpan {
-    pub(crate) fn rename(&mut self, name: &'static str) {
-        self.span.name = name;
+    fn new(
+        tracer: Tracer,
+        kind: SpanKind,
+        name: Cow<'static, str>,
+        context: Outgoing<'static>,
+        refused: Option<ParseError>,
+        describe: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Self {
+        let attributes = tracer.0.recorder.wants(context.decision().is_sampled()).then(describe);
+        Self {
+            tracer,
+            kind,
+            name,
+            context,
+            refused,
+            start: SystemTime::now(),
+            started: Instant::now(),
+            status: None,
+            failure: None,
+            attributes,
+            call: None,
+        }
     }
 
-    pub(crate) fn answered(&mut self, status: StatusCode) {
-        self.span.status = Some(status.as_u16());
+    /// Opens the span of a call that is made to serve this one.
+    ///
+    /// [OpenTelemetry: HTTP client span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span)
+    pub(crate) fn call(&self, method: &Method, target: &Uri) -> OpenSpan {
+        let name = semconv::known(method).unwrap_or("HTTP");
+        let context = self.context.child(&RandomIdGenerator);
+        let describe = || semconv::of_client(method, target);
+        OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, describe)
+    }
+
+    pub(crate) fn rename(&mut self, name: &'static str) {
+        self.name = name.into();
+    }
+
+    /// Notes the head of the response.
+    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status().as_u16());
+        if self.kind == SpanKind::Client {
+            self.tracer.0.recorder.metrics().upstream_answered(self.started.elapsed());
+            if let Some(attributes) = &mut self.attributes {
+                semconv::push_version(attributes, response.version());
+            }
+        }
     }
 
     /// Says what went wrong; what was said first stays.
     pub(crate) fn failed(&mut self, failure: Failure) {
-        self.span.error.get_or_insert(failure);
+        self.failure.get_or_insert(failure);
+        if let Some(call) = &mut self.call {
+            call.failed(failure);
+        }
+    }
+
+    /// Makes the answer to a call this span's own: from now on, both fail and end together.
+    pub(crate) fn follow(&mut self, call: OpenSpan) {
+        self.call = Some(Box::new(call));
     }
 
     /// Makes this span the parent of a call, by the call's headers.
@@ -94,42 +162,43 @@ impl OpenSpan {
     }
 }
 
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracer").field("service", &self.0.service).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OpenSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSpan").field("name", &self.name).field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
 impl Drop for OpenSpan {
     fn drop(&mut self) {
-        if self.span.status.is_none() {
+        self.call = None;
+        if self.status.is_none() {
             self.failed(Failure::ClientLeft);
         }
-        let path = mem::take(&mut self.span.path);
-        self.recorder.record(Span { path, duration: self.started.elapsed(), ..self.span });
-    }
-}
-
-/// The names of methods that span names and fields may hold: never a client's invention.
-fn known(method: &Method) -> Option<&'static str> {
-    const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-    METHODS.into_iter().find(|known| *known == method.as_str())
-}
-
-/// The path as far as it is kept.
-fn shortened(path: &str) -> &str {
-    let end = (0..=PATH_LIMIT.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
-    end.map_or("", |end| &path[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn methods_nobody_knows_are_not_told() {
-        assert_eq!(known(&Method::PATCH), Some("PATCH"));
-        assert_eq!(Method::from_bytes(b"get").ok().as_ref().and_then(known), None);
-    }
-
-    #[test]
-    fn paths_are_cut_between_characters() {
-        assert_eq!(shortened("/a"), "/a");
-        assert_eq!(shortened(&"a".repeat(PATH_LIMIT + 1)).len(), PATH_LIMIT);
-        assert_eq!(shortened(&"\u{20ac}".repeat(PATH_LIMIT)).len(), PATH_LIMIT - PATH_LIMIT % 3);
+        let recorder = &self.tracer.0.recorder;
+        if self.kind == SpanKind::Server {
+            recorder.metrics().ended(self.status, self.failure);
+        }
+        let Some(attributes) = self.attributes.take() else { return };
+        recorder.record(Span {
+            service: Arc::clone(&self.tracer.0.service),
+            kind: self.kind,
+            name: mem::take(&mut self.name),
+            start: self.start,
+            duration: self.started.elapsed(),
+            context: TraceContext::new(self.context.traceparent(), self.context.tracestate().clone().into_owned()),
+            parent_id: self.context.parent_id(),
+            origin: self.context.origin(),
+            link: self.context.link(),
+            refused: self.refused,
+            status: self.status,
+            failure: self.failure,
+            attributes,
+        });
     }
 }

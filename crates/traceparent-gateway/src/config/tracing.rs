@@ -85,6 +85,12 @@ pub enum OtlpProtocol {
 }
 
 impl Tracing {
+    /// Samples everything of this service.
+    pub(crate) fn of_service(service_name: &str) -> Self {
+        let sampling = Sampling::Probability(ProbabilitySampler::from_percent(Percent::HUNDRED));
+        Self::new(Some(service_name.to_owned()), sampling, &Environment::default())
+    }
+
     pub(super) fn from_args(random_sampling: Option<Percent>, environment: &Environment) -> Self {
         let sampling = match (random_sampling, environment.sampler) {
             (None, Some(sampler)) => Sampling::Environment(sampler),

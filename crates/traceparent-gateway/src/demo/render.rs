@@ -5,7 +5,7 @@ use std::{
 
 use super::tree::{Node, operation};
 
-const HEADS: [&str; 6] = ["#", "service", "operation", "duration", "span id", "parent id"];
+const HEADS: [&str; 6] = ["#", "service", "operation", "ms", "span id", "parent id"];
 const RIGHT_ALIGNED: [usize; 2] = [0, 3];
 
 /// Blocks that fill a cell from the left, by eighths.
@@ -27,7 +27,7 @@ pub(super) fn table(nodes: &[Node<'_>]) -> String {
 
     let mut text = String::new();
     if let Some(node) = nodes.first() {
-        push(&mut text, format_args!("trace {}\n", node.span.trace_id));
+        push(&mut text, format_args!("trace {}\n", node.span.trace_id()));
     }
     for row in [&heads].into_iter().chain(&rows) {
         let mut line = String::new();
@@ -49,9 +49,9 @@ fn row(nodes: &[Node<'_>], index: usize) -> [String; HEADS.len()] {
     [
         (index + 1).to_string(),
         format!("{}{}", branch(nodes, index), span.service),
-        operation(span),
-        Millis(span.duration).to_string(),
-        span.span_id.to_string(),
+        operation(span).into_owned(),
+        format!("{:.1}", span.duration.as_secs_f64() * 1e3),
+        span.span_id().to_string(),
         span.parent_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
     ]
 }

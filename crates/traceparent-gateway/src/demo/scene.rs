@@ -12,16 +12,18 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use traceparent::{Percent, Policy, ProbabilitySampler};
+use traceparent::Policy;
 
 use crate::{
     body::SpanBody,
     client::{Client, client},
+    config::Tracing,
     error::Error,
     proxy::Proxy,
-    recorder::Recorder,
+    recorder::{Recorder, Wanted},
     server::{Handler, Server},
     span::Span,
+    telemetry::Telemetry,
     tracer::{OpenSpan, Tracer},
 };
 
@@ -31,11 +33,17 @@ pub(super) const QUESTION: &str = "My router is dead. Is my contract paid, and c
 /// How long the scene may take; it takes about a tenth of a second.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How many spans there may be; there are fewer.
+const SPANS: usize = 64;
+
 /// How long connections may take to close when the scene is over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Samples everything.
-const POLICY: Policy<ProbabilitySampler> = Policy::new(ProbabilitySampler::from_percent(Percent::HUNDRED));
+/// Makes a tracer that samples everything.
+fn tracer(service: &str, recorder: Recorder) -> Tracer {
+    let tracing = Tracing::of_service(service);
+    Tracer::new(&tracing, Policy::new(tracing.sampling), recorder)
+}
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -94,8 +102,9 @@ struct Places {
 }
 
 /// Starts all services, lets the customer ask, and stops them again.
-pub(super) async fn play() -> Result<Played, Error> {
-    let (recorder, spans) = Recorder::new();
+pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Played, Error> {
+    let mut outlet = telemetry.collect(Wanted::All, SPANS);
+    let recorder = telemetry.recorder();
     let (stop, stopped) = watch::channel(());
     let mut stage = Stage { recorder: recorder.clone(), stopped, servers: JoinSet::new() };
 
@@ -121,16 +130,17 @@ pub(super) async fn play() -> Result<Played, Error> {
     while stage.servers.join_next().await.is_some() {}
     let answer = answer.map_err(|elapsed| Error::Scene(elapsed.into()))?.map_err(Error::Scene)?;
     // All connections are closed, so all spans have ended.
-    Ok(Played { answer, spans: spans.try_iter().collect() })
+    let spans = std::iter::from_fn(|| outlet.spans.try_recv().ok()).map(Arc::unwrap_or_clone).collect();
+    Ok(Played { answer, spans })
 }
 
 /// The customer's side.
 async fn ask(recorder: Recorder, main: SocketAddr) -> Result<String, Failed> {
     let target = target(main, "/agents/main")?;
-    let mut span = Tracer::new("customer", POLICY, recorder).start(&Method::POST, &target);
+    let mut span = tracer("customer", recorder).start(&Method::POST, &target);
     span.rename("ask for help");
-    let answer = call(&client(), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
-    span.answered(StatusCode::OK);
+    let (response, answer) = call(&client(), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
+    span.answered(&response);
     Ok(text(&answer, "answer")?.to_owned())
 }
 
@@ -191,7 +201,7 @@ impl Desk {
     }
 
     async fn ask(&self, span: &OpenSpan, place: SocketAddr, path: &str, body: &Value) -> Result<Value, Failed> {
-        call(&self.client, span, target(place, path)?, body).await
+        Ok(call(&self.client, span, target(place, path)?, body).await?.1)
     }
 }
 
@@ -199,17 +209,17 @@ impl Handler for Desk {
     type Body = SpanBody<Full<Bytes>>;
 
     async fn handle(&self, request: Request<Incoming>) -> Response<Self::Body> {
-        let mut span = self.tracer.serve(&request);
+        let mut span = self.tracer.serve(&request, None);
         span.rename(self.actor.operation());
         let done = async { self.work(&span, &read(request.into_body()).await?).await };
         let (status, body) = match done.await {
             Ok(answer) => (StatusCode::OK, answer),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error.to_string() })),
         };
-        span.answered(status);
-        let mut response = Response::new(SpanBody::new(json_body(&body), span));
+        let mut response = Response::new(json_body(&body));
         *response.status_mut() = status;
-        response
+        span.answered(&response);
+        response.map(|body| SpanBody::new(body, span))
     }
 }
 
@@ -225,13 +235,13 @@ impl Stage {
         let server = bind().await?;
         let address = server.address();
         let upstream = format!("http://{agent}").parse().map_err(|error| Error::Scene(Box::new(error)))?;
-        let tracer = Tracer::new(service, POLICY, self.recorder.clone());
+        let tracer = tracer(service, self.recorder.clone());
         self.serve(server, Proxy::new(tracer, upstream));
         Ok(address)
     }
 
     fn enter(&mut self, actor: Actor, server: Server, places: &Arc<Places>) {
-        let tracer = Tracer::new(actor.service(), POLICY, self.recorder.clone());
+        let tracer = tracer(actor.service(), self.recorder.clone());
         self.serve(server, Desk { actor, tracer, places: Arc::clone(places), client: client() });
     }
 
@@ -252,18 +262,27 @@ async fn bind() -> Result<Server, Error> {
     Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await
 }
 
-/// Calls somebody, with this span as the parent.
-async fn call(client: &Client<Full<Bytes>>, span: &OpenSpan, target: Uri, body: &Value) -> Result<Value, Failed> {
+/// Calls somebody, with this span as the parent; returns the head of the response, and the answer in it.
+async fn call(
+    client: &Client<Full<Bytes>>,
+    span: &OpenSpan,
+    target: Uri,
+    body: &Value,
+) -> Result<(Response<()>, Value), Failed> {
     let mut request = Request::new(json_body(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     span.inject(request.headers_mut());
 
-    let response = client.request(request).await?;
-    let status = response.status();
-    let answer = read(response.into_body()).await?;
-    if status.is_success() { Ok(answer) } else { Err(format!("{status}: {answer}").into()) }
+    let (head, body) = client.request(request).await?.into_parts();
+    let status = head.status;
+    let answer = read(body).await?;
+    if status.is_success() {
+        Ok((Response::from_parts(head, ()), answer))
+    } else {
+        Err(format!("{status}: {answer}").into())
+    }
 }
 
 async fn read(body: Incoming) -> Result<Value, Failed> {

@@ -1,21 +1,24 @@
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use traceparent::{SpanId, TraceId};
 
 use crate::span::Span;
 
 /// The scene's services and operations in depth-first order, each with the number of its parent.
-const EXPECTED: [(&str, &str, Option<usize>); 10] = [
+const EXPECTED: [(&str, &str, Option<usize>); 13] = [
     ("customer", "ask for help", None),
     ("agent 1 gateway", "POST /agents/main", Some(1)),
-    ("agent 1 main", "answer the customer", Some(2)),
-    ("payment service", "verify the payment", Some(3)),
-    ("agent 2 gateway", "POST /agents/support", Some(3)),
-    ("agent 2 support", "solve the problem", Some(5)),
-    ("technical support", "test the line", Some(6)),
-    ("agent 3 gateway", "POST /agents/orders", Some(3)),
-    ("agent 3 orders", "order a new router", Some(8)),
-    ("inventory", "reserve a router", Some(9)),
+    ("agent 1 gateway", "call upstream", Some(2)),
+    ("agent 1 main", "answer the customer", Some(3)),
+    ("payment service", "verify the payment", Some(4)),
+    ("agent 2 gateway", "POST /agents/support", Some(4)),
+    ("agent 2 gateway", "call upstream", Some(6)),
+    ("agent 2 support", "solve the problem", Some(7)),
+    ("technical support", "test the line", Some(8)),
+    ("agent 3 gateway", "POST /agents/orders", Some(4)),
+    ("agent 3 gateway", "call upstream", Some(10)),
+    ("agent 3 orders", "order a new router", Some(11)),
+    ("inventory", "reserve a router", Some(12)),
 ];
 
 /// A span at its place in the tree.
@@ -53,10 +56,10 @@ pub(super) fn check(spans: &[Span]) -> Result<Vec<Node<'_>>, Mismatch> {
     let nodes = tree(spans)?;
     for ((number, expected), node) in (1..).zip(EXPECTED).zip(&nodes) {
         let found = operation(node.span);
-        if (node.span.service, found.as_str(), node.parent) != expected {
+        if (&*node.span.service, &*found, node.parent) != expected {
             let (service, operation, parent) = expected;
             let expected = place(service, operation, parent);
-            return Err(Mismatch::Place { number, expected, found: place(node.span.service, &found, node.parent) });
+            return Err(Mismatch::Place { number, expected, found: place(&node.span.service, &found, node.parent) });
         }
     }
     if nodes.len() == EXPECTED.len() { Ok(nodes) } else { Err(Mismatch::Count(nodes.len())) }
@@ -69,28 +72,32 @@ pub(super) fn unordered(spans: &[Span]) -> Vec<Node<'_>> {
     nodes
 }
 
-/// Returns what a span is about: its name, with the path where the name is only a method.
-pub(super) fn operation(span: &Span) -> String {
-    if span.name == span.method { format!("{} {}", span.method, span.path) } else { span.name.to_owned() }
+/// Returns what a span is about: its name, or more of it where the name is only a method.
+pub(super) fn operation(span: &Span) -> Cow<'_, str> {
+    match span.text("url.path") {
+        _ if span.text("http.request.method") != Some(&*span.name) => (&*span.name).into(),
+        Some(path) => format!("{} {path}", span.name).into(),
+        None => "call upstream".into(),
+    }
 }
 
 /// Orders the spans of one trace depth first, siblings by their start.
 fn tree(spans: &[Span]) -> Result<Vec<Node<'_>>, Mismatch> {
-    let trace_id = spans.first().ok_or(Mismatch::Nothing)?.trace_id;
+    let trace_id = spans.first().ok_or(Mismatch::Nothing)?.trace_id();
     let mut ids = HashMap::new();
     for span in spans {
-        if span.trace_id != trace_id {
-            return Err(Mismatch::AnotherTrace { span: span.span_id, expected: trace_id, found: span.trace_id });
+        if span.trace_id() != trace_id {
+            return Err(Mismatch::AnotherTrace { span: span.span_id(), expected: trace_id, found: span.trace_id() });
         }
-        if ids.insert(span.span_id, span).is_some() {
-            return Err(Mismatch::Repeated(span.span_id));
+        if ids.insert(span.span_id(), span).is_some() {
+            return Err(Mismatch::Repeated(span.span_id()));
         }
     }
 
     let mut children: HashMap<Option<SpanId>, Vec<&Span>> = HashMap::new();
     for span in spans {
         if let Some(parent) = span.parent_id.filter(|parent| !ids.contains_key(parent)) {
-            return Err(Mismatch::UnknownParent { span: span.span_id, parent });
+            return Err(Mismatch::UnknownParent { span: span.span_id(), parent });
         }
         children.entry(span.parent_id).or_default().push(span);
     }
@@ -103,13 +110,13 @@ fn tree(spans: &[Span]) -> Result<Vec<Node<'_>>, Mismatch> {
     let mut waiting: Vec<_> = roots.iter().map(|span| Node { span, depth: 0, parent: None }).collect();
     while let Some(node) = waiting.pop() {
         nodes.push(node);
-        ids.remove(&node.span.span_id);
+        ids.remove(&node.span.span_id());
         let (depth, parent) = (node.depth + 1, Some(nodes.len()));
-        let siblings = children.remove(&Some(node.span.span_id)).unwrap_or_default();
+        let siblings = children.remove(&Some(node.span.span_id())).unwrap_or_default();
         waiting.extend(siblings.into_iter().map(|span| Node { span, depth, parent }));
     }
     // What hangs from no root hangs from itself.
-    if let Some(id) = spans.iter().map(|span| span.span_id).find(|id| ids.contains_key(id)) {
+    if let Some(id) = spans.iter().map(Span::span_id).find(|id| ids.contains_key(id)) {
         return Err(Mismatch::Cycle(id));
     }
     if roots.len() == 1 { Ok(nodes) } else { Err(Mismatch::Roots(roots.len())) }
@@ -127,7 +134,8 @@ fn place(service: &str, operation: &str, parent: Option<usize>) -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use traceparent::Origin;
+    use opentelemetry::KeyValue;
+    use traceparent::{Origin, SpanKind, TraceContext, TraceFlags, TraceParent, TraceState};
 
     use super::*;
 
@@ -140,23 +148,23 @@ mod tests {
     /// The scene as it should have been recorded: in the order in which spans end.
     fn scene() -> Vec<Span> {
         let spans = (1..).zip(EXPECTED).map(|(number, (service, operation, parent))| {
-            let (name, path) = operation.split_once(" /").map_or((operation, ""), |(method, path)| (method, path));
+            let path = operation.split_once(" /").map(|(_, path)| KeyValue::new("url.path", format!("/{path}")));
+            let routed = path.is_some() || operation == "call upstream";
+            let traceparent = TraceParent::new(TRACE, id(number), TraceFlags::SAMPLED);
             Span {
-                service,
-                name,
-                method: "POST",
-                path: format!("/{path}"),
+                service: service.into(),
+                kind: SpanKind::Server,
+                name: if routed { "POST" } else { operation }.into(),
                 start: SystemTime::UNIX_EPOCH + Duration::from_millis(number as u64),
                 duration: Duration::from_millis(1),
-                status: Some(200),
-                error: None,
-                trace_id: TRACE,
-                span_id: id(number),
+                context: TraceContext::new(traceparent, TraceState::EMPTY),
                 parent_id: parent.map(id),
-                sampled: true,
                 origin: Origin::Continued,
                 link: None,
                 refused: None,
+                status: Some(200),
+                failure: None,
+                attributes: path.into_iter().chain([KeyValue::new("http.request.method", "POST")]).collect(),
             }
         });
         let mut spans: Vec<_> = spans.collect();
@@ -166,7 +174,7 @@ mod tests {
 
     /// The scene's span with this number.
     fn span(spans: &mut [Span], number: usize) -> &mut Span {
-        spans.iter_mut().find(|span| span.span_id == id(number)).unwrap()
+        spans.iter_mut().find(|span| span.span_id() == id(number)).unwrap()
     }
 
     fn mismatch(spans: &[Span]) -> String {
@@ -177,29 +185,29 @@ mod tests {
     fn the_scene_is_as_expected() {
         let spans = scene();
         let nodes = check(&spans).unwrap();
-        assert_eq!(nodes.iter().map(|node| node.depth).collect::<Vec<_>>(), [0, 1, 2, 3, 3, 4, 5, 3, 4, 5]);
+        assert_eq!(nodes.iter().map(|node| node.depth).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 4, 5, 6, 7, 4, 5, 6, 7]);
         assert_eq!(
-            nodes.iter().map(|node| node.span.span_id).collect::<Vec<_>>(),
-            (1..=10).map(id).collect::<Vec<_>>()
+            nodes.iter().map(|node| node.span.span_id()).collect::<Vec<_>>(),
+            (1..=13).map(id).collect::<Vec<_>>()
         );
     }
 
     #[test]
     fn a_wrong_parent_is_told() {
         let mut spans = scene();
-        span(&mut spans, 7).parent_id = Some(id(3));
+        span(&mut spans, 9).parent_id = Some(id(7));
         assert_eq!(
             mismatch(&spans),
-            "span 7 is \"test the line\" of technical support under span 3, \
-             not \"test the line\" of technical support under span 6"
+            "span 9 is \"test the line\" of technical support under span 7, \
+             not \"test the line\" of technical support under span 8"
         );
     }
 
     #[test]
     fn every_wrong_parent_is_a_mismatch() {
-        for child in 1..=10 {
+        for child in 1..=13 {
             let right = span(&mut scene(), child).parent_id;
-            for parent in std::iter::once(None).chain((1..=10).map(id).map(Some)).filter(|parent| *parent != right) {
+            for parent in std::iter::once(None).chain((1..=13).map(id).map(Some)).filter(|parent| *parent != right) {
                 let mut spans = scene();
                 span(&mut spans, child).parent_id = parent;
                 assert!(check(&spans).is_err(), "{child} under {parent:?}");
@@ -209,23 +217,26 @@ mod tests {
 
     #[test]
     fn a_missing_span_is_told() {
-        for missing in 1..=10 {
+        for missing in 1..=13 {
             let mut spans = scene();
-            spans.retain(|span| span.span_id != id(missing));
+            spans.retain(|span| span.span_id() != id(missing));
             assert!(check(&spans).is_err(), "{missing}");
         }
         let mut spans = scene();
-        spans.retain(|span| span.span_id != id(10));
-        assert_eq!(mismatch(&spans), "there are 9 spans, not 10");
-        spans.retain(|span| span.span_id != id(6));
-        assert_eq!(mismatch(&spans), "the parent 0000000000000006 of span 0000000000000007 was not recorded");
+        spans.retain(|span| span.span_id() != id(13));
+        assert_eq!(mismatch(&spans), "there are 12 spans, not 13");
+        spans.retain(|span| span.span_id() != id(8));
+        assert_eq!(mismatch(&spans), "the parent 0000000000000008 of span 0000000000000009 was not recorded");
         assert_eq!(mismatch(&[]), "no span was recorded");
     }
 
     #[test]
     fn a_second_trace_is_told() {
         let mut spans = scene();
-        span(&mut spans, 4).trace_id = TraceId::from_static("00000000000000000000000000000001");
+        let span = span(&mut spans, 4);
+        let other = TraceId::from_static("00000000000000000000000000000001");
+        let traceparent = TraceParent::new(other, span.span_id(), TraceFlags::SAMPLED);
+        span.context = TraceContext::new(traceparent, TraceState::EMPTY);
         assert_eq!(
             mismatch(&spans),
             "span 0000000000000004 is in trace 00000000000000000000000000000001, \
@@ -236,33 +247,35 @@ mod tests {
     #[test]
     fn an_extra_span_is_told() {
         let mut spans = scene();
-        let extra = Span { span_id: id(11), ..span(&mut spans, 10).clone() };
+        let traceparent = TraceParent::new(TRACE, id(14), TraceFlags::SAMPLED);
+        let context = TraceContext::new(traceparent, TraceState::EMPTY);
+        let extra = Span { context, ..span(&mut spans, 13).clone() };
         spans.push(extra.clone());
-        assert_eq!(mismatch(&spans), "there are 11 spans, not 10");
+        assert_eq!(mismatch(&spans), "there are 14 spans, not 13");
         spans.push(extra);
-        assert_eq!(mismatch(&spans), "span 000000000000000b was recorded twice");
+        assert_eq!(mismatch(&spans), "span 000000000000000e was recorded twice");
     }
 
     #[test]
     fn a_cycle_is_told() {
         let mut spans = scene();
-        span(&mut spans, 5).parent_id = Some(id(7));
-        assert_eq!(mismatch(&spans), "span 0000000000000007 is its own ancestor");
+        span(&mut spans, 6).parent_id = Some(id(9));
+        assert_eq!(mismatch(&spans), "span 0000000000000009 is its own ancestor");
         span(&mut spans, 1).parent_id = Some(id(1));
-        assert_eq!(mismatch(&spans), "span 000000000000000a is its own ancestor");
+        assert_eq!(mismatch(&spans), "span 000000000000000d is its own ancestor");
     }
 
     #[test]
     fn a_second_root_is_told() {
         let mut spans = scene();
-        span(&mut spans, 8).parent_id = None;
+        span(&mut spans, 10).parent_id = None;
         assert_eq!(mismatch(&spans), "there are 2 spans without a parent, not one");
     }
 
     #[test]
     fn another_order_is_told() {
         let mut spans = scene();
-        span(&mut spans, 4).start += Duration::from_secs(1);
-        assert!(mismatch(&spans).starts_with("span 4 is \"POST /agents/support\" of agent 2 gateway"));
+        span(&mut spans, 5).start += Duration::from_secs(1);
+        assert!(mismatch(&spans).starts_with("span 5 is \"POST /agents/support\" of agent 2 gateway"));
     }
 }

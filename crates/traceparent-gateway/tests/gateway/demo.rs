@@ -34,11 +34,14 @@ fn the_printed_tree_is_the_scene() {
         [
             "customer",
             "agent 1 gateway",
+            "agent 1 gateway",
             "agent 1 main",
             "payment service",
             "agent 2 gateway",
+            "agent 2 gateway",
             "agent 2 support",
             "technical support",
+            "agent 3 gateway",
             "agent 3 gateway",
             "agent 3 orders",
             "inventory",
@@ -46,11 +49,25 @@ fn the_printed_tree_is_the_scene() {
     );
     let parents: Vec<Option<usize>> =
         rows.iter().map(|row| rows.iter().find(|parent| parent.2 == row.3).map(|parent| parent.0)).collect();
-    let expected = [None, Some(1), Some(2), Some(3), Some(3), Some(5), Some(6), Some(3), Some(8), Some(9)];
+    let expected = [
+        None,
+        Some(1),
+        Some(2),
+        Some(3),
+        Some(4),
+        Some(4),
+        Some(6),
+        Some(7),
+        Some(8),
+        Some(4),
+        Some(10),
+        Some(11),
+        Some(12),
+    ];
     assert_eq!(parents, expected);
     assert_eq!(rows[0].3, "-");
     assert!(
-        printed.ends_with("The tree is the expected one: 10 spans in one trace, every parent right.\n"),
+        printed.ends_with("The tree is the expected one: 13 spans in one trace, every parent right.\n"),
         "{printed}"
     );
 }

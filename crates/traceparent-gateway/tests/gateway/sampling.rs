@@ -20,8 +20,8 @@ fn sampled(percent: &str, requests: usize) -> usize {
     drop(connection);
 
     let spans = gateway.spans();
-    assert_eq!(spans.len(), requests);
-    assert_eq!(spans.iter().filter(|span| span["sampled"] == true).count(), sampled);
+    assert_eq!(spans.len(), 2 * requests);
+    assert_eq!(spans.iter().filter(|span| span["sampled"] == true).count(), 2 * sampled);
     sampled
 }
 

@@ -198,5 +198,5 @@ fn many_clients_at_once_each_get_their_own() {
     let mut traces: Vec<&str> = spans.iter().map(|span| span["trace_id"].as_str().unwrap()).collect();
     traces.sort_unstable();
     traces.dedup();
-    assert_eq!((spans.len(), traces.len()), (320, 320));
+    assert_eq!((spans.len(), traces.len()), (640, 320));
 }

@@ -97,12 +97,28 @@ impl Drop for Gateway {
     }
 }
 
-/// Stops a gateway that has served one request, and returns its span.
+/// Stops a gateway that has served one request, and returns the span of that.
 #[track_caller]
 pub(crate) fn span_of(gateway: Gateway) -> Value {
-    let mut spans = gateway.spans();
-    assert_eq!(spans.len(), 1, "{spans:?}");
-    spans.remove(0)
+    server_and_call(&gateway.spans()).0
+}
+
+/// Takes apart the spans of one request: the one of serving it and, where the upstream was called, the one of that,
+/// which is its child.
+#[track_caller]
+pub(crate) fn server_and_call(spans: &[Value]) -> (Value, Option<Value>) {
+    let of_kind = |kind: &str| -> Vec<Value> { spans.iter().filter(|span| span["kind"] == kind).cloned().collect() };
+    let [server] = &of_kind("server")[..] else { panic!("not one server span: {spans:?}") };
+    match &of_kind("client")[..] {
+        [] => (server.clone(), None),
+        [call] => {
+            assert_eq!(call["trace_id"], server["trace_id"]);
+            assert_eq!(call["parent_id"], server["span_id"]);
+            assert_eq!(call["sampled"], server["sampled"]);
+            (server.clone(), Some(call.clone()))
+        }
+        _ => panic!("more than one client span: {spans:?}"),
+    }
 }
 
 /// Runs the program where it is to refuse, and returns its exit code and what it says.

@@ -5,7 +5,7 @@ mod gateway;
 mod upstream;
 
 pub(crate) use client::{Connection, get, send};
-pub(crate) use gateway::{Gateway, refused, span_of};
+pub(crate) use gateway::{Gateway, refused, server_and_call, span_of};
 pub(crate) use upstream::{Upstream, ok};
 
 use std::{io::BufRead, net::TcpStream, time::Duration};

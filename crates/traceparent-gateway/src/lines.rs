@@ -1,0 +1,46 @@
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+use crate::{recorder::Outlet, span::Span};
+
+/// How many finished spans may wait to be written.
+pub(crate) const CAPACITY: usize = 4096;
+
+/// How many bytes of lines are gathered before they are written, while more spans wait.
+const CHUNK: usize = 64 * 1024;
+
+/// Writes spans as JSON lines until there are no more. When the output is closed, spans are still taken, so
+/// that the queue stays empty.
+pub(crate) fn write_lines(outlet: Outlet, mut out: impl Write) {
+    let Outlet { mut spans, counts } = outlet;
+    let mut lines = Vec::with_capacity(CHUNK);
+    while let Some(span) = spans.blocking_recv() {
+        let (mut written, mut lost) = (0, 0);
+        let mut next: Option<Arc<Span>> = Some(span);
+        while let Some(span) = next {
+            match push_line(&mut lines, &span) {
+                Ok(()) => written += 1,
+                Err(_) => lost += 1,
+            }
+            next = if lines.len() < CHUNK { spans.try_recv().ok() } else { None };
+        }
+        if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
+            (written, lost) = (0, lost + written);
+        }
+        counts.arrived(written);
+        counts.lost(lost);
+        lines.clear();
+    }
+}
+
+fn push_line(lines: &mut Vec<u8>, span: &Span) -> io::Result<()> {
+    let length = lines.len();
+    if let Err(error) = serde_json::to_writer(&mut *lines, span) {
+        lines.truncate(length);
+        return Err(error.into());
+    }
+    lines.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! What a span says about a request, by OpenTelemetry's semantic conventions.
+//!
+//! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
+
+use std::{
+    env,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use hyper::{
+    HeaderMap, Method, Request, Uri, Version,
+    header::{HOST, USER_AGENT},
+    http::uri::Authority,
+};
+use opentelemetry::{Key, KeyValue, Value};
+
+use crate::config::SpanAttributes;
+
+/// How much of a text from outside is kept in a span, in bytes.
+const TEXT_LIMIT: usize = 512;
+
+/// How many attributes may come from one request's headers.
+const HEADER_LIMIT: usize = 16;
+
+/// The method of requests whose own is not one that the conventions know.
+const OTHER: &str = "_OTHER";
+
+/// Which end of the gateway's client connection a request came from: set by the server, on each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Attributes that the operator asks for on the spans of requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Custom {
+    /// Headers that start with one of these become attributes: `x-shop-tenant-id` becomes `tenant.id` where
+    /// `x-shop-` is listed.
+    header_prefixes: Vec<String>,
+    /// Attributes of every span.
+    fixed: Vec<KeyValue>,
+}
+
+impl Custom {
+    pub(crate) fn new(asked: &SpanAttributes) -> Self {
+        // Texts that are shared rather than copied for each span.
+        let shared = |text: &str| Arc::<str>::from(text);
+        let fixed = asked.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
+        Self { header_prefixes: asked.header_prefixes.clone(), fixed: fixed.collect() }
+    }
+
+    fn collect(&self, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
+        attributes.extend(self.fixed.iter().cloned());
+        if self.header_prefixes.is_empty() {
+            return;
+        }
+        let found = headers.iter().filter_map(|(name, value)| {
+            let mut prefixes = self.header_prefixes.iter();
+            let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()))?;
+            let key = rest.trim_start_matches('-').replace('-', ".");
+            let value = value.to_str().ok()?;
+            (!key.is_empty()).then(|| KeyValue::new(key, cut(value.trim()).to_owned()))
+        });
+        attributes.extend(found.take(HEADER_LIMIT));
+    }
+}
+
+/// Returns the method's name where the conventions know it: span names and fields hold no client's invention.
+pub(crate) fn known(method: &Method) -> Option<&'static str> {
+    known_methods().iter().find(|known| **known == method.as_str()).copied()
+}
+
+/// The methods of RFC 9110 and PATCH, or what the environment says instead.
+///
+/// [OpenTelemetry: `http.request.method`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
+fn known_methods() -> &'static [&'static str] {
+    const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    static KNOWN: OnceLock<Vec<&'static str>> = OnceLock::new();
+    KNOWN.get_or_init(|| match env::var("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS") {
+        Ok(list) if !list.is_empty() => {
+            let list: &'static str = list.leak();
+            list.split(',').map(str::trim).filter(|method| !method.is_empty()).collect()
+        }
+        _ => METHODS.to_vec(),
+    })
+}
+
+/// Returns the attributes of the span that serves a request.
+pub(crate) fn of_server<B>(request: &Request<B>, route: Option<&str>, custom: &Custom) -> Vec<KeyValue> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let mut attributes = Vec::with_capacity(14);
+    push_method(&mut attributes, request.method());
+    attributes.push(KeyValue::new("url.scheme", "http"));
+    attributes.push(KeyValue::new("url.path", cut(uri.path()).to_owned()));
+    if let Some(query) = uri.query() {
+        attributes.push(KeyValue::new("url.query", redacted(query)));
+    }
+    if let Some(route) = route {
+        attributes.push(KeyValue::new("http.route", route.to_owned()));
+    }
+    let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
+    if let Some(authority) = uri.authority().cloned().or_else(host) {
+        push_server(&mut attributes, &authority);
+    }
+    if let Some(Peer(peer)) = request.extensions().get() {
+        let address = peer.ip().to_string();
+        attributes.push(KeyValue::new("client.address", forwarded_for(headers).unwrap_or_else(|| address.clone())));
+        attributes.push(KeyValue::new("network.peer.address", address));
+        attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
+    }
+    push_version(&mut attributes, request.version());
+    if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+        attributes.push(KeyValue::new("user_agent.original", cut(agent).to_owned()));
+    }
+    custom.collect(headers, &mut attributes);
+    attributes
+}
+
+/// Returns the attributes of the span that makes a request to this URL.
+pub(crate) fn of_client(method: &Method, target: &Uri) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(10);
+    push_method(&mut attributes, method);
+    if let Some(authority) = target.authority() {
+        push_server(&mut attributes, authority);
+        let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
+        let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
+        let url = format!("{scheme}://{}{path}{query}", host_and_port(authority));
+        attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
+    }
+    attributes
+}
+
+/// Adds the version of HTTP.
+pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
+    let version = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_11 => "1.1",
+        Version::HTTP_2 => "2",
+        _ => return,
+    };
+    attributes.push(KeyValue::new("network.protocol.version", version));
+}
+
+fn push_method(attributes: &mut Vec<KeyValue>, method: &Method) {
+    let known = known(method);
+    attributes.push(KeyValue::new("http.request.method", known.unwrap_or(OTHER)));
+    if known.is_none() {
+        attributes.push(KeyValue::new("http.request.method_original", cut(method.as_str()).to_owned()));
+    }
+}
+
+fn push_server(attributes: &mut Vec<KeyValue>, authority: &Authority) {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    attributes.push(text("server.address", cut(host)));
+    attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(80))));
+}
+
+fn text(key: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(Key::from_static_str(key), Value::from(value.to_owned()))
+}
+
+/// An authority without user name and password.
+fn host_and_port(authority: &Authority) -> &str {
+    authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host)
+}
+
+/// The first address in `X-Forwarded-For`, where it is one.
+fn forwarded_for(headers: &HeaderMap) -> Option<String> {
+    let first = headers.get("x-forwarded-for")?.to_str().ok()?.split(',').next()?.trim();
+    let address: std::net::IpAddr = first.parse().ok()?;
+    Some(address.to_string())
+}
+
+/// A query with all its values taken out: they may be secrets, and nobody can tell which.
+fn redacted(query: &str) -> String {
+    let mut out = String::with_capacity(query.len().min(TEXT_LIMIT));
+    for parameter in query.split('&') {
+        let name = parameter.split_once('=').map(|(name, _)| name);
+        let separator = if out.is_empty() { "" } else { "&" };
+        if out.len() + separator.len() + name.map_or(0, |name| name.len() + 1) + "REDACTED".len() > TEXT_LIMIT {
+            break;
+        }
+        out.push_str(separator);
+        if let Some(name) = name {
+            out.push_str(name);
+            out.push('=');
+        }
+        if !parameter.is_empty() {
+            out.push_str("REDACTED");
+        }
+    }
+    out
+}
+
+/// The text as far as it is kept.
+pub(crate) fn cut(text: &str) -> &str {
+    let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.map_or("", |end| &text[..end])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn told(attributes: &[KeyValue]) -> Vec<String> {
+        attributes.iter().map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect()
+    }
+
+    #[test]
+    fn methods_nobody_knows_are_not_told() {
+        assert_eq!(known(&Method::PATCH), Some("PATCH"));
+        assert_eq!(Method::from_bytes(b"get").ok().as_ref().and_then(known), None);
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("/a"), "/a");
+        assert_eq!(cut(&"a".repeat(TEXT_LIMIT + 1)).len(), TEXT_LIMIT);
+        assert_eq!(cut(&"\u{20ac}".repeat(TEXT_LIMIT)).len(), TEXT_LIMIT - TEXT_LIMIT % 3);
+    }
+
+    #[test]
+    fn no_value_of_a_query_is_told() {
+        let cases = [
+            ("", ""),
+            ("secret", "REDACTED"),
+            ("a=secret", "a=REDACTED"),
+            ("a=secret&b=&secret", "a=REDACTED&b=REDACTED&REDACTED"),
+            ("a=secret=secret", "a=REDACTED"),
+        ];
+        for (query, told) in cases {
+            assert_eq!(redacted(query), told);
+        }
+        assert!(redacted(&"a=1&".repeat(1000)).len() <= TEXT_LIMIT);
+        assert_eq!(redacted(&format!("{}=1", "a".repeat(TEXT_LIMIT))), "");
+    }
+
+    #[test]
+    fn a_served_request_is_described_by_the_conventions() {
+        let mut request = Request::builder()
+            .method("POST")
+            .uri("/orders/7?token=1")
+            .header("host", "shop.example:81")
+            .header("user-agent", "curl/8")
+            .header("x-forwarded-for", "192.0.2.1, 10.0.0.1")
+            .header("x-shop-tenant-id", " acme ")
+            .header("x-shop-", "nothing")
+            .body(())
+            .unwrap();
+        request.extensions_mut().insert(Peer("127.0.0.1:4000".parse().unwrap()));
+        let custom = Custom::new(&SpanAttributes {
+            header_prefixes: vec!["x-shop-".to_owned()],
+            fixed: vec![("environment".to_owned(), "test".to_owned())],
+        });
+        assert_eq!(
+            told(&of_server(&request, Some("/orders"), &custom)),
+            [
+                "http.request.method=POST",
+                "url.scheme=http",
+                "url.path=/orders/7",
+                "url.query=token=REDACTED",
+                "http.route=/orders",
+                "server.address=shop.example",
+                "server.port=81",
+                "client.address=192.0.2.1",
+                "network.peer.address=127.0.0.1",
+                "network.peer.port=4000",
+                "network.protocol.version=1.1",
+                "user_agent.original=curl/8",
+                "environment=test",
+                "tenant.id=acme",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_call_is_described_by_the_conventions() {
+        let attributes =
+            of_client(&Method::from_bytes(b"BREW").unwrap(), &Uri::from_static("http://u:p@[::1]/pot?a=b"));
+        assert_eq!(
+            told(&attributes),
+            [
+                "http.request.method=_OTHER",
+                "http.request.method_original=BREW",
+                "server.address=::1",
+                "server.port=80",
+                "url.full=http://[::1]/pot?a=REDACTED",
+            ]
+        );
+    }
+}

@@ -1,0 +1,135 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use traceparent::TraceId;
+
+use crate::{recorder::Outlet, span::Span};
+
+/// How many finished spans may wait to be kept.
+pub(crate) const CAPACITY: usize = 4096;
+
+/// How many traces are kept: the last ones that began here.
+const TRACES: usize = 200;
+
+/// How many spans are kept, in all traces together.
+const SPANS: usize = 4096;
+
+/// How many spans of one trace are kept.
+const SPANS_OF_ONE: usize = 1024;
+
+/// The last sampled traces, in memory: what there is to look at without a collector.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    traces: HashMap<TraceId, Vec<Arc<Span>>>,
+    /// In the order in which the first span of each was kept.
+    order: VecDeque<TraceId>,
+    spans: usize,
+}
+
+impl Store {
+    /// Keeps spans until there are no more.
+    pub(crate) fn fill(&self, outlet: Outlet) {
+        let Outlet { mut spans, counts } = outlet;
+        while let Some(span) = spans.blocking_recv() {
+            let kept = self.lock().keep(span);
+            counts.arrived(kept.into());
+            counts.lost((!kept).into());
+        }
+    }
+
+    /// Returns all traces, the last one first; their spans are in the order in which they ended.
+    pub(crate) fn traces(&self) -> Vec<Vec<Arc<Span>>> {
+        let kept = self.lock();
+        kept.order.iter().rev().filter_map(|id| kept.traces.get(id).cloned()).collect()
+    }
+
+    /// Returns the spans of one trace, in the order in which they ended.
+    pub(crate) fn trace(&self, id: TraceId) -> Option<Vec<Arc<Span>>> {
+        self.lock().traces.get(&id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Keeps a span unless its trace has too many, and forgets the oldest traces that find no room any more.
+    fn keep(&mut self, span: Arc<Span>) -> bool {
+        let id = span.trace_id();
+        let trace = self.traces.entry(id).or_default();
+        if trace.is_empty() {
+            self.order.push_back(id);
+        }
+        let kept = trace.len() < SPANS_OF_ONE;
+        if kept {
+            trace.push(span);
+            self.spans += 1;
+        }
+        while self.order.len() > TRACES || self.spans > SPANS {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.spans -= self.traces.remove(&oldest).map_or(0, |spans| spans.len());
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use traceparent::{Origin, SpanId, SpanKind, TraceContext, TraceFlags, TraceParent, TraceState};
+
+    use super::*;
+
+    fn span(trace: u64, id: u64) -> Arc<Span> {
+        let trace_id = TraceId::from_bytes(u128::from(trace).to_be_bytes()).unwrap();
+        let traceparent = TraceParent::new(trace_id, SpanId::from_u64(id).unwrap(), TraceFlags::SAMPLED);
+        Arc::new(Span {
+            service: "s".into(),
+            kind: SpanKind::Server,
+            name: "GET".into(),
+            start: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            context: TraceContext::new(traceparent, TraceState::EMPTY),
+            parent_id: None,
+            origin: Origin::Started,
+            link: None,
+            refused: None,
+            status: Some(200),
+            failure: None,
+            attributes: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn the_last_traces_are_kept() {
+        let mut kept = Kept::default();
+        for trace in 1..=300 {
+            assert!(kept.keep(span(trace, 1)));
+        }
+        assert_eq!((kept.order.len(), kept.traces.len(), kept.spans), (TRACES, TRACES, TRACES));
+        assert_eq!(kept.order.front().unwrap(), &span(101, 1).trace_id());
+    }
+
+    #[test]
+    fn spans_are_bounded() {
+        let mut kept = Kept::default();
+        let taken = (1..=SPANS_OF_ONE as u64 + 5).filter(|id| kept.keep(span(1, *id))).count();
+        assert_eq!(taken, SPANS_OF_ONE);
+        for trace in 2..=5 {
+            for id in 1..=SPANS_OF_ONE as u64 {
+                assert!(kept.keep(span(trace, id)));
+            }
+        }
+        assert_eq!((kept.spans, kept.order.len()), (SPANS, 4));
+    }
+}
