@@ -1,15 +1,20 @@
 use std::{
+    error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{failure::Failure, tracer::OpenSpan};
 
 /// The body of a response: the upstream's, or a few words of our own.
-pub(crate) type ResponseBody = SpanBody<Either<Incoming, Full<Bytes>>>;
+pub(crate) type ResponseBody = SpanBody<Either<Timely<Incoming>, Full<Bytes>>>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A body that ends a span when it has been sent, or given up.
 #[derive(Debug)]
@@ -25,21 +30,27 @@ impl<B: Body> SpanBody<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for SpanBody<B> {
+impl<B: Body<Error: Into<BoxError>> + Unpin> Body for SpanBody<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        match frame {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => self.span.failed(Failure::AnswerCut),
-            None => self.ended = true,
-        }
-        Poll::Ready(frame)
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Err(error)) => {
+                let error = error.into();
+                self.span.failed(Failure::of_answer(&*error));
+                Some(Err(error))
+            }
+            None => {
+                self.ended = true;
+                None
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -56,5 +67,95 @@ impl<B: Body> Drop for SpanBody<B> {
         if !self.ended && !self.inner.is_end_stream() {
             self.span.failed(Failure::ClientLeft);
         }
+    }
+}
+
+/// A body that may pause only so long.
+#[derive(Debug)]
+pub(crate) struct Timely<B> {
+    inner: B,
+    limit: Option<Duration>,
+    /// Made when there is a pause for the first time.
+    alarm: Option<Pin<Box<Sleep>>>,
+    pausing: bool,
+}
+
+/// A body paused for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a body paused for too long")]
+pub(crate) struct Paused;
+
+impl<B> Timely<B> {
+    pub(crate) fn new(inner: B, limit: Option<Duration>) -> Self {
+        Self { inner, limit, alarm: None, pausing: false }
+    }
+
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let deadline = || Instant::now() + limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline())));
+        if !self.pausing {
+            self.pausing = true;
+            alarm.as_mut().reset(deadline());
+        }
+        alarm.as_mut().poll(context)
+    }
+}
+
+impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Timely<B> {
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            self.pausing = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.poll_patience(context));
+        Poll::Ready(Some(Err(Paused.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A body that keeps something until it is gone.
+#[derive(Debug)]
+pub(crate) struct Held<B, T> {
+    inner: B,
+    _held: T,
+}
+
+impl<B, T> Held<B, T> {
+    pub(crate) fn new(inner: B, held: T) -> Self {
+        Self { inner, _held: held }
+    }
+}
+
+impl<B: Body + Unpin, T: Unpin> Body for Held<B, T> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }

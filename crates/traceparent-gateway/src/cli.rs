@@ -32,7 +32,6 @@ pub struct RunArgs {
         long,
         value_name = "FILE",
         required_unless_present = "upstream",
-        requires = "check",
         conflicts_with_all = ["upstream", "listen", "random_sampling", "trust"]
     )]
     pub config: Option<PathBuf>,

@@ -44,6 +44,19 @@ pub struct Listener {
     pub routes: Routes,
 }
 
+impl Listener {
+    /// Makes a listener with one route, and defaults for all the rest.
+    pub fn new(address: SocketAddr, route: Route) -> Self {
+        Self {
+            address,
+            trust: Trust::default(),
+            forwarded: Forwarded::default(),
+            limits: Limits::default(),
+            routes: Routes::new(vec![route]),
+        }
+    }
+}
+
 /// What happens to `X-Forwarded-*` and `Forwarded` fields that come with a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,13 +194,8 @@ impl Config {
     /// Makes one listener with one route of the command line's flags; what they leave open, the
     /// environment says. `None` without an upstream.
     pub fn from_args(args: &RunArgs, environment: &Environment) -> Option<Self> {
-        let listener = Listener {
-            address: args.listen,
-            trust: args.trust.into(),
-            forwarded: Forwarded::default(),
-            limits: Limits::default(),
-            routes: Routes::new(vec![Route::to(args.upstream.clone()?)]),
-        };
+        let listener = Listener::new(args.listen, Route::to(args.upstream.clone()?));
+        let listener = Listener { trust: args.trust.into(), ..listener };
         let tracing = Tracing::from_args(args.random_sampling, environment);
         Some(Self { listeners: vec![listener], tracing, admin: args.admin.map(|address| Admin { address }) })
     }

@@ -38,7 +38,7 @@ const WIDTH: usize = 100;
 /// The scene does not play to its end; its trace is not the expected tree; a collector was named, and the trace did
 /// not arrive there.
 pub async fn demo(args: DemoArgs) -> Result<(), Error> {
-    let mut signals = Signals::catch()?;
+    let mut signals = Signals::catch(false)?;
     let mut telemetry = Telemetry::new(&Tracing::of_service("demo"));
     if let Some(endpoint) = args.otlp {
         telemetry.export(Otlp { endpoint: Some(endpoint), ..Otlp::default() })?;
@@ -59,7 +59,7 @@ pub async fn demo(args: DemoArgs) -> Result<(), Error> {
     if let Some(admin) = admin.filter(|_| args.serve) {
         let _served = open_admin(args.admin, admin).await?;
         tell("Ctrl-C stops");
-        signals.next().await;
+        signals.stop().await;
     }
     Ok(())
 }

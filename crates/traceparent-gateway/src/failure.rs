@@ -3,6 +3,8 @@ use std::{error::Error, io};
 use hyper::StatusCode;
 use hyper_util::client::legacy;
 
+use crate::body::Paused;
+
 /// Why a request did not go well, told in the span and, in fewer words, to the client.
 ///
 /// Holds nothing of what came in.
@@ -18,8 +20,18 @@ pub(crate) enum Failure {
     InvalidAnswer,
     #[error("the upstream closed the connection before the end of its answer")]
     AnswerCut,
+    #[error("the upstream took too long to answer")]
+    NoAnswerInTime,
+    #[error("the upstream's answer paused for too long")]
+    AnswerPaused,
     #[error("the request's body did not come to its end")]
     RequestCut,
+    #[error("the request's body paused for too long")]
+    RequestPaused,
+    #[error("the request has too many header fields")]
+    TooManyFields,
+    #[error("no route leads to the request's target")]
+    NoRoute,
     #[error("the connection to the client closed before the end of the response")]
     ClientLeft,
     #[error("the request's target is too long for the upstream's path in front of it")]
@@ -39,6 +51,7 @@ impl Failure {
             };
         }
         match find::<hyper::Error>(error) {
+            _ if find::<Paused>(error).is_some() => Self::RequestPaused,
             Some(cause) if cause.is_user() => Self::RequestCut,
             Some(cause) if cause.is_parse() => Self::InvalidAnswer,
             _ => Self::NoAnswer,
@@ -53,18 +66,34 @@ impl Failure {
             Self::NoAnswer => "upstream_no_answer",
             Self::InvalidAnswer => "upstream_invalid_answer",
             Self::AnswerCut => "upstream_answer_cut",
+            Self::NoAnswerInTime => "upstream_no_answer_in_time",
+            Self::AnswerPaused => "upstream_answer_paused",
             Self::RequestCut => "request_cut",
+            Self::RequestPaused => "request_paused",
+            Self::TooManyFields => "too_many_fields",
+            Self::NoRoute => "no_route",
             Self::ClientLeft => "client_left",
             Self::TargetTooLong => "target_too_long",
             Self::Tunnel => "tunnel",
         }
     }
 
+    /// Finds out why the body of the upstream's response did not come to its end.
+    pub(crate) fn of_answer(error: &(dyn Error + 'static)) -> Self {
+        if find::<Paused>(error).is_some() { Self::AnswerPaused } else { Self::AnswerCut }
+    }
+
     /// Returns the status the client gets.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::RequestCut => StatusCode::BAD_REQUEST,
+            Self::RequestPaused => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Unreachable(io::ErrorKind::TimedOut) | Self::NoAnswerInTime | Self::AnswerPaused => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -76,6 +105,10 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::UnknownHost => "The service behind this gateway cannot be reached.\n",
             Self::NoAnswer | Self::AnswerCut => "The service behind this gateway closed the connection.\n",
+            Self::NoAnswerInTime | Self::AnswerPaused => "The service behind this gateway takes too long.\n",
+            Self::RequestPaused => "The request takes too long.\n",
+            Self::TooManyFields => "The request has too many header fields.\n",
+            Self::NoRoute => "Nothing is served here.\n",
             Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
             Self::RequestCut | Self::ClientLeft => "The request did not come to its end.\n",
             Self::TargetTooLong => "The request's target is too long.\n",

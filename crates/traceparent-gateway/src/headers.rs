@@ -1,11 +1,19 @@
+use std::net::IpAddr;
+
 use hyper::{
     HeaderMap, Version,
     header::{
-        CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE, VIA,
     },
     http::request,
 };
+
+use crate::config::Forwarded;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The fields that are about one connection, besides those that `Connection` names.
 ///
@@ -21,21 +29,42 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
+/// What the headers that go on depend on besides those that came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passage<'a> {
+    pub(crate) client: IpAddr,
+    pub(crate) forwarded: Forwarded,
+    /// Whether the upstream is spoken to in HTTP/2.
+    pub(crate) http2: bool,
+    /// What the connection may become, if the upstream likes.
+    pub(crate) upgrade: Option<&'a HeaderValue>,
+}
+
 /// Makes the headers that came with a request those that go on.
-pub(crate) fn forward_request(parts: &mut request::Parts) {
+pub(crate) fn forward_request(parts: &mut request::Parts, passage: Passage<'_>) {
     let trailers = accepts_trailers(&parts.headers);
     remove_hop_by_hop(&mut parts.headers);
-    if trailers {
-        parts.headers.insert(TE, HeaderValue::from_static("trailers"));
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
     // The host of an absolute target overrules the field (RFC 9112, section 3.2.2).
     let authority = parts.uri.authority().map(|authority| host(authority.as_str()));
     if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
         parts.headers.insert(HOST, host);
     }
+    tell_origin(&mut parts.headers, passage);
+    if trailers {
+        parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if passage.http2 {
+        // It has the upstream's authority in its place.
+        parts.headers.remove(HOST);
+    } else if let Some(upgrade) = passage.upgrade {
+        parts.headers.insert(UPGRADE, upgrade.clone());
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if trailers {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     let via = match parts.version {
         Version::HTTP_10 => "1.0 traceparent-gateway",
+        Version::HTTP_2 => "2.0 traceparent-gateway",
         _ => "1.1 traceparent-gateway",
     };
     parts.headers.append(VIA, HeaderValue::from_static(via));
@@ -43,14 +72,73 @@ pub(crate) fn forward_request(parts: &mut request::Parts) {
 
 /// Removes what is not for the next connection.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
+    let named = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok());
+    // What is meant for the end of the way is not about a connection, whoever says so.
+    let named: Vec<HeaderName> = named.filter(|name| *name != HOST).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
+/// Returns what a client wants its connection to become, such as a WebSocket.
+///
+/// Not `h2c`: HTTP/2 that was asked for like this would tunnel requests past the gateway.
+pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
+    let asked = parts.version == Version::HTTP_11 && tokens(&parts.headers, &CONNECTION).any(is("upgrade"));
+    if !asked || tokens(&parts.headers, &UPGRADE).any(is("h2c")) {
+        return None;
+    }
+    parts.headers.get(UPGRADE).cloned()
+}
+
+/// Says where the request came from.
+fn tell_origin(headers: &mut HeaderMap, passage: Passage<'_>) {
+    let client = passage.client.to_canonical();
+    let mut address = client.to_string();
+    match passage.forwarded {
+        Forwarded::Replace => {
+            let claims = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-") || **name == FORWARDED);
+            for claim in claims.cloned().collect::<Vec<_>>() {
+                headers.remove(claim);
+            }
+        }
+        Forwarded::Append => {
+            if let Some(so_far) = joined(headers, &FORWARDED) {
+                let node = if client.is_ipv6() { format!("\"[{client}]\"") } else { address.clone() };
+                set(headers, FORWARDED, &format!("{so_far}, for={node};proto=http"));
+            }
+            if let Some(so_far) = joined(headers, &X_FORWARDED_FOR) {
+                address = format!("{so_far}, {address}");
+            }
+        }
+    }
+    set(headers, X_FORWARDED_FOR, &address);
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if let Some(host) = headers.get(HOST).filter(|_| !headers.contains_key(X_FORWARDED_HOST)).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// A list of text out of all fields of this name; `None` without any.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    if values.is_empty() { None } else { Some(values.join(", ")) }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn is(token: &'static str) -> impl Fn(&str) -> bool {
+    move |other| other.eq_ignore_ascii_case(token)
+}
+
 fn accepts_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+    tokens(headers, &TE).any(is("trailers"))
 }
 
 /// The members of a list in all fields of this name.
@@ -67,14 +155,31 @@ fn host(authority: &str) -> &str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use hyper::Request;
 
     use super::*;
 
+    const PASSAGE: Passage<'_> = Passage {
+        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        forwarded: Forwarded::Replace,
+        http2: false,
+        upgrade: None,
+    };
+
     fn forwarded(request: request::Builder) -> HeaderMap {
+        passed(request, PASSAGE)
+    }
+
+    fn passed(request: request::Builder, passage: Passage<'_>) -> HeaderMap {
         let mut parts = request.body(()).unwrap().into_parts().0;
-        forward_request(&mut parts);
+        forward_request(&mut parts, passage);
         parts.headers
+    }
+
+    fn wanted(request: request::Builder) -> Option<HeaderValue> {
+        upgrade(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
@@ -92,7 +197,13 @@ mod tests {
         );
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["via", "x-three"]);
+        assert_eq!(names, ["via", "x-forwarded-for", "x-forwarded-proto", "x-three"]);
+    }
+
+    #[test]
+    fn the_host_is_about_no_connection() {
+        let headers = forwarded(Request::get("/").header("connection", "Host").header("host", "shop.example"));
+        assert_eq!(headers[HOST], "shop.example");
     }
 
     #[test]
@@ -106,5 +217,86 @@ mod tests {
     fn an_absolute_target_overrules_the_host() {
         let headers = forwarded(Request::get("http://user@shop.example:81/").header("host", "other.example"));
         assert_eq!(headers[HOST], "shop.example:81");
+    }
+
+    #[test]
+    fn what_clients_claim_gives_way() {
+        let headers = forwarded(
+            Request::get("/")
+                .header("host", "shop.example")
+                .header("x-forwarded-for", "10.0.0.1")
+                .header("x-forwarded-for", "10.0.0.2")
+                .header("x-forwarded-host", "bank.example")
+                .header("x-forwarded-proto", "https")
+                .header("x-forwarded-port", "443")
+                .header("forwarded", "for=10.0.0.1"),
+        );
+        let fields: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let mut expected = [
+            ("host", "shop.example"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "shop.example"),
+            ("via", "1.1 traceparent-gateway"),
+        ];
+        expected.sort_unstable();
+        let mut fields = fields;
+        fields.sort_unstable();
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn what_trusted_proxies_say_is_added_to() {
+        let request = || {
+            Request::get("/")
+                .header("host", "inside.example")
+                .header("x-forwarded-for", "10.0.0.1")
+                .header("x-forwarded-for", "10.0.0.2")
+                .header("x-forwarded-host", "shop.example")
+                .header("x-forwarded-proto", "https")
+                .header("forwarded", "for=10.0.0.1;proto=https")
+        };
+        let headers = passed(request(), Passage { forwarded: Forwarded::Append, ..PASSAGE });
+        assert_eq!(headers[X_FORWARDED_FOR], "10.0.0.1, 10.0.0.2, 192.0.2.1");
+        assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().count(), 1);
+        assert_eq!(
+            (&headers[X_FORWARDED_HOST], &headers[X_FORWARDED_PROTO]),
+            (&HeaderValue::from_static("shop.example"), &HeaderValue::from_static("https"))
+        );
+        assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=192.0.2.1;proto=http");
+
+        let client = "2001:db8::1".parse().unwrap();
+        let headers = passed(request(), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
+        assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=\"[2001:db8::1]\";proto=http");
+        let client = "::ffff:192.0.2.7".parse().unwrap();
+        let headers = passed(Request::get("/"), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
+        assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
+        assert!(!headers.contains_key(FORWARDED));
+    }
+
+    #[test]
+    fn http_2_has_no_fields_about_connections() {
+        let request = Request::get("http://shop.example/").version(Version::HTTP_2).header("te", "trailers");
+        let headers = passed(request, Passage { http2: true, ..PASSAGE });
+        assert_eq!(
+            (&headers[TE], headers.get(CONNECTION), headers.get(HOST)),
+            (&HeaderValue::from_static("trailers"), None, None)
+        );
+        assert_eq!(
+            (&headers[X_FORWARDED_HOST], &headers[VIA]),
+            (&HeaderValue::from_static("shop.example"), &HeaderValue::from_static("2.0 traceparent-gateway"))
+        );
+    }
+
+    #[test]
+    fn connections_become_what_is_asked_for_but_not_http_2() {
+        let request =
+            |connection, upgrade| Request::get("/").header("connection", connection).header("upgrade", upgrade);
+        assert_eq!(wanted(request("keep-alive, Upgrade", "websocket")), Some("websocket".parse().unwrap()));
+        assert_eq!(wanted(request("keep-alive", "websocket")), None);
+        assert_eq!(wanted(request("upgrade, http2-settings", "h2c")), None);
+        assert_eq!(wanted(request("upgrade", "websocket, H2C")), None);
+        assert_eq!(wanted(Request::get("/").header("connection", "upgrade")), None);
+        assert_eq!(wanted(request("upgrade", "websocket").version(Version::HTTP_10)), None);
     }
 }

@@ -1,16 +1,17 @@
 use std::{future::pending, io::stdout, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{select, task::JoinSet, time::sleep};
+use tokio::{select, sync::watch, task::JoinSet, time::sleep};
 use traceparent::Policy;
 
 use crate::{
     admin::AdminService,
     cli::RunArgs,
-    config::{Admin, Config, Environment},
+    config::{Admin, Config, Environment, Listener, Tracing},
     error::Error,
     proxy::Proxy,
+    recorder::Recorder,
     server::Server,
-    signals::Signals,
+    signals::{Signal, Signals},
     telemetry::{Telemetry, told},
     tell,
     tracer::Tracer,
@@ -22,51 +23,150 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long the last spans may take to arrive where they go.
 const SPANS_LIMIT: Duration = Duration::from_secs(5);
 
-/// Runs the proxy until Ctrl-C or SIGTERM, and writes one JSON line for each finished span to
-/// standard output.
+/// How far the gateway is with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    Draining,
+    Cutting,
+}
+
+/// Runs the proxy until Ctrl-C or SIGTERM. On SIGHUP it reads its file again.
 ///
 /// # Errors
 ///
-/// The address cannot be listened on; signals cannot be caught.
+/// The file is of no use; an address cannot be listened on; signals cannot be caught.
 pub async fn run(args: RunArgs) -> Result<(), Error> {
     let environment = Environment::of_process();
-    if let Some(path) = &args.config {
-        Config::load(path, &environment)?;
+    for error in environment.errors() {
+        tell(format_args!("warning: {error}"));
+    }
+    let Some(config) = configured(&args, &environment)? else { return Ok(()) };
+    if args.check {
+        tell("the configuration is right");
         return Ok(());
     }
-    let Some(config) = Config::from_args(&args, &environment) else { return Ok(()) };
-    let Some(upstream) = args.upstream else { return Ok(()) };
-    let mut signals = Signals::catch()?;
-    let mut server = Server::bind(args.listen).await?;
-    let tracing = config.tracing;
-    let mut telemetry = Telemetry::new(&tracing);
-    telemetry.send(tracing.otlp.clone(), stdout())?;
+
+    let mut signals = Signals::catch(args.config.is_some())?;
+    let mut servers = Vec::new();
+    for listener in &config.listeners {
+        servers.push(Server::bind(listener.address).await?);
+    }
+    let mut telemetry = Telemetry::new(&config.tracing);
+    telemetry.send(config.tracing.otlp.clone(), stdout())?;
     if config.admin.is_some() {
         telemetry.keep();
     }
-
-    tell(format_args!("listening on http://{}, forwarding to {}; Ctrl-C stops", server.address(), upstream));
-    let policy = Policy::new(tracing.sampling).trust(args.trust.into());
-    let tracer = Tracer::new(&tracing, policy, telemetry.recorder());
-    let proxy = Arc::new(Proxy::new(tracer, upstream));
+    let recorder = telemetry.recorder();
     let admin = match (config.admin, telemetry.admin()) {
         (Some(Admin { address }), Some(service)) => Some(open_admin(address, service).await?),
         _ => None,
     };
-    server.serve(proxy, signals.next()).await;
+
+    let (go_on, phase) = watch::channel(Phase::Serving);
+    let mut serving = JoinSet::new();
+    let mut running = Running { config, recorder, proxies: Vec::new() };
+    for (server, listener) in servers.into_iter().zip(running.config.listeners.clone()) {
+        tell(format_args!(
+            "listening on http://{}, forwarding to {}; Ctrl-C stops",
+            server.address(),
+            targets(&listener)
+        ));
+        let tracer = running.tracer(&listener);
+        let proxy = Arc::new(Proxy::new(tracer, listener));
+        running.proxies.push(Arc::clone(&proxy));
+        serving.spawn(serve(server, proxy, phase.clone()));
+    }
+
+    while signals.next().await == Signal::Reload {
+        match configured(&args, &environment) {
+            Ok(config) => running.reload(config),
+            Err(error) => tell(format_args!("not reloaded, everything stays as it was: {error}")),
+        }
+    }
+    drop(running);
 
     tell("stopping: requests in flight may finish; Ctrl-C again cuts them");
+    go_on.send_replace(Phase::Draining);
     let limit = async {
         select! {
-            () = signals.next() => {}
+            () = signals.stop() => {}
             () = sleep(DRAIN_LIMIT) => {}
         }
+        go_on.send_replace(Phase::Cutting);
+        pending().await
     };
-    let cut = server.drain(limit).await;
+    let cut: usize = select! {
+        cut = serving.join_all() => cut.into_iter().sum(),
+        never = limit => never,
+    };
     drop(admin);
     let spans = telemetry.finish(SPANS_LIMIT).await;
     tell(format_args!("stopped: {}; {cut} connections cut", told(&spans)));
     Ok(())
+}
+
+/// Serves a listener until it is over; returns how many connections had to be cut.
+async fn serve(mut server: Server, proxy: Arc<Proxy>, mut phase: watch::Receiver<Phase>) -> usize {
+    // The other end stays as long as this does.
+    let mut reached = async |least| drop(phase.wait_for(|phase| *phase >= least).await);
+    server.serve(proxy, reached(Phase::Draining)).await;
+    server.drain(reached(Phase::Cutting)).await
+}
+
+/// Reads what the command line says, or the file that it names; `None` if that is nothing.
+fn configured(args: &RunArgs, environment: &Environment) -> Result<Option<Config>, Error> {
+    Ok(match &args.config {
+        Some(path) => Some(Config::load(path, environment)?),
+        None => Config::from_args(args, environment),
+    })
+}
+
+/// Where a listener's requests go, in a few words.
+fn targets(listener: &Listener) -> String {
+    let mut upstreams: Vec<_> = listener.routes.iter().map(|route| route.upstream.to_string()).collect();
+    upstreams.sort_unstable();
+    upstreams.dedup();
+    upstreams.join(" and ")
+}
+
+/// What can be changed while it runs.
+struct Running {
+    config: Config,
+    recorder: Recorder,
+    /// One for each listener of the configuration.
+    proxies: Vec<Arc<Proxy>>,
+}
+
+impl Running {
+    fn tracer(&self, listener: &Listener) -> Tracer {
+        let policy = Policy::new(self.config.tracing.sampling).trust(listener.trust);
+        Tracer::new(&self.config.tracing, policy, self.recorder.clone())
+    }
+
+    /// Takes over what can be taken over, and tells what cannot.
+    fn reload(&mut self, new: Option<Config>) {
+        let Some(Config { mut listeners, tracing, admin }) = new else { return };
+        let old = &self.config.tracing;
+        if (&tracing.service_name, &tracing.otlp, admin) != (&old.service_name, &old.otlp, self.config.admin) {
+            tell("service_name, otlp and admin stay as they are until the next start");
+        }
+        self.config.tracing = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing };
+        for number in 0..self.proxies.len() {
+            let address = self.config.listeners[number].address;
+            let Some(at) = listeners.iter().position(|listener| listener.address == address) else {
+                tell(format_args!("the listener at {address} stays as it is until the next start"));
+                continue;
+            };
+            let listener = listeners.remove(at);
+            self.proxies[number].change(self.tracer(&listener), listener.clone());
+            self.config.listeners[number] = listener;
+        }
+        for listener in listeners {
+            tell(format_args!("the listener at {} opens with the next start", listener.address));
+        }
+        tell("reloaded");
+    }
 }
 
 /// Serves operators for as long as the returned set is kept.

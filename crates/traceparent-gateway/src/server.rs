@@ -3,12 +3,11 @@ use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::D
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
-    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -17,22 +16,41 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{error::Error, tell};
+use self::stream::{ClientStream, Requests};
+use crate::{body::Held, config::Limits, error::Error, tell};
 
-/// How long a client may take to send the head of a request.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+mod stream;
+
+pub(crate) use self::stream::UnderWay;
+
+/// How many requests a client may have under way on one connection of HTTP/2.
+const STREAMS: u32 = 200;
 
 /// How long to wait when the system has no more connections to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
 
+    /// Returns what the client of a new connection may take up.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// Answers a request, which has [`Client`] among its extensions.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// An HTTP/1.1 server and its connections.
+/// Who has sent a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    /// Keeps the connection from being idle.
+    pub(crate) under_way: UnderWay,
+}
+
+/// A server of HTTP/1.1 and HTTP/2, which clients choose by starting to speak it, and its connections.
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
@@ -64,7 +82,7 @@ impl Server {
                 () = &mut stop => return,
                 Some(_) = self.connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => self.connect(stream, Arc::clone(&handler)),
+                    Ok((stream, client)) => self.connect(stream, client, Arc::clone(&handler)),
                     Err(error) if is_about_one_connection(&error) => {}
                     Err(error) => {
                         tell(format_args!("cannot accept connections for now: {error}"));
@@ -75,17 +93,21 @@ impl Server {
         }
     }
 
-    fn connect(&mut self, stream: TcpStream, handler: Arc<impl Handler>) {
+    fn connect(&mut self, stream: TcpStream, address: SocketAddr, handler: Arc<impl Handler>) {
         // An optimization only: it works without.
         let _ = stream.set_nodelay(true);
-        let service = service_fn(move |request| {
-            let handler = Arc::clone(&handler);
-            async move { Ok::<_, Infallible>(handler.handle(request).await) }
+        let limits = handler.limits();
+        let requests = Requests::default();
+        let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (handler, under_way) = (Arc::clone(&handler), requests.start());
+            request.extensions_mut().insert(Client { address, under_way: under_way.clone() });
+            async move {
+                let response = handler.handle(request).await;
+                Ok::<_, Infallible>(response.map(|body| Held::new(body, under_way)))
+            }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
-            .serve_connection(TokioIo::new(stream), service);
+        let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();
         let connection = self.graceful.watch(connection);
         self.connections.spawn(async {
             // Clients come and go as they like; what matters about that is in the spans.
@@ -108,6 +130,19 @@ impl Server {
         connections.shutdown().await;
         cut
     }
+}
+
+fn protocols(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The stream sees to it, for both protocols.
+        .header_read_timeout(None)
+        .max_headers(limits.header_fields.into())
+        .max_buf_size(limits.header_bytes as usize);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(limits.header_bytes);
+    builder
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

@@ -1,33 +1,58 @@
 use crate::error::Error;
 
-/// What asks the gateway to stop: Ctrl-C, and SIGTERM where there is such a thing.
+/// What somebody wants of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C, or SIGTERM where there is such a thing.
+    Stop,
+    /// SIGHUP, where there is such a thing and somebody wants to know.
+    Reload,
+}
+
+/// The signals that come from outside.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// From now on, signals are kept for [`Self::next`].
-    pub(crate) fn catch() -> Result<Self, Error> {
+    /// From now on, signals are kept for [`Self::next`]; SIGHUP only if it means something.
+    pub(crate) fn catch(reload: bool) -> Result<Self, Error> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        let interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-        let terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-        Ok(Self { interrupt, terminate })
+        let signal = |kind| signal(kind).map_err(Error::Signals);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: reload.then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = hangup => Signal::Reload,
         }
+    }
+
+    /// Waits until somebody wants it to stop.
+    pub(crate) async fn stop(&mut self) {
+        while self.next().await != Signal::Stop {}
     }
 }
 
-/// What asks the gateway to stop: Ctrl-C.
+/// The signals that come from outside: Ctrl-C.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -37,12 +62,18 @@ pub(crate) struct Signals {
 #[cfg(windows)]
 impl Signals {
     /// From now on, signals are kept for [`Self::next`].
-    pub(crate) fn catch() -> Result<Self, Error> {
+    pub(crate) fn catch(_reload: bool) -> Result<Self, Error> {
         let interrupt = tokio::signal::windows::ctrl_c().map_err(Error::Signals)?;
         Ok(Self { interrupt })
     }
 
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         self.interrupt.recv().await;
+        Signal::Stop
+    }
+
+    /// Waits until somebody wants it to stop.
+    pub(crate) async fn stop(&mut self) {
+        self.next().await;
     }
 }

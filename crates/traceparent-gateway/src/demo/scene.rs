@@ -16,8 +16,8 @@ use traceparent::Policy;
 
 use crate::{
     body::SpanBody,
-    client::{Client, client},
-    config::Tracing,
+    client::{Client, Manner, client},
+    config::{Listener, Route, Tracing},
     error::Error,
     proxy::Proxy,
     recorder::{Recorder, Wanted},
@@ -139,7 +139,8 @@ async fn ask(recorder: Recorder, main: SocketAddr) -> Result<String, Failed> {
     let target = target(main, "/agents/main")?;
     let mut span = tracer("customer", recorder).start(&Method::POST, &target);
     span.rename("ask for help");
-    let (response, answer) = call(&client(), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
+    let (response, answer) =
+        call(&client(Manner::default()), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
     span.answered(&response);
     Ok(text(&answer, "answer")?.to_owned())
 }
@@ -236,13 +237,13 @@ impl Stage {
         let address = server.address();
         let upstream = format!("http://{agent}").parse().map_err(|error| Error::Scene(Box::new(error)))?;
         let tracer = tracer(service, self.recorder.clone());
-        self.serve(server, Proxy::new(tracer, upstream));
+        self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream))));
         Ok(address)
     }
 
     fn enter(&mut self, actor: Actor, server: Server, places: &Arc<Places>) {
         let tracer = tracer(actor.service(), self.recorder.clone());
-        self.serve(server, Desk { actor, tracer, places: Arc::clone(places), client: client() });
+        self.serve(server, Desk { actor, tracer, places: Arc::clone(places), client: client(Manner::default()) });
     }
 
     fn serve(&mut self, mut server: Server, handler: impl Handler) {

@@ -72,7 +72,19 @@ fn hop_by_hop_fields_stay_behind_both_ways() {
     let head = upstream.head();
     let mut names: Vec<_> = head.fields.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     names.sort();
-    assert_eq!(names, ["host", "traceparent", "tracestate", "via", "x-three"]);
+    assert_eq!(
+        names,
+        [
+            "host",
+            "traceparent",
+            "tracestate",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-three"
+        ]
+    );
     let mut names: Vec<_> = response.head.fields.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     names.sort();
     assert_eq!(names, ["content-length", "date", "x-end"]);

@@ -1,0 +1,221 @@
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::config::Limits;
+
+/// What a client gets that does not come to the end of a request's head.
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What a connection starts with that is HTTP/2, and no HTTP/1.1 does.
+const PREFACE: &[u8] = b"PRI ";
+
+/// A client's connection, which ends when nothing happens on it for too long.
+///
+/// Where time is up, reading comes to an end, as if the client had left.
+#[derive(Debug)]
+pub(super) struct ClientStream {
+    stream: TcpStream,
+    limits: Limits,
+    requests: Requests,
+    /// How much of [`PREFACE`] has come; `None` where something else has.
+    preface: Option<usize>,
+    waiting: Waiting,
+    since: Instant,
+    /// Requests that have ended, as of the last look.
+    ended: u64,
+    reading: Alarm,
+    writing: Alarm,
+    /// Since when nothing could be written that was to be.
+    stalled: Option<Instant>,
+}
+
+/// What the client is expected to do where no request is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// To start a request, or leave.
+    ForRequest,
+    /// To finish the head it has started.
+    ForHead,
+}
+
+impl ClientStream {
+    pub(super) fn new(stream: TcpStream, limits: Limits, requests: Requests) -> Self {
+        Self {
+            stream,
+            limits,
+            requests,
+            preface: Some(0),
+            waiting: Waiting::ForRequest,
+            since: Instant::now(),
+            ended: 0,
+            reading: Alarm::default(),
+            writing: Alarm::default(),
+            stalled: None,
+        }
+    }
+
+    /// Notes what has come.
+    fn received(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match self.preface {
+                Some(length) if length < PREFACE.len() => {
+                    self.preface = (PREFACE[length] == *byte).then_some(length + 1);
+                }
+                _ => break,
+            }
+        }
+        // The heads of HTTP/2 cannot be told from its other frames.
+        if self.waiting == Waiting::ForRequest && self.preface != Some(PREFACE.len()) {
+            self.waiting = Waiting::ForHead;
+            self.since = Instant::now();
+        }
+    }
+
+    /// Comes to an end when the client has done nothing for too long.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (started, ended) = self.requests.counts();
+        if started != ended || ended != self.ended {
+            self.ended = ended;
+            self.waiting = Waiting::ForRequest;
+            self.since = Instant::now();
+        }
+        let limit = match self.waiting {
+            Waiting::ForRequest => self.limits.idle_timeout,
+            Waiting::ForHead => self.limits.header_timeout,
+        };
+        // While a request is under way, this only makes sure to look again.
+        self.reading.poll(self.since, limit, context)
+    }
+
+    fn poll_written<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let since = *self.stalled.get_or_insert_with(Instant::now);
+        ready!(self.writing.poll(since, self.limits.idle_timeout, context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let filled = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            this.received(&buffer.filled()[filled..]);
+            return read;
+        }
+        ready!(this.poll_patience(context));
+        if this.waiting == Waiting::ForHead {
+            // There is room for so little, and if not, the client leaves without it.
+            let _ = this.stream.try_write(TOO_SLOW);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.poll_written(written, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
+        this.poll_written(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// Rings when so much time has gone since something. It is set forward only when it rings too early, so that what
+/// happens often costs next to nothing.
+#[derive(Debug, Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    fn poll(&mut self, since: Instant, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = since + limit;
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline < sleep.deadline() {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// The requests of one connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Requests(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    started: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Requests {
+    pub(super) fn start(&self) -> UnderWay {
+        self.0.started.fetch_add(1, Relaxed);
+        UnderWay(Arc::clone(&self.0))
+    }
+
+    /// Returns how many have started, and how many have ended.
+    fn counts(&self) -> (u64, u64) {
+        (self.0.started.load(Relaxed), self.0.ended.load(Relaxed))
+    }
+}
+
+/// A request that is under way as long as this is kept: its connection is not idle.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Counts>);
+
+impl Clone for UnderWay {
+    fn clone(&self) -> Self {
+        Requests(Arc::clone(&self.0)).start()
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Relaxed);
+    }
+}
