@@ -36,12 +36,16 @@ async fn main() -> Result<(), AnyError> {
     let listen = std::env::args().skip_while(|arg| arg != "--listen").nth(1);
     let address: SocketAddr = listen.as_deref().unwrap_or("127.0.0.1:5001").parse()?;
 
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    accept(listener).await
+}
+
+pub(crate) async fn accept(listener: TcpListener) -> Result<(), AnyError> {
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_tracer_provider(SdkTracerProvider::default());
 
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         let client = client.clone();
