@@ -1,6 +1,7 @@
 //! What the test files share; each of them uses a part.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod model;
 pub(crate) mod naive;
 pub(crate) mod strategies;
 pub(crate) mod vectors;

@@ -61,3 +61,111 @@ pub(crate) fn is_value(value: &str) -> bool {
     let chr = |c: char| matches!(c, ' '..='~') && c != ',' && c != '=';
     !value.is_empty() && value.len() <= 256 && value.chars().all(chr) && !value.ends_with(' ')
 }
+
+/// What the value of the `ot` member says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ot {
+    pub(crate) threshold: Option<u64>,
+    pub(crate) randomness: Option<u64>,
+    pub(crate) others: Vec<(String, String)>,
+    /// Whether every part of it was well formed.
+    pub(crate) clean: bool,
+}
+
+/// ```abnf
+/// list    = key ":" value *( ";" key ":" value )
+/// key     = lcalpha *( lcalpha / DIGIT )
+/// value   = *( ALPHA / DIGIT / "." / "_" / "-" )
+/// ```
+/// without malformed parts: a `th` or `rv` that comes twice is malformed, and where both are nothing stays.
+pub(crate) fn ot(text: &str) -> Ot {
+    if text.len() > 256 {
+        return Ot::default();
+    }
+    let parts: Vec<_> = text.split(';').filter(|_| !text.is_empty()).map(|part| part.split_once(':')).collect();
+    let known = |name: &str| {
+        parts.iter().flatten().filter(|(key, _)| *key == name).map(|(_, value)| *value).collect::<Vec<_>>()
+    };
+    let only = |name: &str, parse: fn(&str) -> Option<u64>| match known(name)[..] {
+        [] => Ok(None),
+        [value] => parse(value).map(Some).ok_or(()),
+        _ => Err(()),
+    };
+    let threshold = only("th", |digits| {
+        let length = digits.len();
+        let number = (1..=14).contains(&length).then(|| hexdiglc(digits.as_bytes(), length))??;
+        Some(u64::try_from(number).ok()? << (4 * (14 - length)))
+    });
+    let randomness = only("rv", |digits| u64::try_from(hexdiglc(digits.as_bytes(), 14)?).ok());
+    if threshold.is_err() && randomness.is_err() {
+        return Ot::default();
+    }
+    let others: Vec<_> =
+        parts.iter().map(|part| part.filter(|(key, value)| is_sub_key(key) && is_sub_value(value))).collect();
+    let well_formed =
+        parts.iter().zip(&others).all(|(part, other)| other.is_some() || matches!(part, Some(("th" | "rv", _))));
+    Ot {
+        clean: well_formed && threshold.is_ok() && randomness.is_ok(),
+        threshold: threshold.unwrap_or_default(),
+        randomness: randomness.unwrap_or_default(),
+        others: others
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !["th", "rv"].contains(key))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+fn is_sub_key(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_lowercase()) && key.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9'))
+}
+
+fn is_sub_value(value: &str) -> bool {
+    value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+/// A metric of a `Server-Timing` field: its text, its name, and the value of its first parameter `desc`.
+pub(crate) type Metric = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+/// ```abnf
+/// Server-Timing             = #server-timing-metric
+/// server-timing-metric      = metric-name *( OWS ";" OWS server-timing-param )
+/// server-timing-param       = server-timing-param-name OWS "=" OWS server-timing-param-value
+/// server-timing-param-value = token / quoted-string
+/// ```
+/// First every byte in quotes is marked, then the field is cut at the separators that are not.
+pub(crate) fn server_timing(field: &[u8]) -> Vec<Metric> {
+    let (mut quoted, mut after_backslash) = (false, false);
+    let mut marked = Vec::new();
+    for &byte in field {
+        let escaped = after_backslash;
+        after_backslash = quoted && !escaped && byte == b'\\';
+        quoted ^= byte == b'"' && !escaped;
+        marked.push((byte, quoted));
+    }
+    let cut = |text: &[(u8, bool)], separator: u8| -> Vec<Vec<(u8, bool)>> {
+        let parts = text.split(|&(byte, quoted)| byte == separator && !quoted);
+        parts.map(|part| trim(part).to_vec()).collect()
+    };
+    let bytes = |text: &[(u8, bool)]| text.iter().map(|&(byte, _)| byte).collect::<Vec<u8>>();
+    let metric = |text: Vec<(u8, bool)>| {
+        let parts = cut(&text, b';');
+        let mut parameters = parts.iter().skip(1).map(|parameter| cut(parameter, b'='));
+        let desc = parameters.find(|sides| bytes(&sides[0]).eq_ignore_ascii_case(b"desc"));
+        let value = desc.and_then(|sides| sides.get(1).map(|value| bytes(value)));
+        let value = value.map(|value| match &value[..] {
+            [b'"', inner @ .., b'"'] => inner.to_vec(),
+            _ => value,
+        });
+        (bytes(&text), bytes(&parts[0]), value)
+    };
+    cut(&marked, b',').into_iter().filter(|text| !text.is_empty()).map(metric).collect()
+}
+
+fn trim(mut text: &[(u8, bool)]) -> &[(u8, bool)] {
+    while let [(b' ' | b'\t', _), rest @ ..] | [rest @ .., (b' ' | b'\t', _)] = text {
+        text = rest;
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! Inputs to start from, made of the vectors that the tests of the core read.
+
+use crate::{differential::DIFFERENCES, vectors};
+
+const EXAMPLE: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn inputs(file: &'static str) -> Vec<Vec<u8>> {
+    vectors::read(file).map(|vector| vector.input).collect()
+}
+
+/// The values of the `ot` member to try.
+const OT: [&[u8]; 14] = [
+    b"th:c",
+    b"th:0",
+    b"rv:d0000000000000",
+    b"th:c;rv:ce929d0e0e4736;x:new",
+    b"th:ce929d0e0e4737;a:1;b2:._-Az09",
+    b"th:x;rv:x;x:1",
+    b"th:8;th:8;rv:00000000000000",
+    b"th:;rv:;Bad:1;x",
+    b"th:fd70a",
+    b"e666",
+    b"ce929d0e0e4736",
+    b"12.5",
+    b"99.999999",
+    b"100",
+];
+
+const SERVER_TIMING: [&[u8]; 6] = [
+    b"trace;desc=V",
+    b"db;dur=53, Trace ; dur=1;\tdesc = \"V\" , cache;desc=\"a, b \\\" c\"",
+    b"trace",
+    b"a;desc=\"trace;desc=V",
+    b"trace;desc=V;desc=no, trace;desc=no",
+    b"trace;;desc=cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more;x=\"\\\\\"",
+];
+
+/// Returns the seeds of a target.
+///
+/// # Panics
+///
+/// Where there is no such target.
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let (traceparents, tracestates) = (inputs(vectors::TRACEPARENT), inputs(vectors::TRACESTATE));
+    let server_timing = || SERVER_TIMING.iter().map(|field| replace(field, EXAMPLE));
+    match target {
+        "traceparent" => traceparents,
+        "tracestate" => {
+            let edits = [&b"\nrojo=2"[..], b"\nours=1\nrojo", b"\na=1\na\nb=2\ncongo=3\n=\nBad=1"];
+            let edited = tracestates.iter().flat_map(|list| edits.map(|edit| [list, edit].concat()));
+            edited.chain(tracestates.iter().cloned()).collect()
+        }
+        "policy" => {
+            let ot = OT.iter().map(|value| [&b"ot="[..], value, b",rojo=1"].concat());
+            let lists = tracestates.iter().cloned().chain(ot).map(|list| [b"p", EXAMPLE, b"\ns", &list[..]].concat());
+            let headers =
+                traceparents.iter().map(|value| [b"p", &value[..], b"\nsrojo=1,ot=th:c\nscongo=2\ncours=1"].concat());
+            let twice = [b"p", EXAMPLE, b"\np", EXAMPLE].concat();
+            let messages = headers.chain(lists).chain([twice, b"srojo=1".to_vec()]).enumerate();
+            messages.map(|(i, message)| [&[i as u8 ^ (i >> 3) as u8], &message[..]].concat()).collect()
+        }
+        "ot" => OT.iter().map(|value| value.to_vec()).collect(),
+        "server_timing" => server_timing().collect(),
+        "http" => {
+            let headers = traceparents
+                .iter()
+                .map(|value| [b"TraceParent:", &value[..], b"\naccept:*/*\ntracestate: a=1"].concat());
+            let lists = tracestates
+                .iter()
+                .map(|list| [b"traceparent: ", EXAMPLE, b"\ntracestate:", list, b"\ntracestate:b=2"].concat());
+            let responses =
+                server_timing().map(|field| [b"server-timing:", &field[..], b"\nServer-Timing:db;dur=5"].concat());
+            headers.chain(lists).chain(responses).collect()
+        }
+        "differential" => {
+            let examples = DIFFERENCES.iter().map(|difference| difference.example.as_bytes().to_vec());
+            let lists = tracestates.iter().map(|list| [EXAMPLE, b"\n", list].concat());
+            examples.chain(lists).chain(traceparents.iter().cloned()).collect()
+        }
+        _ => panic!("no such target: {target}"),
+    }
+}
+
+/// The text with every `V` of it replaced.
+fn replace(text: &[u8], value: &[u8]) -> Vec<u8> {
+    text.split(|byte| *byte == b'V').collect::<Vec<_>>().join(value)
+}
