@@ -137,15 +137,13 @@ impl Resolved {
     }
 }
 
-/// Starts a thread that exports sampled spans in batches, each under the resource of its service.
+/// Starts a thread that exports sampled spans in batches, each under the resource of its service. To be called on
+/// Tokio's threads.
 pub(crate) fn start(said: Otlp, resource: Resource, batch: Batch) -> Result<(Sink, Worker), OtlpError> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let settings = Resolved::new(said)?;
-    {
-        // What is wrong with the settings is to be known now.
-        let _entered = runtime.enter();
-        settings.exporter(&resource)?;
-    }
+    // What is wrong with the settings is to be known now.
+    settings.exporter(&resource)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let exporters = Exporters { settings, resource, by_service: HashMap::new(), failing: false };
     let (sink, outlet) = Sink::new(Wanted::Sampled, batch.queue);
     let worker = Worker::start("otlp", outlet, move |outlet| runtime.block_on(export_all(outlet, exporters, batch)));

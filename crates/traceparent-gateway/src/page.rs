@@ -57,7 +57,7 @@ fn list_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, longest: Duration) ->
 pub(crate) fn waterfall(trace: &Trace<'_>) -> String {
     let Some(root) = trace.root() else { return unknown() };
     let step = step(trace.duration);
-    let services: Vec<&str> = trace.services().into_iter().collect();
+    let services = trace.services();
     let legend = each(&services, |service, f| {
         write!(f, "<li><i class=c{}></i>{}</li>", color(&services, service), Escaped(service))
     });
@@ -101,13 +101,13 @@ fn span_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, row: &Row<'_>, color:
     };
     write!(
         f,
-        "<details class=\"row{failed}\"><summary><span class=what style=\"--depth:{}\"><i class=c{color}></i><b>{}</b> {}{}</span>\
+        "<details class=\"row{failed}\"><summary><span class=what style=\"--depth:{}\"><i class=c{color}></i><b>{}</b>{} {}</span>\
          <span class=when><i class=\"bar c{color}\" style=\"left:{left:.3}%;width:{width:.3}%\"></i>\
          <em class=\"{class}\" style=\"{label}\">{}</em></span></summary>{}</details>",
         row.depth.min(24),
         Escaped(&span.service),
+        Wrong(span),
         Escaped(&title(span)),
-        Kind(span),
         Time(span.duration),
         Facts(span),
     )
@@ -137,10 +137,11 @@ fn document(title: &str, body: &dyn Display) -> String {
 
 /// What a span is about: its name, or more of it where the name is only a method.
 fn title(span: &Span) -> String {
-    let more = span.text("url.path").or_else(|| span.text("server.address"));
-    match more.filter(|_| span.text("http.request.method") == Some(&*span.name)) {
-        Some(more) => format!("{} {more}", span.name),
-        None => span.name.to_string(),
+    let is_method = span.text("http.request.method") == Some(&*span.name);
+    match (span.text("url.path"), span.text("url.full")) {
+        (Some(path), _) if is_method => format!("{} {path}", span.name),
+        (_, Some(url)) if is_method => format!("{} {url}", span.name),
+        _ => span.name.to_string(),
     }
 }
 
@@ -203,10 +204,10 @@ fn fact(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Res
     write!(f, "<div><dt>{}<dd>{value}</div>", Escaped(name))
 }
 
-/// What to tell beside a span's name.
-struct Kind<'a>(&'a Span);
+/// What went wrong, easy to see.
+struct Wrong<'a>(&'a Span);
 
-impl Display for Kind<'_> {
+impl Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.0.error_type().filter(|_| self.0.is_error());
         error.map_or(Ok(()), |error| write!(f, " <mark>{}</mark>", Escaped(&error)))

@@ -42,8 +42,15 @@ impl<'a> Trace<'a> {
         self.rows.first().map(|row| row.span)
     }
 
-    pub(crate) fn services(&self) -> BTreeSet<&'a str> {
-        self.rows.iter().map(|row| &*row.span.service).collect()
+    /// Returns the names of all services, in the order of their first spans.
+    pub(crate) fn services(&self) -> Vec<&'a str> {
+        let mut services = Vec::new();
+        for service in self.rows.iter().map(|row| &*row.span.service) {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        services
     }
 
     pub(crate) fn errors(&self) -> usize {

@@ -3,10 +3,12 @@
 
 mod support;
 
+mod admin;
 mod context;
 mod demo;
 mod forwarding;
 mod lifecycle;
+mod otlp;
 mod sampling;
 mod streaming;
 mod usage;

@@ -30,17 +30,36 @@ pub(crate) struct Stopped {
 impl Gateway {
     /// Starts a gateway in front of this URL, on a free port.
     pub(crate) fn start(upstream: &str, args: &[&str]) -> Self {
-        let mut gateway = Self::start_unread(upstream, args);
+        Self::start_in(upstream, args, &[])
+    }
+
+    /// Starts a gateway with these variables in its environment.
+    pub(crate) fn start_in(upstream: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut gateway = Self::start_unread_in(upstream, args, environment);
         let stdout = BufReader::new(gateway.child.stdout.take().expect("piped"));
         let span = |line: io::Result<String>| serde_json::from_str(&line.expect("text")).expect("JSON");
         gateway.spans = Some(thread::spawn(move || stdout.lines().map(span).collect()));
         gateway
     }
 
+    /// Starts a gateway that does not run with these variables, and returns what it says.
+    pub(crate) fn refused(upstream: &str, environment: &[(&str, &str)]) -> String {
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).envs(environment.iter().copied());
+        let Output { status, stderr, .. } = command.output().expect("the gateway starts");
+        assert_eq!(status.code(), Some(1));
+        String::from_utf8_lossy(&stderr).into_owned()
+    }
+
     /// Starts a gateway whose standard output nobody reads.
     pub(crate) fn start_unread(upstream: &str, args: &[&str]) -> Self {
+        Self::start_unread_in(upstream, args, &[])
+    }
+
+    fn start_unread_in(upstream: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(BINARY);
         command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).args(args);
+        command.envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let greeting = line(&mut stderr).expect("a greeting");
@@ -61,6 +80,13 @@ impl Gateway {
     pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(kill.expect("kill runs").success());
+    }
+
+    /// Where it shows traces, metrics and health: to be asked first of a gateway started with `--admin`.
+    pub(crate) fn admin(&mut self) -> SocketAddr {
+        let told = self.told();
+        let address = told.strip_prefix("traces, metrics and health at http://").expect("an admin listener");
+        address.parse().expect("an address")
     }
 
     /// The next line it tells.

@@ -1,10 +1,12 @@
 //! A gateway process, an upstream, and a client, none of which hides a byte.
 
 mod client;
+mod collector;
 mod gateway;
 mod upstream;
 
-pub(crate) use client::{Connection, get, send};
+pub(crate) use client::{Connection, Response, get, send};
+pub(crate) use collector::{Collector, Exported, hex};
 pub(crate) use gateway::{Gateway, refused, server_and_call, span_of};
 pub(crate) use upstream::{Upstream, ok};
 

@@ -48,7 +48,11 @@ pub(crate) fn ok(exchange: &mut Exchange) {
 impl Upstream {
     /// Starts a service that answers like this, on any number of connections.
     pub(crate) fn start(answer: impl Fn(&mut Exchange) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_on(TcpListener::bind("127.0.0.1:0").expect("a port"), answer)
+    }
+
+    /// Starts it at a place that is taken already.
+    pub(crate) fn start_on(listener: TcpListener, answer: impl Fn(&mut Exchange) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("an address");
         let (sender, received) = channel();
         let answer = Arc::new(answer);
