@@ -160,7 +160,8 @@ for name in envoy-100 envoy-1; do
     "$(metric "$name" stats '^tracing.opentelemetry.(spans_dropped|timer_dropped)') dropped"
 done
 for name in gateway-100 gateway-1; do
-  echo "$name: $(metric "$name" metrics '^traceparent_gateway_spans_exported') spans sent, $(metric "$name" metrics '^traceparent_gateway_spans_dropped') dropped"
+  echo "$name: $(metric "$name" metrics 'spans_total.sink="otlp",outcome="exported"') spans sent," \
+    "$(metric "$name" metrics 'spans_total.sink="otlp",outcome="dropped"') dropped"
 done
 
 echo
