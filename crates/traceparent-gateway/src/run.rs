@@ -58,10 +58,6 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
         telemetry.keep();
     }
     let recorder = telemetry.recorder();
-    let admin = match (config.admin, telemetry.admin()) {
-        (Some(Admin { address }), Some(service)) => Some(open_admin(address, service).await?),
-        _ => None,
-    };
 
     let (go_on, phase) = watch::channel(Phase::Serving);
     let mut serving = JoinSet::new();
@@ -77,6 +73,10 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
+    let admin = match (running.config.admin, telemetry.admin()) {
+        (Some(Admin { address }), Some(service)) => Some(open_admin(address, service).await?),
+        _ => None,
+    };
 
     while signals.next().await == Signal::Reload {
         match configured(&args, &environment) {
@@ -141,7 +141,7 @@ struct Running {
 impl Running {
     fn tracer(&self, listener: &Listener) -> Tracer {
         let policy = Policy::new(self.config.tracing.sampling).trust(listener.trust);
-        Tracer::new(&self.config.tracing, policy, self.recorder.clone())
+        Tracer::new(&self.config.tracing, policy, self.recorder.clone(), listener.forwarded)
     }
 
     /// Takes over what can be taken over, and tells what cannot.

@@ -15,7 +15,7 @@ use hyper::{
 };
 use opentelemetry::{Key, KeyValue, Value};
 
-use crate::config::SpanAttributes;
+use crate::config::{Forwarded, SpanAttributes};
 
 /// How much of a text from outside is kept in a span, in bytes.
 const TEXT_LIMIT: usize = 512;
@@ -25,10 +25,6 @@ const HEADER_LIMIT: usize = 16;
 
 /// The method of requests whose own is not one that the conventions know.
 const OTHER: &str = "_OTHER";
-
-/// Which end of the gateway's client connection a request came from: set by the server, on each request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Attributes that the operator asks for on the spans of requests.
 #[derive(Clone, Debug, Default)]
@@ -84,8 +80,18 @@ fn known_methods() -> &'static [&'static str] {
     })
 }
 
+/// What is known about a request besides itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'a> {
+    /// The other end of the connection.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Whether the fields that tell where it came from are believed.
+    pub(crate) forwarded: Forwarded,
+    pub(crate) route: Option<&'a str>,
+}
+
 /// Returns the attributes of the span that serves a request.
-pub(crate) fn of_server<B>(request: &Request<B>, route: Option<&str>, custom: &Custom) -> Vec<KeyValue> {
+pub(crate) fn of_server<B>(request: &Request<B>, known: Circumstances<'_>, custom: &Custom) -> Vec<KeyValue> {
     let (uri, headers) = (request.uri(), request.headers());
     let mut attributes = Vec::with_capacity(14);
     push_method(&mut attributes, request.method());
@@ -94,16 +100,20 @@ pub(crate) fn of_server<B>(request: &Request<B>, route: Option<&str>, custom: &C
     if let Some(query) = uri.query() {
         attributes.push(KeyValue::new("url.query", redacted(query)));
     }
-    if let Some(route) = route {
+    if let Some(route) = known.route {
         attributes.push(KeyValue::new("http.route", route.to_owned()));
     }
     let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
     if let Some(authority) = uri.authority().cloned().or_else(host) {
         push_server(&mut attributes, &authority);
     }
-    if let Some(Peer(peer)) = request.extensions().get() {
+    if let Some(peer) = known.peer {
         let address = peer.ip().to_string();
-        attributes.push(KeyValue::new("client.address", forwarded_for(headers).unwrap_or_else(|| address.clone())));
+        let client = match known.forwarded {
+            Forwarded::Append => forwarded_for(headers),
+            Forwarded::Replace => None,
+        };
+        attributes.push(KeyValue::new("client.address", client.unwrap_or_else(|| address.clone())));
         attributes.push(KeyValue::new("network.peer.address", address));
         attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
     }
@@ -237,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_served_request_is_described_by_the_conventions() {
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method("POST")
             .uri("/orders/7?token=1")
             .header("host", "shop.example:81")
@@ -247,13 +257,17 @@ mod tests {
             .header("x-shop-", "nothing")
             .body(())
             .unwrap();
-        request.extensions_mut().insert(Peer("127.0.0.1:4000".parse().unwrap()));
+        let known = |forwarded| Circumstances {
+            peer: Some("127.0.0.1:4000".parse().unwrap()),
+            forwarded,
+            route: Some("/orders"),
+        };
         let custom = Custom::new(&SpanAttributes {
             header_prefixes: vec!["x-shop-".to_owned()],
             fixed: vec![("environment".to_owned(), "test".to_owned())],
         });
         assert_eq!(
-            told(&of_server(&request, Some("/orders"), &custom)),
+            told(&of_server(&request, known(Forwarded::Append), &custom)),
             [
                 "http.request.method=POST",
                 "url.scheme=http",
@@ -271,6 +285,8 @@ mod tests {
                 "tenant.id=acme",
             ]
         );
+        let disbelieved = told(&of_server(&request, known(Forwarded::Replace), &custom));
+        assert!(disbelieved.contains(&"client.address=127.0.0.1".to_owned()));
     }
 
     #[test]

@@ -13,10 +13,11 @@ use traceparent::{
 };
 
 use crate::{
-    config::{Sampling, Tracing},
+    config::{Forwarded, Sampling, Tracing},
     failure::Failure,
     recorder::Recorder,
-    semconv::{self, Custom},
+    semconv::{self, Circumstances, Custom},
+    server::Client,
     span::Span,
 };
 
@@ -28,13 +29,14 @@ struct Shared {
     service: Arc<str>,
     policy: Policy<Sampling>,
     recorder: Recorder,
+    forwarded: Forwarded,
     custom: Custom,
 }
 
 impl Tracer {
-    pub(crate) fn new(tracing: &Tracing, policy: Policy<Sampling>, recorder: Recorder) -> Self {
+    pub(crate) fn new(tracing: &Tracing, policy: Policy<Sampling>, recorder: Recorder, forwarded: Forwarded) -> Self {
         let (service, custom) = (tracing.service_name.as_str().into(), Custom::new(&tracing.span_attributes));
-        Self(Arc::new(Shared { service, policy, recorder, custom }))
+        Self(Arc::new(Shared { service, policy, recorder, forwarded, custom }))
     }
 
     /// Opens the span of serving a request, in the trace that policy says. It is named by the method, and by the
@@ -51,7 +53,11 @@ impl Tracer {
         let context = self.0.policy.apply_to(details, incoming, &RandomIdGenerator).into_owned();
         let sampled = context.decision().is_sampled();
         self.0.recorder.metrics().started(context.origin(), sampled, refused.map(ParseError::kind));
-        let describe = || semconv::of_server(request, route, &self.0.custom);
+        let describe = || {
+            let peer = request.extensions().get::<Client>().map(|client| client.address);
+            let known = Circumstances { peer, forwarded: self.0.forwarded, route };
+            semconv::of_server(request, known, &self.0.custom)
+        };
         OpenSpan::new(self.clone(), SpanKind::Server, name, context, refused, describe)
     }
 

@@ -17,7 +17,7 @@ use traceparent::Policy;
 use crate::{
     body::SpanBody,
     client::{Client, Manner, client},
-    config::{Listener, Route, Tracing},
+    config::{Forwarded, Listener, Route, Tracing},
     error::Error,
     proxy::Proxy,
     recorder::{Recorder, Wanted},
@@ -42,7 +42,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// Makes a tracer that samples everything.
 fn tracer(service: &str, recorder: Recorder) -> Tracer {
     let tracing = Tracing::of_service(service);
-    Tracer::new(&tracing, Policy::new(tracing.sampling), recorder)
+    Tracer::new(&tracing, Policy::new(tracing.sampling), recorder, Forwarded::default())
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
