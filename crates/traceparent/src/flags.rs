@@ -50,13 +50,9 @@ impl TraceFlags {
     ///
     /// `1` is too short, `001` too long, `0A` has an upper-case digit, `0x` an invalid byte.
     pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
-        let digits: &[u8; 2] = match hex::exactly(value, Field::TraceFlags) {
-            Ok(digits) => digits,
-            Err(error) => return Err(error),
-        };
-        match hex::byte(digits[0], digits[1]) {
-            Some(bits) => Ok(Self::from_bits(bits)),
-            None => Ok(Self::NONE),
+        match hex::exactly::<2, 1>(value, Field::TraceFlags) {
+            Ok([bits]) => Ok(Self::from_bits(bits)),
+            Err(error) => Err(error),
         }
     }
 

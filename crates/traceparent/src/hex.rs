@@ -1,7 +1,4 @@
-//! Lower-case hex of fixed length, in loops that the compiler vectorises.
-//!
-//! It does so only while a loop stands alone: inlined into a parser, the loops are unrolled first, and
-//! parsing takes twice the instructions. Hence `inline(never)`.
+//! Lower-case hex of fixed length, in plain loops that the compiler turns into vectors.
 
 use crate::error::{ErrorKind, Field, ParseError};
 
@@ -32,53 +29,42 @@ pub(crate) const fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// Whether every byte is a lower-case hex digit. No early exit: 48 bytes take no branch.
-#[inline(never)]
-pub(crate) const fn is_hex<const N: usize>(digits: &[u8; N]) -> bool {
-    let mut invalid = false;
+/// Decodes `D = 2 * N` digits; `None` when any byte is no lower-case hex digit. Without an early exit: the
+/// time does not depend on the digits.
+#[inline]
+pub(crate) const fn decode<const D: usize, const N: usize>(digits: &[u8; D]) -> Option<[u8; N]> {
+    const { assert!(D == 2 * N) };
+    let mut bytes = [0; N];
+    let (mut range, mut letters) = (0, 0);
     let mut i = 0;
     while i < N {
-        let digit = digits[i];
-        invalid |= !((digit.wrapping_sub(b'0') < 10) | (digit.wrapping_sub(b'a') < 6));
-        i += 1;
-    }
-    !invalid
-}
-
-/// Decodes 32 digits that [`is_hex`] has accepted.
-#[inline(never)]
-pub(crate) const fn decode_u128(digits: &[u8; 32]) -> u128 {
-    let mut nibbles = [0; 32];
-    let mut i = 0;
-    while i < 32 {
+        let pair = pair(digits, 2 * i);
         // '0'..='9' are 0x30..=0x39, 'a'..='f' are 0x61..=0x66: bit 6 tells them apart.
-        let digit = digits[i];
-        nibbles[i] = (digit & 0x0f).wrapping_add((digit >> 6).wrapping_mul(9));
+        let nibbles = pair.wrapping_sub(0x3030).wrapping_sub((pair >> 6 & 0x0101) * 39);
+        // Both are below 16, and those over 9, to which 6 adds bit 4, were the letters.
+        range |= nibbles;
+        letters |= nibbles.wrapping_add(0x0606) ^ pair >> 2;
+        bytes[i] = (nibbles << 4 | nibbles >> 8) as u8;
         i += 1;
     }
-    let mut bytes = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        bytes[i] = nibbles[2 * i] << 4 | nibbles[2 * i + 1];
-        i += 1;
+    if range & 0xf0f0 | letters & 0x1010 == 0 { Some(bytes) } else { None }
+}
+
+/// Returns two bytes, the first in the low half.
+const fn pair(bytes: &[u8], at: usize) -> u16 {
+    // As an array, or they are loaded one by one.
+    match chunk(bytes, at) {
+        Some(pair) => u16::from_le_bytes(*pair),
+        None => 0,
     }
-    u128::from_be_bytes(bytes)
 }
 
-/// Decodes 16 digits that [`is_hex`] has accepted.
-pub(crate) const fn decode_u64(digits: &[u8; 16]) -> u64 {
-    let digits = u128::from_be_bytes(*digits);
-    (decode_u32((digits >> 64) as u64) as u64) << 32 | decode_u32(digits as u64) as u64
-}
-
-/// Decodes eight digits, the first in the most significant byte.
-const fn decode_u32(digits: u64) -> u32 {
-    let letters = digits >> 6 & 0x0101_0101_0101_0101;
-    // Eight nibbles, one a byte; then neighbours are pushed together three times.
-    let word = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_add(letters.wrapping_mul(9));
-    let word = (word | word >> 4) & 0x00ff_00ff_00ff_00ff;
-    let word = (word | word >> 8) & 0x0000_ffff_0000_ffff;
-    (word | word >> 16) as u32
+/// Returns `N` bytes from an offset; `None` when there are fewer.
+pub(crate) const fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    match bytes.split_at_checked(at) {
+        Some((_, rest)) => rest.first_chunk(),
+        None => None,
+    }
 }
 
 /// Encodes `N` bytes as `D = 2 * N` digits.
@@ -99,28 +85,31 @@ pub(crate) const fn encode<const N: usize, const D: usize>(bytes: &[u8; N]) -> [
     digits
 }
 
-/// Returns the error of the first byte in `value[start..end]` that is no lower-case hex digit.
+/// Returns the error of the first byte in `value[start..end]` that is no lower-case hex digit, for a caller
+/// that knows there is one.
 #[cold]
-pub(crate) const fn fault(value: &[u8], start: usize, end: usize, field: Field) -> Option<ParseError> {
+pub(crate) const fn fault(value: &[u8], start: usize, end: usize, field: Field) -> ParseError {
     let mut i = start;
     while i < end && i < value.len() {
         match value[i] {
             b'0'..=b'9' | b'a'..=b'f' => i += 1,
-            b'A'..=b'F' => return Some(ParseError::new(ErrorKind::UpperCase, field, i)),
-            _ => return Some(ParseError::new(ErrorKind::InvalidByte, field, i)),
+            b'A'..=b'F' => return ParseError::new(ErrorKind::UpperCase, field, i),
+            _ => break,
         }
     }
-    None
+    ParseError::new(ErrorKind::InvalidByte, field, i)
 }
 
-/// Checks that `value` is exactly `N` lower-case hex digits: length first, then byte by byte.
-pub(crate) const fn exactly<const N: usize>(value: &[u8], field: Field) -> Result<&[u8; N], ParseError> {
-    match value.first_chunk() {
-        None => Err(ParseError::new(ErrorKind::TooShort, field, value.len())),
-        Some(_) if value.len() > N => Err(ParseError::new(ErrorKind::TooLong, field, N)),
-        Some(digits) => match fault(value, 0, N, field) {
-            Some(error) => Err(error),
-            None => Ok(digits),
-        },
+/// Decodes a value that has to be exactly `D` lower-case hex digits: length first, then byte by byte.
+pub(crate) const fn exactly<const D: usize, const N: usize>(value: &[u8], field: Field) -> Result<[u8; N], ParseError> {
+    let Some(digits) = value.first_chunk::<D>() else {
+        return Err(ParseError::new(ErrorKind::TooShort, field, value.len()));
+    };
+    if value.len() > D {
+        return Err(ParseError::new(ErrorKind::TooLong, field, D));
+    }
+    match decode(digits) {
+        Some(bytes) => Ok(bytes),
+        None => Err(fault(value, 0, D, field)),
     }
 }

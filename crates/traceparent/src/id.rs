@@ -47,7 +47,7 @@ pub struct SpanId(NonZeroU64);
 
 /// What both ids can do; they differ in width and name.
 macro_rules! id {
-    ($Id:ident, $Int:ident, $NonZero:ident, $from_int:ident, $to_int:ident, $decode:ident, $field:expr, $bytes:literal, $digits:literal) => {
+    ($Id:ident, $Int:ident, $NonZero:ident, $from_int:ident, $to_int:ident, $field:expr, $bytes:literal, $digits:literal) => {
         impl $Id {
             #[doc = concat!("The length of the text form: ", $digits, " lower-case hex digits.")]
             pub const LENGTH: usize = $digits;
@@ -82,11 +82,11 @@ macro_rules! id {
             /// A wrong length, an upper-case digit, any other byte that is no hex digit, and an id
             /// of zeroes only; the offset is that of the first byte that decided.
             pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
-                let digits: &[u8; $digits] = match hex::exactly(value, $field) {
-                    Ok(digits) => digits,
+                let bytes = match hex::exactly::<$digits, $bytes>(value, $field) {
+                    Ok(bytes) => bytes,
                     Err(error) => return Err(error),
                 };
-                match Self::$from_int(hex::$decode(digits)) {
+                match Self::from_bytes(bytes) {
                     Some(id) => Ok(id),
                     None => Err(ParseError::new(ErrorKind::AllZero, $field, 0)),
                 }
@@ -141,8 +141,8 @@ macro_rules! id {
     };
 }
 
-id!(TraceId, u128, NonZeroU128, from_u128, to_u128, decode_u128, Field::TraceId, 16, 32);
-id!(SpanId, u64, NonZeroU64, from_u64, to_u64, decode_u64, Field::SpanId, 8, 16);
+id!(TraceId, u128, NonZeroU128, from_u128, to_u128, Field::TraceId, 16, 32);
+id!(SpanId, u64, NonZeroU64, from_u64, to_u64, Field::SpanId, 8, 16);
 
 impl TraceId {
     /// Returns the right-most 7 bytes as the randomness that consistent sampling compares.

@@ -246,13 +246,10 @@ const fn parse_digits(value: &[u8], field: Field) -> Result<u64, ParseError> {
     let mut bits = 0;
     let mut i = 0;
     while i < value.len() {
-        bits = match hex::nibble(value[i]) {
-            Some(nibble) => bits << 4 | nibble as u64,
-            None => match hex::fault(value, i, value.len(), field) {
-                Some(error) => return Err(error),
-                None => bits,
-            },
+        let Some(nibble) = hex::nibble(value[i]) else {
+            return Err(hex::fault(value, i, value.len(), field));
         };
+        bits = bits << 4 | nibble as u64;
         i += 1;
     }
     Ok(bits)

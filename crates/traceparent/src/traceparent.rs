@@ -79,14 +79,26 @@ impl TraceParent {
         let Some(head) = value.first_chunk::<{ Self::LENGTH }>() else {
             return Err(ParseError::new(ErrorKind::TooShort, Field::TraceParent, value.len()));
         };
-        let version_00 = head[0] == b'0' && head[1] == b'0' && value.len() == Self::LENGTH;
-        let dashes = head[2] == b'-' && head[TRACE_ID_END] == b'-' && head[PARENT_ID_END] == b'-';
-        if version_00 && dashes {
-            if let Some(parsed) = parse_fields(head) {
-                return Ok(parsed);
-            }
-        }
-        parse_slowly(value, head)
+        let version = match head {
+            [b'0', b'0', b'-', ..] if value.len() == Self::LENGTH => Version::V00,
+            _ => match parse_version(value, head) {
+                Ok(version) => version,
+                Err(error) => return Err(error),
+            },
+        };
+        let Some((trace_id, parent_id)) = ids(head) else {
+            return Err(ids_fault(head));
+        };
+        let Some(trace_id) = TraceId::from_u128(trace_id) else {
+            return Err(ParseError::new(ErrorKind::AllZero, Field::TraceId, TRACE_ID));
+        };
+        let Some(parent_id) = SpanId::from_u64(parent_id) else {
+            return Err(ParseError::new(ErrorKind::AllZero, Field::ParentId, PARENT_ID));
+        };
+        let Some(flags) = hex::byte(head[FLAGS], head[FLAGS + 1]) else {
+            return Err(hex::fault(head, FLAGS, Self::LENGTH, Field::TraceFlags));
+        };
+        Ok(Self { trace_id, parent_id, flags: TraceFlags::from_bits(flags), version })
     }
 
     /// Parses a literal, at compile time where the result is a `const`.
@@ -191,9 +203,34 @@ impl TraceParent {
     }
 }
 
-/// Reads the fields of a version `00` header whose dashes are in place; `None` when any is invalid.
-const fn parse_fields(head: &[u8; TraceParent::LENGTH]) -> Option<TraceParent> {
-    let mut digits = [0; 48];
+/// Reads the version of a value that does not look like 55 bytes of version `00`, and checks what that
+/// version lets follow byte 54.
+#[cold]
+const fn parse_version(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<Version, ParseError> {
+    let Some(number) = hex::byte(head[0], head[1]) else {
+        return Err(hex::fault(head, 0, 2, Field::Version));
+    };
+    let Some(version) = Version::from_u8(number) else {
+        return Err(ParseError::new(ErrorKind::ForbiddenVersion, Field::Version, 0));
+    };
+    if head[2] != b'-' {
+        return Err(ParseError::new(ErrorKind::MissingDash, Field::Version, 2));
+    }
+    if value.len() > TraceParent::LENGTH {
+        if number == 0 {
+            return Err(ParseError::new(ErrorKind::TooLong, Field::TraceParent, TraceParent::LENGTH));
+        }
+        if value[TraceParent::LENGTH] != b'-' {
+            return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceFlags, TraceParent::LENGTH));
+        }
+    }
+    Ok(version)
+}
+
+/// Decodes both ids in one go, as 48 digits are enough for vectors; `None` when a digit or a dash behind an id
+/// is wrong.
+const fn ids(head: &[u8; TraceParent::LENGTH]) -> Option<(u128, u64)> {
+    let mut digits = [0; TraceId::LENGTH + SpanId::LENGTH];
     let mut i = 0;
     while i < TraceId::LENGTH {
         digits[i] = head[TRACE_ID + i];
@@ -204,85 +241,37 @@ const fn parse_fields(head: &[u8; TraceParent::LENGTH]) -> Option<TraceParent> {
         digits[TraceId::LENGTH + i] = head[PARENT_ID + i];
         i += 1;
     }
-    if !hex::is_hex(&digits) {
+    if head[TRACE_ID_END] != b'-' || head[PARENT_ID_END] != b'-' {
         return None;
     }
-    let (Some((trace_id, _)), Some((_, parent_id))) = (digits.split_first_chunk(), digits.split_last_chunk()) else {
-        return None;
+    let bytes: [u8; 24] = match hex::decode(&digits) {
+        Some(bytes) => bytes,
+        None => return None,
     };
-    let trace_id = TraceId::from_u128(hex::decode_u128(trace_id));
-    let parent_id = SpanId::from_u64(hex::decode_u64(parent_id));
-    match (trace_id, parent_id, hex::byte(head[FLAGS], head[FLAGS + 1])) {
-        (Some(trace_id), Some(parent_id), Some(flags)) => {
-            Some(TraceParent::new(trace_id, parent_id, TraceFlags::from_bits(flags)))
-        }
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(trace_id), Some(parent_id)) => Some((u128::from_be_bytes(*trace_id), u64::from_be_bytes(*parent_id))),
         _ => None,
     }
 }
 
-/// Reads higher versions, and finds out what is wrong with any other value, from left to right.
+/// Finds out, from left to right, what is wrong with the ids and the dashes behind them.
 #[cold]
-#[inline(never)]
-const fn parse_slowly(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<TraceParent, ParseError> {
-    if let Some(error) = hex::fault(head, 0, 2, Field::Version) {
-        return Err(error);
-    }
-    let version = match hex::byte(head[0], head[1]) {
-        Some(number) => match Version::from_u8(number) {
-            Some(version) => version,
-            None => return Err(ParseError::new(ErrorKind::ForbiddenVersion, Field::Version, 0)),
-        },
-        None => return Err(ParseError::new(ErrorKind::InvalidByte, Field::Version, 0)),
+const fn ids_fault(head: &[u8; TraceParent::LENGTH]) -> ParseError {
+    let (Some(trace_id), Some(parent_id)) =
+        (hex::chunk::<{ TraceId::LENGTH }>(head, TRACE_ID), hex::chunk::<{ SpanId::LENGTH }>(head, PARENT_ID))
+    else {
+        return ParseError::new(ErrorKind::TooShort, Field::TraceParent, head.len());
     };
-    if head[2] != b'-' {
-        return Err(ParseError::new(ErrorKind::MissingDash, Field::Version, 2));
+    if let Err(error) = TraceId::parse(trace_id) {
+        return ParseError::new(error.kind(), Field::TraceId, TRACE_ID + error.offset());
     }
-    if value.len() > TraceParent::LENGTH {
-        if version.to_u8() == 0 {
-            return Err(ParseError::new(ErrorKind::TooLong, Field::TraceParent, TraceParent::LENGTH));
-        }
-        if value[TraceParent::LENGTH] != b'-' {
-            return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceFlags, TraceParent::LENGTH));
-        }
+    if head[TRACE_ID_END] != b'-' {
+        return ParseError::new(ErrorKind::MissingDash, Field::TraceId, TRACE_ID_END);
     }
-    if let Some(error) = id_fault(head, TRACE_ID, TRACE_ID_END, Field::TraceId) {
-        return Err(error);
+    if let Err(error) = SpanId::parse(parent_id) {
+        return ParseError::new(error.kind(), Field::ParentId, PARENT_ID + error.offset());
     }
-    if let Some(error) = id_fault(head, PARENT_ID, PARENT_ID_END, Field::ParentId) {
-        return Err(error);
-    }
-    if let Some(error) = hex::fault(head, FLAGS, TraceParent::LENGTH, Field::TraceFlags) {
-        return Err(error);
-    }
-    match parse_fields(head) {
-        Some(parsed) => Ok(TraceParent { version, ..parsed }),
-        None => Err(ParseError::new(ErrorKind::InvalidByte, Field::TraceParent, 0)),
-    }
-}
-
-/// Returns what is wrong with an id and the dash behind it.
-const fn id_fault(head: &[u8; TraceParent::LENGTH], start: usize, end: usize, field: Field) -> Option<ParseError> {
-    if let Some(error) = hex::fault(head, start, end, field) {
-        return Some(error);
-    }
-    if is_zero(head, start, end) {
-        return Some(ParseError::new(ErrorKind::AllZero, field, start));
-    }
-    if end < head.len() && head[end] != b'-' {
-        return Some(ParseError::new(ErrorKind::MissingDash, field, end));
-    }
-    None
-}
-
-const fn is_zero(head: &[u8; TraceParent::LENGTH], start: usize, end: usize) -> bool {
-    let mut i = start;
-    while i < end && i < head.len() {
-        if head[i] != b'0' {
-            return false;
-        }
-        i += 1;
-    }
-    true
+    ParseError::new(ErrorKind::MissingDash, Field::ParentId, PARENT_ID_END)
 }
 
 impl fmt::Display for TraceParent {

@@ -37,13 +37,10 @@ impl Version {
     ///
     /// `f` is too short, `000` too long, `0F` has an upper-case digit, `ff` is forbidden.
     pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
-        let digits: &[u8; 2] = match hex::exactly(value, Field::Version) {
-            Ok(digits) => digits,
-            Err(error) => return Err(error),
-        };
-        match hex::byte(digits[0], digits[1]) {
-            Some(0xff) | None => Err(ParseError::new(ErrorKind::ForbiddenVersion, Field::Version, 0)),
-            Some(number) => Ok(Self(number)),
+        match hex::exactly::<2, 1>(value, Field::Version) {
+            Ok([0xff]) => Err(ParseError::new(ErrorKind::ForbiddenVersion, Field::Version, 0)),
+            Ok([number]) => Ok(Self(number)),
+            Err(error) => Err(error),
         }
     }
 
