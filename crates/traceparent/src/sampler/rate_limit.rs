@@ -1,8 +1,8 @@
-use core::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use core::{sync::atomic::AtomicU64, time::Duration};
 
+mod bucket;
+
+use self::bucket::Bucket;
 use super::{Sampler, SamplingInput, SamplingResult, ThresholdChange, span::AttributeValue};
 
 /// A clock that never goes back.
@@ -75,11 +75,7 @@ impl Clock for MonotonicClock {
 pub struct RateLimited<S, C> {
     sampler: S,
     clock: C,
-    /// Nanoseconds until one token is back; `None` where there never is one.
-    interval: Option<u64>,
-    burst: u32,
-    /// When the bucket will be full again, in nanoseconds of the clock.
-    full_at: AtomicU64,
+    bucket: Bucket,
 }
 
 #[cfg(feature = "std")]
@@ -102,26 +98,13 @@ impl<S: Sampler, C: Clock> RateLimited<S, C> {
             (_, 0) => Some(1),
             (limit, nanos) => Some(nanos.div_ceil(limit as u64)),
         };
-        Self { sampler, clock, interval, burst: limit, full_at: AtomicU64::new(0) }
+        Self { sampler, clock, bucket: Bucket { interval, burst: limit, full_at: AtomicU64::new(0) } }
     }
 
     /// Says how many spans may be sampled at once after a pause; 0 counts as 1.
     #[must_use]
     pub fn with_burst(self, burst: u32) -> Self {
-        Self { burst: burst.max(1), ..self }
-    }
-
-    /// Takes a token if there is one.
-    fn take(&self) -> bool {
-        let Some(interval) = self.interval else {
-            return false;
-        };
-        let now = nanos(self.clock.now());
-        // With one token left, the bucket is full after all others are back.
-        let latest = now.saturating_add(interval.saturating_mul(u64::from(self.burst) - 1));
-        let take = |full_at| if full_at <= latest { now.max(full_at).checked_add(interval) } else { None };
-        // One number stands for the whole bucket, so nothing else has to be ordered around it.
-        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        Self { bucket: Bucket { burst: burst.max(1), ..self.bucket }, ..self }
     }
 }
 
@@ -136,7 +119,7 @@ impl<S: Sampler, C: Clock> Sampler for RateLimited<S, C> {
         let result = self.sampler.should_sample(input);
         if !result.decision.is_sampled() {
             result
-        } else if self.take() {
+        } else if self.bucket.take(nanos(self.clock.now())) {
             result.with_threshold(ThresholdChange::Erase)
         } else {
             SamplingResult::DROP
