@@ -1,9 +1,10 @@
 """Three replicas of the gateway behind HAProxy: one trace, whichever replicas its hops meet.
 
-    python3 replicas.py GATEWAY-BINARY
+    python3 replicas.py GATEWAY [HAPROXY]
 
 Each request goes through the load balancer three times, from service to service, and meets another replica each time. The
-replicas know nothing of each other. They decide about sampling anew at every hop, at 10 %, and have to agree. Needs HAProxy.
+replicas know nothing of each other. They decide about sampling anew at every hop, at 10 %, and have to agree. The arguments are the
+programs.
 """
 
 import collections
@@ -80,7 +81,7 @@ class Service(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def main(binary):
+def main(gateway, haproxy="haproxy"):
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     balancer, *ports = free_ports(1 + 2 * REPLICAS)
@@ -103,7 +104,7 @@ def main(binary):
                         "admin": {"address": f"127.0.0.1:{admin[i]}"},
                     }, file)
                 children.append(subprocess.Popen(
-                    [binary, "run", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                    [gateway, "run", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
             config = os.path.join(work, "haproxy.cfg")
             servers = "\n".join(f"  server replica-{i} 127.0.0.1:{port}" for i, port in enumerate(listen))
             with open(config, "w") as file:
@@ -112,7 +113,7 @@ def main(binary):
                     f"listen gateway\n  bind 127.0.0.1:{balancer}\n  balance roundrobin\n{servers}\n")
             for port in listen + admin:
                 wait_for(port)
-            children.append(subprocess.Popen(["haproxy", "-q", "-db", "-f", config]))
+            children.append(subprocess.Popen([haproxy, "-q", "-db", "-f", config]))
             wait_for(balancer)
             Service.seen.clear()
             play(balancer)
