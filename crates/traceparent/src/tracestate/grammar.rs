@@ -1,6 +1,9 @@
 //! The grammar of a `tracestate` list, quoted above what checks it.
 
-use crate::error::{ErrorKind, Field, ParseError};
+use crate::{
+    error::{ErrorKind, Field, ParseError},
+    hex,
+};
 
 pub(crate) const MAX_MEMBERS: usize = 32;
 pub(crate) const MAX_KEY: usize = 256;
@@ -14,6 +17,8 @@ const KEY: u8 = 2;
 const VALUE: u8 = 4;
 /// `SP / HTAB`
 const OWS: u8 = 8;
+/// `OWS "," OWS`
+const SEPARATOR: u8 = 16;
 
 const CLASSES: [u8; 256] = {
     let mut table = [0; 256];
@@ -32,6 +37,9 @@ const CLASSES: [u8; 256] = {
         if matches!(byte as u8, b' ' | b'\t') {
             class |= OWS;
         }
+        if matches!(byte as u8, b' ' | b'\t' | b',') {
+            class |= SEPARATOR;
+        }
         table[byte] = class;
         byte += 1;
     }
@@ -47,34 +55,30 @@ const fn at(bytes: &[u8], offset: usize) -> u8 {
     if offset < bytes.len() { bytes[offset] } else { 0 }
 }
 
-/// Returns the first offset from `start` whose byte is no white space. Mostly that is `start`.
-const fn skip_ows(bytes: &[u8], start: usize) -> usize {
-    if is(at(bytes, start), OWS) { skip(bytes, start, bytes.len(), OWS) } else { start }
-}
-
-/// Returns the first offset from `start` up to `end` whose byte is not of the class.
-const fn skip(bytes: &[u8], start: usize, end: usize, class: u8) -> usize {
-    let window = match bytes.split_at_checked(end) {
-        Some((window, _)) => window,
-        None => bytes,
-    };
-    let Some((_, mut rest)) = window.split_at_checked(start) else {
-        return window.len();
-    };
+/// Returns the first offset from `start` whose byte is not of the class.
+#[inline]
+const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
+    let mut i = start;
     // Four bytes a test; the last of them one by one.
-    while let [a, b, c, d, after @ ..] = rest {
+    while let Some([a, b, c, d]) = hex::chunk(bytes, i) {
         if CLASSES[*a as usize] & CLASSES[*b as usize] & CLASSES[*c as usize] & CLASSES[*d as usize] & class == 0 {
             break;
         }
-        rest = after;
+        i += 4;
     }
-    while let [byte, after @ ..] = rest {
-        if !is(*byte, class) {
-            break;
-        }
-        rest = after;
+    while is(at(bytes, i), class) {
+        i += 1;
     }
-    window.len() - rest.len()
+    i
+}
+
+/// Returns the first offset from `start` whose byte is no white space. Mostly that is `start`.
+const fn skip_ows(bytes: &[u8], start: usize) -> usize {
+    let mut i = start;
+    while is(at(bytes, i), OWS) {
+        i += 1;
+    }
+    i
 }
 
 /// Checks a key from `start` and returns the offset after it.
@@ -90,9 +94,9 @@ const fn key(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     if !is(at(bytes, start), KEY_FIRST) {
         return Err(invalid(at(bytes, start), Field::Key, start));
     }
-    let end = skip(bytes, start, start + MAX_KEY, KEY);
-    if end == start + MAX_KEY && is(at(bytes, end), KEY) {
-        return Err(ParseError::new(ErrorKind::TooLong, Field::Key, end));
+    let end = run(bytes, start, KEY);
+    if end - start > MAX_KEY {
+        return Err(ParseError::new(ErrorKind::TooLong, Field::Key, start + MAX_KEY));
     }
     Ok(end)
 }
@@ -111,14 +115,12 @@ const fn invalid(byte: u8, field: Field, offset: usize) -> ParseError {
 /// chr      = %x20 / nblk-chr
 /// ```
 const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
-    let end = skip(bytes, start, start + MAX_VALUE, VALUE);
+    let run = run(bytes, start, VALUE);
+    let end = if run - start > MAX_VALUE { start + MAX_VALUE } else { run };
     let comma = skip_ows(bytes, end);
     if comma < bytes.len() && at(bytes, comma) != b',' {
-        return Err(if end == start + MAX_VALUE && is(at(bytes, end), VALUE) {
-            ParseError::new(ErrorKind::TooLong, Field::Value, end)
-        } else {
-            ParseError::new(ErrorKind::InvalidByte, Field::Value, end)
-        });
+        let kind = if end < run { ErrorKind::TooLong } else { ErrorKind::InvalidByte };
+        return Err(ParseError::new(kind, Field::Value, end));
     }
     // Up to here spaces alone would pass: something has to stand in front of them.
     if skip_ows(bytes, start) >= end {
@@ -141,7 +143,7 @@ impl Shape {
 
 /// Checks a list that follows another of the shape `before`, and returns the shape of both.
 ///
-/// Each byte is looked at a bounded number of times, and none after the first error.
+/// Each byte is looked at a bounded number of times, and none after the key or value with the first error.
 ///
 /// ```abnf
 /// list        = list-member 0*31( OWS "," OWS list-member )
@@ -152,37 +154,57 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
     let mut shape = before;
     let mut i = 0;
     loop {
-        i = skip_ows(bytes, i);
+        while is(at(bytes, i), SEPARATOR) {
+            i += 1;
+        }
         if i >= bytes.len() {
             return Ok(shape);
         }
-        if at(bytes, i) != b',' {
-            if shape.members as usize == MAX_MEMBERS {
-                return Err(ParseError::new(ErrorKind::TooManyMembers, Field::TraceState, i));
-            }
-            shape.members += 1;
-            let start = i;
-            i = match key(bytes, start) {
+        if shape.members as usize == MAX_MEMBERS {
+            return Err(ParseError::new(ErrorKind::TooManyMembers, Field::TraceState, i));
+        }
+        shape.members += 1;
+        shape.has_ot |= at(bytes, i) == b'o' && at(bytes, i + 1) == b't' && at(bytes, i + 2) == b'=';
+        i = match plain_member(bytes, i) {
+            Some(end) => end,
+            None => match member(bytes, i) {
                 Ok(end) => end,
                 Err(error) => return Err(error),
-            };
-            shape.has_ot |= i - start == 2 && at(bytes, start) == b'o' && at(bytes, start + 1) == b't';
-            if i >= bytes.len() || at(bytes, i) == b',' {
-                return Err(ParseError::new(ErrorKind::MissingEquals, Field::Key, i));
-            }
-            if at(bytes, i) != b'=' {
-                return Err(invalid(at(bytes, i), Field::Key, i));
-            }
-            i = match value(bytes, i + 1) {
-                Ok(comma) => comma,
-                Err(error) => return Err(error),
-            };
-            if i >= bytes.len() {
-                return Ok(shape);
-            }
-        }
-        i += 1;
+            },
+        };
     }
+}
+
+/// Checks the member at an offset and returns the offset of the comma behind it, or of the end; `None` for
+/// a member that is out of the ordinary, valid or not.
+#[inline]
+const fn plain_member(bytes: &[u8], start: usize) -> Option<usize> {
+    let equals = run(bytes, start, KEY);
+    let value = equals + 1;
+    if !is(at(bytes, start), KEY_FIRST) || at(bytes, equals) != b'=' || is(at(bytes, value), SEPARATOR) {
+        return None;
+    }
+    let end = run(bytes, value, VALUE);
+    if end == value || end < bytes.len() && bytes[end] != b',' {
+        return None;
+    }
+    if equals - start <= MAX_KEY && end - value <= MAX_VALUE { Some(end) } else { None }
+}
+
+/// Checks the member at an offset and returns the offset of the comma behind it, or of the end.
+#[cold]
+const fn member(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
+    let equals = match key(bytes, start) {
+        Ok(end) => end,
+        Err(error) => return Err(error),
+    };
+    if equals >= bytes.len() || at(bytes, equals) == b',' {
+        return Err(ParseError::new(ErrorKind::MissingEquals, Field::Key, equals));
+    }
+    if at(bytes, equals) != b'=' {
+        return Err(invalid(at(bytes, equals), Field::Key, equals));
+    }
+    value(bytes, equals + 1)
 }
 
 /// Checks a key on its own.
