@@ -21,12 +21,14 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub(crate) struct SpanBody<B: Body> {
     inner: B,
     ended: bool,
+    /// An error that is told only when what came before it had its chance to go out.
+    error: Option<BoxError>,
     span: OpenSpan,
 }
 
 impl<B: Body> SpanBody<B> {
     pub(crate) fn new(inner: B, span: OpenSpan) -> Self {
-        Self { inner, ended: false, span }
+        Self { inner, ended: false, error: None, span }
     }
 }
 
@@ -38,19 +40,23 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for SpanBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => Some(Ok(frame)),
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
             Some(Err(error)) => {
                 let error = error.into();
                 self.span.failed(Failure::of_answer(&*error));
-                Some(Err(error))
+                self.error = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
             None => {
                 self.ended = true;
-                None
+                Poll::Ready(None)
             }
-        })
+        }
     }
 
     fn is_end_stream(&self) -> bool {

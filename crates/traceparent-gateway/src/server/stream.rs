@@ -79,25 +79,31 @@ impl ClientStream {
             }
         }
         // The heads of HTTP/2 cannot be told from its other frames.
-        if self.waiting == Waiting::ForRequest && self.preface != Some(PREFACE.len()) {
+        if !self.is_busy() && self.waiting == Waiting::ForRequest && self.preface != Some(PREFACE.len()) {
             self.waiting = Waiting::ForHead;
             self.since = Instant::now();
         }
     }
 
-    /// Comes to an end when the client has done nothing for too long.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Whether a request is under way. Where one was since the last look, waiting begins anew.
+    fn is_busy(&mut self) -> bool {
         let (started, ended) = self.requests.counts();
         if started != ended || ended != self.ended {
             self.ended = ended;
             self.waiting = Waiting::ForRequest;
             self.since = Instant::now();
         }
+        started != ended
+    }
+
+    /// Comes to an end when the client has done nothing for too long.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // While a request is under way, this only makes sure to look again.
+        self.is_busy();
         let limit = match self.waiting {
             Waiting::ForRequest => self.limits.idle_timeout,
             Waiting::ForHead => self.limits.header_timeout,
         };
-        // While a request is under way, this only makes sure to look again.
         self.reading.poll(self.since, limit, context)
     }
 

@@ -4,11 +4,16 @@
 mod support;
 
 mod admin;
+mod config;
 mod context;
 mod demo;
 mod forwarding;
+mod hostile;
+mod http2;
 mod lifecycle;
+mod limits;
 mod otlp;
 mod sampling;
 mod streaming;
+mod upgrade;
 mod usage;

@@ -1,7 +1,10 @@
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
-    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    path::{Path, PathBuf},
+    process::{self, Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread::{self, JoinHandle},
 };
 
@@ -14,6 +17,9 @@ const BINARY: &str = env!("CARGO_BIN_EXE_traceparent-gateway");
 /// The gateway's process.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
+    /// All of its listeners, in the order of its file.
+    pub(crate) addresses: Vec<SocketAddr>,
+    file: Option<PathBuf>,
     child: Child,
     stderr: BufReader<ChildStderr>,
     spans: Option<JoinHandle<Vec<Value>>>,
@@ -35,11 +41,41 @@ impl Gateway {
 
     /// Starts a gateway with these variables in its environment.
     pub(crate) fn start_in(upstream: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut gateway = Self::start_unread_in(upstream, args, environment);
-        let stdout = BufReader::new(gateway.child.stdout.take().expect("piped"));
+        Self::start_unread_in(upstream, args, environment).read()
+    }
+
+    /// Starts a gateway with a configuration file, and these variables in its environment.
+    pub(crate) fn configured(text: &str, environment: &[(&str, &str)]) -> Self {
+        let file = file(text);
+        let mut command = Command::new(BINARY);
+        command.arg("run").arg("--config").arg(&file).envs(environment.iter().copied());
+        let mut gateway = Self::spawn(&mut command, text.matches("- address:").count());
+        gateway.file = Some(file);
+        gateway.read()
+    }
+
+    /// Changes the configuration file and says so; returns what the gateway says to that, up to the word that it is
+    /// done, or not.
+    pub(crate) fn reload(&mut self, text: &str) -> String {
+        fs::write(self.file.as_ref().expect("a file"), text).expect("a file");
+        self.signal("HUP");
+        let mut told = String::new();
+        loop {
+            let line = self.told();
+            told += &line;
+            if line == "reloaded" || line.starts_with("not reloaded") {
+                return told;
+            }
+            told.push('\n');
+        }
+    }
+
+    /// Reads the spans from standard output.
+    fn read(mut self) -> Self {
+        let stdout = BufReader::new(self.child.stdout.take().expect("piped"));
         let span = |line: io::Result<String>| serde_json::from_str(&line.expect("text")).expect("JSON");
-        gateway.spans = Some(thread::spawn(move || stdout.lines().map(span).collect()));
-        gateway
+        self.spans = Some(thread::spawn(move || stdout.lines().map(span).collect()));
+        self
     }
 
     /// Starts a gateway that does not run with these variables, and returns what it says.
@@ -60,11 +96,20 @@ impl Gateway {
         let mut command = Command::new(BINARY);
         command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).args(args);
         command.envs(environment.iter().copied());
+        Self::spawn(&mut command, 1)
+    }
+
+    fn spawn(command: &mut Command, listeners: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let greeting = line(&mut stderr).expect("a greeting");
-        let address = greeting.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
-        Self { address: address.parse().expect("an address"), child, stderr, spans: None }
+        let mut addresses = Vec::new();
+        while addresses.len() < listeners {
+            let greeting = line(&mut stderr).expect("a greeting");
+            if let Some(rest) = greeting.strip_prefix("listening on http://") {
+                addresses.push(rest.split(',').next().expect("an address").parse().expect("an address"));
+            }
+        }
+        Self { address: addresses[0], addresses, file: None, child, stderr, spans: None }
     }
 
     /// Closes the standard output of a gateway that nobody reads.
@@ -120,7 +165,19 @@ impl Drop for Gateway {
         // It has ended already, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(file) = &self.file {
+            let _ = fs::remove_file(file);
+        }
     }
+}
+
+/// Writes a file that nobody else writes.
+pub(crate) fn file(text: &str) -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("gateway-{}-{}.yaml", process::id(), COUNT.fetch_add(1, Relaxed));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, text).expect("a file");
+    file
 }
 
 /// Stops a gateway that has served one request, and returns the span of that.

@@ -7,7 +7,7 @@ mod upstream;
 
 pub(crate) use client::{Connection, Response, get, send};
 pub(crate) use collector::{Collector, Exported, hex};
-pub(crate) use gateway::{Gateway, refused, server_and_call, span_of};
+pub(crate) use gateway::{Gateway, file, refused, server_and_call, span_of};
 pub(crate) use upstream::{Upstream, ok};
 
 use std::{io::BufRead, net::TcpStream, time::Duration};
@@ -100,10 +100,10 @@ pub(crate) fn chunk(stream: &mut impl BufRead) -> Option<Vec<u8>> {
 
 /// Reads a line without its end; `None` at the end of the stream.
 pub(crate) fn line(stream: &mut impl BufRead) -> Option<String> {
-    let mut line = String::new();
-    match stream.read_line(&mut line) {
+    let mut line = Vec::new();
+    match stream.read_until(b'\n', &mut line) {
         Ok(0) | Err(_) => None,
-        Ok(_) => Some(line.trim_end_matches(['\r', '\n']).to_owned()),
+        Ok(_) => Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()),
     }
 }
 
