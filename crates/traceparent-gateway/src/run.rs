@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     proxy::Proxy,
     recorder::Recorder,
-    server::Server,
+    server::{Server, allow_many_connections},
     signals::{Signal, Signals},
     telemetry::{Telemetry, told},
     tell,
@@ -48,6 +48,7 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     }
 
     let mut signals = Signals::catch(args.config.is_some())?;
+    allow_many_connections();
     let mut servers = Vec::new();
     for listener in &config.listeners {
         servers.push(Server::bind(listener.address).await?);

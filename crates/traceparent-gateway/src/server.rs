@@ -132,6 +132,18 @@ impl Server {
     }
 }
 
+/// Lets the process have as many connections as the system allows it to ask for: shells often grant it 1024.
+pub(crate) fn allow_many_connections() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let limit = getrlimit(Resource::Nofile);
+        // Where it is refused, what there is must do.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
+}
+
 fn protocols(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

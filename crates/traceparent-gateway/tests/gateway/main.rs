@@ -10,6 +10,8 @@ mod demo;
 mod forwarding;
 mod hostile;
 mod http2;
+#[cfg(target_os = "linux")]
+mod idle;
 mod lifecycle;
 mod limits;
 mod otlp;
