@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::{
     InstrumentationScope, KeyValue, Value,
@@ -8,7 +8,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanLinks},
 };
-use traceparent::{SpanKind, TraceContext, TraceState};
+use traceparent::{IdGenerator, RandomIdGenerator, SpanKind, TraceContext, TraceState};
 use traceparent_opentelemetry::to_span_context;
 
 use crate::{config::Tracing, span::Span};
@@ -18,7 +18,28 @@ use crate::{config::Tracing, span::Span};
 /// [OpenTelemetry: resource](https://opentelemetry.io/docs/specs/otel/resource/sdk/)
 pub(crate) fn resource(tracing: &Tracing) -> Resource {
     let attributes = tracing.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    Resource::builder().with_attributes(attributes).with_service_name(tracing.service_name.clone()).build()
+    let builder = Resource::builder().with_attribute(instance()).with_attributes(attributes);
+    builder.with_service_name(tracing.service_name.clone()).build()
+}
+
+/// Returns the same resource for a service of this name; that of another one is another instance.
+pub(crate) fn resource_of(service: &Arc<str>, resource: &Resource) -> Resource {
+    if resource.get_ref(&"service.name".into()).is_some_and(|name| *name.as_str() == **service) {
+        return resource.clone();
+    }
+    let attributes = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let builder = Resource::builder_empty().with_attributes(attributes).with_attribute(instance());
+    builder.with_service_name(Arc::clone(service)).build()
+}
+
+/// Makes the name of an instance: a random UUID, of version 4.
+///
+/// [OpenTelemetry: `service.instance.id`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/)
+fn instance() -> KeyValue {
+    let random = RandomIdGenerator.new_trace_id().to_u128();
+    let digits = format!("{:032x}", random & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62);
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    KeyValue::new("service.instance.id", parts.join("-"))
 }
 
 /// Makes the SDK's form of a span, with the very ids, flags and list that went out.
@@ -82,4 +103,18 @@ fn scope() -> &'static InstrumentationScope {
             .with_schema_url("https://opentelemetry.io/schemas/1.37.0")
             .build()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_random_uuids() {
+        let name = instance().value.to_string();
+        let parts: Vec<&str> = name.split('-').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert!(parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']), "{name}");
+        assert_ne!(instance(), instance());
+    }
 }

@@ -30,7 +30,7 @@ use tokio::{
 use crate::{
     batch::Batch,
     config::{Otlp, OtlpProtocol},
-    otel::to_span_data,
+    otel::{resource_of, to_span_data},
     recorder::{Outlet, Sink, Wanted, Worker},
     span::Span,
     tell,
@@ -202,10 +202,7 @@ impl Exporters {
 
     async fn export_one(&mut self, service: Arc<str>, spans: Vec<Arc<Span>>, limit: Duration) -> Result<(), Failed> {
         if !self.by_service.contains_key(&service) {
-            let name = opentelemetry::KeyValue::new("service.name", Arc::clone(&service));
-            let attributes =
-                self.resource.iter().map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone()));
-            let resource = Resource::builder_empty().with_attributes(attributes).with_attribute(name).build();
+            let resource = resource_of(&service, &self.resource);
             self.by_service.insert(Arc::clone(&service), self.settings.exporter(&resource)?);
         }
         let Some(exporter) = self.by_service.get(&service) else { return Ok(()) };

@@ -210,6 +210,7 @@ fn the_environment_says_resource_headers_and_batches() {
             for exported in spans {
                 assert_eq!(exported.resource("service.name").as_deref(), Some("edge"));
                 assert_eq!(exported.resource("team").as_deref(), Some("shop"));
+                assert_eq!(exported.resource("service.instance.id").unwrap().len(), 36);
                 assert_eq!(exported.resource("telemetry.sdk.language").as_deref(), Some("rust"));
             }
         }
