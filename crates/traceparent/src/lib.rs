@@ -27,12 +27,22 @@ mod policy;
 
 mod response;
 
-#[cfg(doc)]
-#[doc = include_str!("../CONFORMANCE.md")]
-pub mod conformance {
-    #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
-    use crate::*;
+/// Makes a page of a text, whose links see what this crate exports.
+macro_rules! page {
+    ($name:ident, $text:literal) => {
+        #[cfg(any(doc, doctest))]
+        #[doc = include_str!($text)]
+        pub mod $name {
+            #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
+            use crate::*;
+        }
+    };
 }
+
+page!(guide, "../docs/guide.md");
+page!(limits, "../docs/limits.md");
+page!(comparison, "../docs/comparison.md");
+page!(conformance, "../CONFORMANCE.md");
 
 #[cfg(target_has_atomic = "64")]
 pub use crate::sampler::rate_limit::{Clock, RateLimited};
