@@ -54,14 +54,15 @@ pub struct TraceState<'a> {
 
 #[derive(Clone)]
 enum List<'a> {
-    Borrowed(&'a str),
+    /// ASCII by its grammar.
+    Borrowed(&'a [u8]),
     #[cfg(feature = "alloc")]
     Owned(Shared),
 }
 
 impl<'a> TraceState<'a> {
     /// The list without members.
-    pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(""), shape: Shape::EMPTY };
+    pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(b""), shape: Shape::EMPTY };
 
     /// The most members a list may have.
     pub const MAX_MEMBERS: usize = grammar::MAX_MEMBERS;
@@ -78,19 +79,15 @@ impl<'a> TraceState<'a> {
     /// equals sign, `foo=` no value.
     pub const fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
         match Self::parse_borrowed(value) {
-            Ok((text, shape)) => Ok(Self { list: List::Borrowed(text), shape }),
+            Ok((list, shape)) => Ok(Self { list: List::Borrowed(list), shape }),
             Err(error) => Err(error),
         }
     }
 
     /// Without the type's destructor in the way, as constants need it.
-    const fn parse_borrowed(value: &[u8]) -> Result<(&str, Shape), ParseError> {
+    const fn parse_borrowed(value: &[u8]) -> Result<(&[u8], Shape), ParseError> {
         match grammar::list(value, Shape::EMPTY) {
-            // ASCII by its grammar.
-            Ok(shape) => match core::str::from_utf8(grammar::trim_ows(value)) {
-                Ok(text) => Ok((text, shape)),
-                Err(_) => Err(ParseError::new(ErrorKind::InvalidByte, Field::TraceState, 0)),
-            },
+            Ok(shape) => Ok((grammar::trim_ows(value), shape)),
             Err(error) => Err(error),
         }
     }
@@ -165,9 +162,9 @@ impl<'a> TraceState<'a> {
                 length = end;
             })?;
         }
-        match buffer.get(..length).map(core::str::from_utf8) {
-            Some(Ok(text)) => Ok(Self { list: List::Borrowed(text), shape }),
-            _ => Err(ParseError::new(ErrorKind::BufferTooSmall, Field::TraceState, length)),
+        match buffer.get(..length) {
+            Some(list) => Ok(Self { list: List::Borrowed(list), shape }),
+            None => Err(ParseError::new(ErrorKind::BufferTooSmall, Field::TraceState, length)),
         }
     }
 
@@ -179,7 +176,7 @@ impl<'a> TraceState<'a> {
     #[track_caller]
     pub const fn from_static(literal: &'static str) -> TraceState<'static> {
         match Self::parse_borrowed(literal.as_bytes()) {
-            Ok((text, shape)) => TraceState { list: List::Borrowed(text), shape },
+            Ok((list, shape)) => TraceState { list: List::Borrowed(list), shape },
             #[expect(clippy::panic, reason = "a literal is the programmer's own")]
             Err(_) => panic!("not a valid tracestate"),
         }
@@ -189,9 +186,17 @@ impl<'a> TraceState<'a> {
     /// have been joined with commas.
     pub fn as_str(&self) -> &str {
         match &self.list {
-            List::Borrowed(text) => text,
+            List::Borrowed(list) => core::str::from_utf8(list).unwrap_or_default(),
             #[cfg(feature = "alloc")]
             List::Owned(text) => text,
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &self.list {
+            List::Borrowed(list) => list,
+            #[cfg(feature = "alloc")]
+            List::Owned(text) => text.as_bytes(),
         }
     }
 
@@ -262,15 +267,15 @@ impl<'a> TraceState<'a> {
 
     /// Returns the same list, borrowed from this one.
     pub fn borrow(&self) -> TraceState<'_> {
-        TraceState { list: List::Borrowed(self.as_str()), shape: self.shape }
+        TraceState { list: List::Borrowed(self.as_bytes()), shape: self.shape }
     }
 
     /// Returns the same list without ties to a buffer; clones of it share their text.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceState<'static> {
         let list = match self.list {
-            List::Borrowed("") => List::Borrowed(""),
-            List::Borrowed(text) => List::Owned(text.into()),
+            List::Borrowed(b"") => List::Borrowed(b""),
+            List::Borrowed(_) => List::Owned(self.as_str().into()),
             List::Owned(text) => List::Owned(text),
         };
         TraceState { list, shape: self.shape }

@@ -1,11 +1,11 @@
-use core::fmt;
+use core::{fmt, ops::Range};
 
 #[cfg(feature = "alloc")]
 use alloc::string::ToString;
 
 use super::{
     TraceState, grammar,
-    member::Member,
+    member::{Member, Place},
     ot::{Count, OtValue},
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
@@ -69,12 +69,10 @@ pub(crate) enum OtChange {
     Threshold(Option<Threshold>),
 }
 
-/// A member that goes out.
+/// A member that goes out and is not from the list.
 enum Entry<'e> {
     Set(Member<'e>),
     Ot(OtValue<'e>),
-    /// One that stays, as it stands in the list.
-    Kept(&'e str),
 }
 
 impl Entry<'_> {
@@ -82,7 +80,6 @@ impl Entry<'_> {
         match self {
             Self::Set(member) => member.len(),
             Self::Ot(ot) => OtValue::KEY.len() + 1 + ot.len(),
-            Self::Kept(text) => text.len(),
         }
     }
 
@@ -98,7 +95,6 @@ impl Entry<'_> {
                 out.write_str("=")?;
                 ot.write(out)
             }
-            Self::Kept(text) => out.write_str(text),
         }
     }
 }
@@ -176,7 +172,7 @@ impl<'a> TraceStateEdit<'a> {
 
     /// Whether the list goes out as it was received, byte for byte.
     pub fn is_untouched(&self) -> bool {
-        self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_str().len() <= self.budget
+        self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_bytes().len() <= self.budget
     }
 
     /// Works the new list out and keeps it.
@@ -226,21 +222,10 @@ impl<'a> TraceStateEdit<'a> {
         (!ot.is_empty()).then_some(Entry::Ot(ot))
     }
 
-    /// The other members, in their order and without duplicates.
-    fn others(&self) -> impl Iterator<Item = Entry<'_>> {
-        let changes_ot = self.ot_change() != OtChange::Keep;
-        let mut members = self.list.iter();
-        let mut seen = Seen::default();
-        core::iter::from_fn(move || members.next_with_text()).filter_map(move |(member, text)| {
-            let key = member.key();
-            let gone = self.change(key).is_some() || changes_ot && key == OtValue::KEY || !seen.insert(key);
-            (!gone).then_some(Entry::Kept(text))
-        })
-    }
-
-    /// What goes out if there is no budget: at most 32 members.
-    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.ours().chain(self.others()).take(grammar::MAX_MEMBERS)
+    /// Where the other members stand in the list, in their order and without duplicates.
+    fn others(&self) -> Others<'_> {
+        let ot = self.ot_change() != OtChange::Keep;
+        Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::default() }
     }
 
     /// The entries that have to go for the budget, one bit each.
@@ -248,10 +233,12 @@ impl<'a> TraceStateEdit<'a> {
         if self.budget == usize::MAX {
             return 0;
         }
+        let ours = self.ours().map(|entry| entry.len());
+        let others = self.others().map(|range| range.len());
         let mut lengths = [0; grammar::MAX_MEMBERS];
         let mut count = 0;
-        for (length, entry) in lengths.iter_mut().zip(self.entries()) {
-            *length = entry.len() + 1;
+        for (slot, length) in lengths.iter_mut().zip(ours.chain(others)) {
+            *slot = length + 1;
             count += 1;
         }
         // One comma too many, as if the last member had one.
@@ -272,19 +259,40 @@ impl<'a> TraceStateEdit<'a> {
     }
 
     fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let list = self.list.as_str();
         if self.is_untouched() {
-            return if self.list.is_empty() { Ok(()) } else { out.write_str(self.list.as_str()) };
+            return if self.list.is_empty() { Ok(()) } else { out.write_str(list) };
         }
         let evicted = self.evicted();
+        let mut stays = (0..grammar::MAX_MEMBERS).map(|i| evicted & 1 << i == 0);
         let mut separator = "";
-        for (i, entry) in self.entries().enumerate() {
-            if evicted & 1 << i == 0 {
+        for entry in self.ours() {
+            if stays.next() == Some(true) {
                 out.write_str(separator)?;
                 entry.write(out)?;
                 separator = ",";
             }
         }
-        Ok(())
+        // Neighbours with a single comma in between go out in one piece.
+        let mut piece = 0..0;
+        let mut flush = |piece: Range<usize>| {
+            if piece.is_empty() {
+                return Ok(());
+            }
+            out.write_str(core::mem::replace(&mut separator, ","))?;
+            out.write_str(list.get(piece).unwrap_or_default())
+        };
+        for (member, stays) in self.others().zip(stays) {
+            if !stays {
+                continue;
+            }
+            if member.start == piece.end + 1 && !piece.is_empty() {
+                piece.end = member.end;
+            } else {
+                flush(core::mem::replace(&mut piece, member))?;
+            }
+        }
+        flush(piece)
     }
 }
 
@@ -301,40 +309,66 @@ impl fmt::Display for TraceStateEdit<'_> {
     }
 }
 
-/// The keys met so far. A bloom filter over the length, the first byte and the last two mostly answers;
-/// where it cannot, keys are compared.
-struct Seen<'a> {
-    keys: [&'a str; grammar::MAX_MEMBERS],
-    count: usize,
-    filter: u64,
+/// Finds the members that stay, see [`TraceStateEdit::others`].
+struct Others<'e> {
+    list: &'e [u8],
+    changes: &'e [Change<'e>],
+    /// Whether the `ot` member changes too.
+    ot: bool,
+    at: usize,
+    seen: Seen,
 }
 
-impl Default for Seen<'_> {
-    fn default() -> Self {
-        Self { keys: [""; grammar::MAX_MEMBERS], count: 0, filter: 0 }
+impl Others<'_> {
+    fn is_changed(&self, key: &[u8]) -> bool {
+        self.changes.iter().any(|change| change.key().as_bytes() == key) || self.ot && key == OtValue::KEY.as_bytes()
+    }
+
+    /// Whether a member in front of this one has the same key.
+    #[cold]
+    fn is_repeated(&self, member: &Place) -> bool {
+        let before = Place::all(self.list).take_while(|place| place.start < member.start);
+        before.into_iter().any(|place| place.key(self.list) == member.key(self.list))
     }
 }
 
-impl<'a> Seen<'a> {
-    /// Whether the key is new.
-    fn insert(&mut self, key: &'a str) -> bool {
-        let ends = match key.as_bytes() {
+impl Iterator for Others<'_> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let member = Place::next(self.list, self.at)?;
+            self.at = member.comma;
+            let key = member.key(self.list);
+            if !self.is_changed(key) && (self.seen.insert(key) || !self.is_repeated(&member)) {
+                return Some(member.start..member.end);
+            }
+        }
+    }
+}
+
+/// A bloom filter over the length, the first byte and the last two of the keys met so far.
+#[derive(Default)]
+struct Seen([u64; 8]);
+
+impl Seen {
+    /// Whether the key is certainly new.
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let ends = match key {
             [first, .., before, last] => [*first, *before, *last],
             [first, last] => [*first, *last, 0],
             [only] => [*only, 0, 0],
             [] => [0; 3],
         };
-        let hash = ends.iter().fold(key.len() as u64, |hash, byte| hash * 31 + u64::from(*byte));
+        // The nine bits of a product by the golden ratio that all bits of the factor reach.
+        let [first, before, last] = ends;
+        let hash = u32::from_le_bytes([first, before, last, key.len() as u8]).wrapping_mul(0x9e37_79b1) as usize >> 23;
         let bit = 1 << (hash % 64);
-        if self.filter & bit != 0 && self.keys.iter().take(self.count).any(|seen| *seen == key) {
-            return false;
-        }
-        self.filter |= bit;
-        if let Some(slot) = self.keys.get_mut(self.count) {
-            *slot = key;
-            self.count += 1;
-        }
-        true
+        let filter = &mut self.0[hash / 64 % 8];
+        let new = *filter & bit == 0;
+        *filter |= bit;
+        new
     }
 }
 

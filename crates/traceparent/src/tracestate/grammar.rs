@@ -59,12 +59,16 @@ const fn at(bytes: &[u8], offset: usize) -> u8 {
 #[inline]
 const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
     let mut i = start;
-    // Four bytes a test; the last of them one by one.
-    while let Some([a, b, c, d]) = hex::chunk(bytes, i) {
-        if CLASSES[*a as usize] & CLASSES[*b as usize] & CLASSES[*c as usize] & CLASSES[*d as usize] & class == 0 {
-            break;
+    // Eight bytes without asking for the end in between; the last of them one by one.
+    while let Some(chunk) = hex::chunk::<8>(bytes, i) {
+        let mut n = 0;
+        while n < 8 {
+            if !is(chunk[n], class) {
+                return i + n;
+            }
+            n += 1;
         }
-        i += 4;
+        i += 8;
     }
     while is(at(bytes, i), class) {
         i += 1;

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::grammar;
-use crate::error::ParseError;
+use crate::{error::ParseError, hex};
 
 /// One list-member of `tracestate`: a key and a value, both valid.
 ///
@@ -98,28 +98,71 @@ impl<'a> Members<'a> {
     pub(crate) const fn new(list: &'a str) -> Self {
         Self { rest: list }
     }
-
-    /// Returns the next member, and its text as it stands in the list.
-    pub(crate) fn next_with_text(&mut self) -> Option<(Member<'a>, &'a str)> {
-        let bytes = self.rest.as_bytes();
-        let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
-        let equals = start + bytes.get(start..)?.iter().position(|byte| *byte == b'=')?;
-        let after = bytes.get(equals..)?;
-        let comma = equals + after.iter().position(|byte| *byte == b',').unwrap_or(after.len());
-        let space = bytes.get(equals..comma)?.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let text = self.rest.get(start..comma - space)?;
-        self.rest = self.rest.get(comma..)?;
-        let (key, value) = (text.get(..equals - start)?, text.get(equals - start + 1..)?);
-        Some((Member { key, value }, text))
-    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 
     fn next(&mut self) -> Option<Member<'a>> {
-        self.next_with_text().map(|(member, _)| member)
+        let place = Place::next(self.rest.as_bytes(), 0)?;
+        let key = self.rest.get(place.start..place.equals)?;
+        let value = self.rest.get(place.equals + 1..place.end)?;
+        self.rest = self.rest.get(place.comma..)?;
+        Some(Member { key, value })
     }
+}
+
+/// Where a member stands in a valid list, in bytes.
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    equals: usize,
+    pub(crate) end: usize,
+    /// The comma behind the member and the white space around it, or the end of the list.
+    pub(crate) comma: usize,
+}
+
+impl Place {
+    /// Returns the first member from an offset on.
+    #[inline]
+    pub(crate) fn next(list: &[u8], from: usize) -> Option<Self> {
+        let mut start = from;
+        while matches!(list.get(start)?, b' ' | b'\t' | b',') {
+            start += 1;
+        }
+        let equals = find(list, start, b'=');
+        let comma = find(list, equals, b',');
+        let mut end = comma;
+        while let Some(b' ' | b'\t') = list.get(..end)?.last() {
+            end -= 1;
+        }
+        Some(Self { start, equals, end, comma })
+    }
+
+    /// Goes over all members.
+    pub(crate) fn all(list: &[u8]) -> impl Iterator<Item = Self> {
+        core::iter::successors(Self::next(list, 0), |place| Self::next(list, place.comma))
+    }
+
+    pub(crate) fn key<'a>(&self, list: &'a [u8]) -> &'a [u8] {
+        list.get(self.start..self.equals).unwrap_or_default()
+    }
+}
+
+/// Returns the offset of the first such byte from `start` on, or the length.
+#[inline]
+fn find(list: &[u8], start: usize, byte: u8) -> usize {
+    let mut i = start;
+    // Eight bytes without asking for the end in between; the last of them one by one.
+    while let Some(chunk) = hex::chunk::<8>(list, i) {
+        if let Some(n) = chunk.iter().position(|other| *other == byte) {
+            return i + n;
+        }
+        i += 8;
+    }
+    while list.get(i).is_some_and(|other| *other != byte) {
+        i += 1;
+    }
+    i
 }
 
 impl core::iter::FusedIterator for Members<'_> {}
