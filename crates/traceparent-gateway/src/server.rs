@@ -12,6 +12,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
+    sync::mpsc::{Receiver, Sender, channel},
     task::JoinSet,
     time::sleep,
 };
@@ -19,6 +20,7 @@ use tokio::{
 use self::stream::{ClientStream, Requests};
 use crate::{body::Held, config::Limits, error::Error, tell};
 
+mod framing;
 mod stream;
 
 pub(crate) use self::stream::UnderWay;
@@ -56,6 +58,8 @@ pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     connections: JoinSet<()>,
+    /// Its other end is kept by every connection, whatever has become of it.
+    open: (Sender<Infallible>, Receiver<Infallible>),
     graceful: GracefulShutdown,
 }
 
@@ -67,7 +71,7 @@ impl Server {
             io::Result::Ok((listener, address))
         };
         let (listener, address) = listen.await.map_err(|source| Error::Listen { address, source })?;
-        Ok(Self { listener, address, connections: JoinSet::new(), graceful: GracefulShutdown::new() })
+        Ok(Self { listener, address, connections: JoinSet::new(), open: channel(1), graceful: GracefulShutdown::new() })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -97,7 +101,7 @@ impl Server {
         // An optimization only: it works without.
         let _ = stream.set_nodelay(true);
         let limits = handler.limits();
-        let requests = Requests::default();
+        let requests = Requests::new(self.open.0.clone());
         let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (handler, under_way) = (Arc::clone(&handler), requests.start());
@@ -115,20 +119,24 @@ impl Server {
         });
     }
 
-    /// Accepts no more and waits for requests in flight until the limit; returns how many
-    /// connections had to be cut then.
+    /// Accepts no more and waits for requests in flight, and for connections that have become something else, until
+    /// the limit; returns how many connections had to be cut then.
     pub(crate) async fn drain(self, limit: impl Future<Output = ()>) -> usize {
-        let Self { listener, mut connections, graceful, .. } = self;
-        drop(listener);
-        let cut = select! {
-            () = graceful.shutdown() => 0,
-            () = limit => {
-                while connections.try_join_next().is_some() {}
-                connections.len()
-            }
+        let Self { listener, mut connections, open: (open, mut closed), graceful, .. } = self;
+        drop((listener, open));
+        let finish = async {
+            graceful.shutdown().await;
+            while connections.join_next().await.is_some() {}
+            closed.recv().await
         };
-        connections.shutdown().await;
-        cut
+        select! {
+            _ = finish => 0,
+            () = limit => {
+                let cut = closed.sender_strong_count();
+                connections.shutdown().await;
+                cut
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     io,
     pin::Pin,
     sync::{
@@ -12,13 +13,18 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::mpsc::Sender,
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::framing::Framing;
 use crate::config::Limits;
 
 /// What a client gets that does not come to the end of a request's head.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What a client gets whose request can be read in two ways.
+const AMBIGUOUS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What a connection starts with that is HTTP/2, and no HTTP/1.1 does.
 const PREFACE: &[u8] = b"PRI ";
@@ -34,6 +40,7 @@ pub(super) struct ClientStream {
     /// How much of [`PREFACE`] has come; `None` where something else has.
     preface: Option<usize>,
     waiting: Waiting,
+    framing: Framing,
     since: Instant,
     /// Requests that have ended, as of the last look.
     ended: u64,
@@ -60,6 +67,7 @@ impl ClientStream {
             requests,
             preface: Some(0),
             waiting: Waiting::ForRequest,
+            framing: Framing::default(),
             since: Instant::now(),
             ended: 0,
             reading: Alarm::default(),
@@ -68,8 +76,8 @@ impl ClientStream {
         }
     }
 
-    /// Notes what has come.
-    fn received(&mut self, bytes: &[u8]) {
+    /// Notes what has come; whether it may go on.
+    fn receive(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             match self.preface {
                 Some(length) if length < PREFACE.len() => {
@@ -78,11 +86,20 @@ impl ClientStream {
                 _ => break,
             }
         }
-        // The heads of HTTP/2 cannot be told from its other frames.
-        if !self.is_busy() && self.waiting == Waiting::ForRequest && self.preface != Some(PREFACE.len()) {
+        // The heads of HTTP/2 cannot be told from its other frames, and have one way of being read.
+        if self.is_busy() || self.preface == Some(PREFACE.len()) {
+            return true;
+        }
+        if self.waiting == Waiting::ForRequest {
             self.waiting = Waiting::ForHead;
             self.since = Instant::now();
         }
+        !self.framing.is_ambiguous(bytes)
+    }
+
+    /// Says a last word, for which there is room unless the client reads nothing.
+    fn refuse(&self, response: &[u8]) {
+        let _ = self.stream.try_write(response);
     }
 
     /// Whether a request is under way. Where one was since the last look, waiting begins anew.
@@ -91,6 +108,7 @@ impl ClientStream {
         if started != ended || ended != self.ended {
             self.ended = ended;
             self.waiting = Waiting::ForRequest;
+            self.framing = Framing::default();
             self.since = Instant::now();
         }
         started != ended
@@ -124,13 +142,15 @@ impl AsyncRead for ClientStream {
         let filled = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if read.is_ready() {
-            this.received(&buffer.filled()[filled..]);
+            if !this.receive(&buffer.filled()[filled..]) {
+                this.refuse(AMBIGUOUS);
+                buffer.set_filled(filled);
+            }
             return read;
         }
         ready!(this.poll_patience(context));
         if this.waiting == Waiting::ForHead {
-            // There is room for so little, and if not, the client leaves without it.
-            let _ = this.stream.try_write(TOO_SLOW);
+            this.refuse(TOO_SLOW);
         }
         Poll::Ready(Ok(()))
     }
@@ -189,16 +209,22 @@ impl Alarm {
 }
 
 /// The requests of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Requests(Arc<Counts>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     started: AtomicU64,
     ended: AtomicU64,
+    /// Gone when the last one is, and the connection.
+    _open: Sender<Infallible>,
 }
 
 impl Requests {
+    pub(super) fn new(open: Sender<Infallible>) -> Self {
+        Self(Arc::new(Counts { started: AtomicU64::new(0), ended: AtomicU64::new(0), _open: open }))
+    }
+
     pub(super) fn start(&self) -> UnderWay {
         self.0.started.fetch_add(1, Relaxed);
         UnderWay(Arc::clone(&self.0))

@@ -94,3 +94,37 @@ fn nobody_upgrades_to_http_2() {
         assert!(head.all(name).is_empty(), "{name}");
     }
 }
+
+#[test]
+fn a_websocket_may_end_before_the_gateway_does() {
+    let upstream = echo();
+    let mut gateway = Gateway::start(&upstream.url(), &[]);
+    let mut connection = gateway.connect();
+    connection.write(HANDSHAKE);
+    connection.head();
+    let mut frame = [0; 6];
+    connection.stream.read_exact(&mut frame).unwrap();
+    gateway.signal("TERM");
+    gateway.told();
+    connection.write("still here");
+    let mut echoed = [0; 10];
+    connection.stream.read_exact(&mut echoed).unwrap();
+    assert_eq!(&echoed, b"still here");
+    drop(connection);
+    let stopped = gateway.ended();
+    assert!(stopped.stderr.ends_with("0 connections cut\n"), "{}", stopped.stderr);
+}
+
+#[test]
+fn a_second_signal_cuts_websockets() {
+    let upstream = echo();
+    let mut gateway = Gateway::start(&upstream.url(), &[]);
+    let mut connection = gateway.connect();
+    connection.write(HANDSHAKE);
+    connection.head();
+    gateway.signal("TERM");
+    gateway.told();
+    gateway.signal("TERM");
+    let stopped = gateway.ended();
+    assert!(stopped.stderr.ends_with("1 connections cut\n"), "{}", stopped.stderr);
+}
