@@ -6,7 +6,7 @@ use traceparent::{Percent, Trust};
 
 use crate::upstream::Upstream;
 
-/// A tracing HTTP/1.1 reverse proxy.
+/// A tracing reverse proxy for HTTP/1.1 and HTTP/2.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
 pub struct Cli {

@@ -32,12 +32,18 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// What the headers that go on depend on besides those that came.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passage<'a> {
-    pub(crate) client: IpAddr,
+    /// The client's address, as [`address`] writes it.
+    pub(crate) client: &'a HeaderValue,
     pub(crate) forwarded: Forwarded,
     /// Whether the upstream is spoken to in HTTP/2.
     pub(crate) http2: bool,
     /// What the connection may become, if the upstream likes.
     pub(crate) upgrade: Option<&'a HeaderValue>,
+}
+
+/// Writes an address as fields tell it: IPv4 in its own form even where the system has it inside IPv6.
+pub(crate) fn address(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// Makes the headers that came with a request those that go on.
@@ -93,26 +99,27 @@ pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
 
 /// Says where the request came from.
 fn tell_origin(headers: &mut HeaderMap, passage: Passage<'_>) {
-    let client = passage.client.to_canonical();
-    let mut address = client.to_string();
     match passage.forwarded {
         Forwarded::Replace => {
             let claims = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-") || **name == FORWARDED);
             for claim in claims.cloned().collect::<Vec<_>>() {
                 headers.remove(claim);
             }
+            headers.insert(X_FORWARDED_FOR, passage.client.clone());
         }
         Forwarded::Append => {
+            let client = passage.client.to_str().unwrap_or_default();
+            let is_ipv6 = client.contains(':');
             if let Some(so_far) = joined(headers, &FORWARDED) {
-                let node = if client.is_ipv6() { format!("\"[{client}]\"") } else { address.clone() };
+                let node = if is_ipv6 { format!("\"[{client}]\"") } else { client.to_owned() };
                 set(headers, FORWARDED, &format!("{so_far}, for={node};proto=http"));
             }
-            if let Some(so_far) = joined(headers, &X_FORWARDED_FOR) {
-                address = format!("{so_far}, {address}");
+            match joined(headers, &X_FORWARDED_FOR) {
+                Some(so_far) => set(headers, X_FORWARDED_FOR, &format!("{so_far}, {client}")),
+                None => drop(headers.insert(X_FORWARDED_FOR, passage.client.clone())),
             }
         }
     }
-    set(headers, X_FORWARDED_FOR, &address);
     if !headers.contains_key(X_FORWARDED_PROTO) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
@@ -155,18 +162,14 @@ fn host(authority: &str) -> &str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use hyper::Request;
 
     use super::*;
 
-    const PASSAGE: Passage<'_> = Passage {
-        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        forwarded: Forwarded::Replace,
-        http2: false,
-        upgrade: None,
-    };
+    static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.1");
+
+    const PASSAGE: Passage<'_> =
+        Passage { client: &CLIENT, forwarded: Forwarded::Replace, http2: false, upgrade: None };
 
     fn forwarded(request: request::Builder) -> HeaderMap {
         passed(request, PASSAGE)
@@ -265,10 +268,10 @@ mod tests {
         );
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=192.0.2.1;proto=http");
 
-        let client = "2001:db8::1".parse().unwrap();
+        let client = &address("2001:db8::1".parse().unwrap());
         let headers = passed(request(), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=\"[2001:db8::1]\";proto=http");
-        let client = "::ffff:192.0.2.7".parse().unwrap();
+        let client = &address("::ffff:192.0.2.7".parse().unwrap());
         let headers = passed(Request::get("/"), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert!(!headers.contains_key(FORWARDED));

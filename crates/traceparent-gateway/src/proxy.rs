@@ -78,12 +78,8 @@ impl Settings {
         let sender = parts.extensions.remove::<server::Client>().ok_or(Failure::ClientLeft)?;
 
         let upgrade = if route.http2 { None } else { upgrade(&parts) };
-        let passage = Passage {
-            client: sender.address.ip(),
-            forwarded: self.forwarded,
-            http2: route.http2,
-            upgrade: upgrade.as_ref(),
-        };
+        let passage =
+            Passage { client: &sender.name, forwarded: self.forwarded, http2: route.http2, upgrade: upgrade.as_ref() };
         forward_request(&mut parts, passage);
         parts.uri = route.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
         parts.version = if route.http2 { Version::HTTP_2 } else { Version::HTTP_11 };

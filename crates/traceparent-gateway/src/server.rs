@@ -3,6 +3,7 @@ use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::D
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
+    header::HeaderValue,
     service::service_fn,
 };
 use hyper_util::{
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use self::stream::{ClientStream, Requests};
-use crate::{body::Held, config::Limits, error::Error, tell};
+use crate::{body::Held, config::Limits, error::Error, headers, tell};
 
 mod framing;
 mod stream;
@@ -48,6 +49,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
+    /// The address as fields tell it.
+    pub(crate) name: HeaderValue,
     /// Keeps the connection from being idle.
     pub(crate) under_way: UnderWay,
 }
@@ -103,9 +106,10 @@ impl Server {
         let limits = handler.limits();
         let requests = Requests::new(self.open.0.clone());
         let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
+        let name = headers::address(address.ip());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (handler, under_way) = (Arc::clone(&handler), requests.start());
-            request.extensions_mut().insert(Client { address, under_way: under_way.clone() });
+            request.extensions_mut().insert(Client { address, name: name.clone(), under_way: under_way.clone() });
             async move {
                 let response = handler.handle(request).await;
                 Ok::<_, Infallible>(response.map(|body| Held::new(body, under_way)))

@@ -73,6 +73,14 @@ fn is_default(line: &str) -> bool {
 }
 
 #[test]
+fn the_readmes_sample_is_right() {
+    let readme = include_str!("../../README.md");
+    let sample = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = load(sample, &Environment::default()).unwrap();
+    assert_eq!(config.listeners[0].routes.find("/v1/chat/completions").unwrap().egress, Egress::Strip);
+}
+
+#[test]
 fn little_is_enough() {
     let config = load(LISTENER, &Environment::default()).unwrap();
     assert_eq!(config.tracing, Tracing::new(None, Sampling::Percentages(PercentageSampler::new()), &environment(&[])));

@@ -7,6 +7,7 @@ mod admin;
 mod config;
 mod context;
 mod demo;
+mod faults;
 mod forwarding;
 mod hostile;
 mod http2;
