@@ -65,7 +65,9 @@ fn an_upstreams_faults_are_those_requests_own() {
             })
         })
         .collect();
-    clients.into_iter().for_each(|client| client.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
     drop(end);
 
     let mut told = HashMap::new();
