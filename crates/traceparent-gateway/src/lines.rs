@@ -1,9 +1,13 @@
 use std::{
     io::{self, Write},
     sync::Arc,
+    thread::sleep,
 };
 
-use crate::{recorder::Outlet, span::Span};
+use crate::{
+    recorder::{Outlet, POLL},
+    span::Span,
+};
 
 /// How many finished spans may wait to be written.
 pub(crate) const CAPACITY: usize = 4096;
@@ -32,6 +36,9 @@ pub(crate) fn write_lines(outlet: Outlet, mut out: impl Write) {
         counts.arrived(written);
         counts.lost(lost);
         lines.clear();
+        if spans.is_empty() {
+            sleep(POLL);
+        }
     }
 }
 

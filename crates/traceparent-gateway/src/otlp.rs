@@ -31,13 +31,10 @@ use crate::{
     batch::Batch,
     config::{Otlp, OtlpProtocol},
     otel::{resource_of, to_span_data},
-    recorder::{Outlet, Sink, Wanted, Worker},
+    recorder::{Outlet, POLL, Sink, Wanted, Worker},
     span::Span,
     tell,
 };
-
-/// How often the queue is looked at while spans are gathered: nobody is woken for each of them.
-const POLL: Duration = Duration::from_millis(10);
 
 /// How long a collector may take to answer, where nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -111,6 +111,9 @@ impl Counts {
     }
 }
 
+/// How often a sink's thread looks for spans while some come: nobody has to wake it for each of them.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+
 /// The end of a sink where spans come out.
 #[derive(Debug)]
 pub(crate) struct Outlet {

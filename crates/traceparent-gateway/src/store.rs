@@ -1,11 +1,15 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::sleep,
 };
 
 use traceparent::TraceId;
 
-use crate::{recorder::Outlet, span::Span};
+use crate::{
+    recorder::{Outlet, POLL},
+    span::Span,
+};
 
 /// How many finished spans may wait to be kept.
 pub(crate) const CAPACITY: usize = 4096;
@@ -38,9 +42,14 @@ impl Store {
     pub(crate) fn fill(&self, outlet: Outlet) {
         let Outlet { mut spans, counts } = outlet;
         while let Some(span) = spans.blocking_recv() {
-            let kept = self.lock().keep(span);
-            counts.arrived(kept.into());
-            counts.lost((!kept).into());
+            let mut next = Some(span);
+            while let Some(span) = next {
+                let kept = self.lock().keep(span);
+                counts.arrived(kept.into());
+                counts.lost((!kept).into());
+                next = spans.try_recv().ok();
+            }
+            sleep(POLL);
         }
     }
 

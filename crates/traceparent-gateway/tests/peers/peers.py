@@ -136,12 +136,13 @@ class Process:
 class Gateway(Process):
     """The gateway in front of a service, exporting to a collector."""
 
-    def __init__(self, upstream, collector, *flags, protocol="http/protobuf"):
+    def __init__(self, upstream, collector, *flags, protocol="http/protobuf", more=None):
         environment = {
             "OTEL_SERVICE_NAME": "gateway",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
+            **(more or {}),
         }
         command = [GATEWAY, "run", "--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream}", *flags]
         super().__init__(command, environment)
@@ -152,8 +153,8 @@ class Gateway(Process):
 class Rotel(Process):
     """A collector that passes traces on as it is told."""
 
-    def __init__(self, *flags, environment=None):
-        self.grpc, self.http = free_port(), free_port()
+    def __init__(self, *flags, environment=None, grpc=None, http=None):
+        self.grpc, self.http = grpc or free_port(), http or free_port()
         command = [
             str(pathlib.Path(rotel.__file__).parent / "rotel-agent"), "start",
             "--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc}", "--otlp-http-endpoint", f"127.0.0.1:{self.http}",
