@@ -6,8 +6,8 @@ use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 use traceparent::{
     AlwaysOff, AlwaysOn, AttributeValue, Attributes, Clock, ErrorKind, IdsFrom, Incoming, Member, MonotonicClock,
-    Origin, Parent, Policy, ProbabilitySampler, RateLimited, Sampler, SamplingInput, SpanDetails, SpanId, Threshold,
-    TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
+    Origin, Parent, Policy, ProbabilitySampler, RateLimited, Sampler, SamplingDecision, SamplingInput, SpanDetails,
+    SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
 };
 
 mod common;
@@ -92,6 +92,21 @@ fn a_result_describes_the_list_without_a_policy() {
     assert_eq!(list(&ProbabilitySampler::from_ratio(1, 2).unwrap()), "ot=th:8,rojo=1,congo=2");
     let root = SamplingInput::root(TraceId::from_static(TRACE_ID));
     assert_eq!(AlwaysOff.should_sample(&root).tracestate(&root).to_string(), "");
+}
+
+#[test]
+fn a_parent_is_another_process_or_this_one() {
+    let context = context();
+    assert!(Parent::Remote(&context).is_remote() && !Parent::Local(&context).is_remote());
+    assert_eq!(Parent::Local(&context).context(), &context);
+}
+
+#[test]
+fn all_decisions_but_drop_record() {
+    let decisions = [SamplingDecision::Drop, SamplingDecision::RecordOnly, SamplingDecision::RecordAndSample];
+    assert_eq!(decisions.map(SamplingDecision::is_recorded), [false, true, true]);
+    assert_eq!(decisions.map(SamplingDecision::is_sampled), [false, false, true]);
+    assert_eq!([true, false].map(SamplingDecision::from_sampled), [decisions[2], decisions[0]]);
 }
 
 #[test]
