@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     RequestPaused,
     #[error("the request has too many header fields")]
     TooManyFields,
+    #[error("the request does not name one host")]
+    NotOneHost,
     #[error("no route leads to the request's target")]
     NoRoute,
     #[error("the connection to the client closed before the end of the response")]
@@ -71,6 +73,7 @@ impl Failure {
             Self::RequestCut => "request_cut",
             Self::RequestPaused => "request_paused",
             Self::TooManyFields => "too_many_fields",
+            Self::NotOneHost => "not_one_host",
             Self::NoRoute => "no_route",
             Self::ClientLeft => "client_left",
             Self::TargetTooLong => "target_too_long",
@@ -86,7 +89,7 @@ impl Failure {
     /// Returns the status the client gets.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::RequestCut => StatusCode::BAD_REQUEST,
+            Self::RequestCut | Self::NotOneHost => StatusCode::BAD_REQUEST,
             Self::RequestPaused => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -108,6 +111,7 @@ impl Failure {
             Self::NoAnswerInTime | Self::AnswerPaused => "The service behind this gateway takes too long.\n",
             Self::RequestPaused => "The request takes too long.\n",
             Self::TooManyFields => "The request has too many header fields.\n",
+            Self::NotOneHost => "The request does not name one host.\n",
             Self::NoRoute => "Nothing is served here.\n",
             Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
             Self::RequestCut | Self::ClientLeft => "The request did not come to its end.\n",

@@ -76,6 +76,15 @@ pub(crate) fn forward_request(parts: &mut request::Parts, passage: Passage<'_>) 
     parts.headers.append(VIA, HeaderValue::from_static(via));
 }
 
+/// Whether it is clear whose request it is: it names one host, or none where it may.
+///
+/// [RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2-6)
+pub(crate) fn names_one_host(parts: &request::Parts) -> bool {
+    let mut hosts = parts.headers.get_all(HOST).into_iter();
+    let needed = parts.version == Version::HTTP_11;
+    (hosts.next().is_some() || !needed) && hosts.next().is_none()
+}
+
 /// Removes what is not for the next connection.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok());

@@ -16,7 +16,7 @@ use crate::{
     client::{Client, Manner, client},
     config::{Egress, Forwarded, Limits, Listener, Route, Routes},
     failure::Failure,
-    headers::{Passage, forward_request, remove_hop_by_hop, upgrade},
+    headers::{Passage, forward_request, names_one_host, remove_hop_by_hop, upgrade},
     server::{self, Handler, UnderWay},
     tracer::{OpenSpan, Tracer},
 };
@@ -72,6 +72,9 @@ impl Settings {
         }
         if parts.headers.len() > self.limits.header_fields.into() {
             return Err(Failure::TooManyFields);
+        }
+        if !names_one_host(&parts) {
+            return Err(Failure::NotOneHost);
         }
         let route = route.ok_or(Failure::NoRoute)?;
         let (_, client) = self.clients.iter().find(|(of, _)| *of == manner(route)).ok_or(Failure::NoRoute)?;

@@ -230,3 +230,14 @@ fn every_request_of_a_connection_has_a_span() {
     let recorded: Vec<String> = calls.map(|span| span["span_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((spans.len(), recorded), (6, sent));
 }
+
+#[test]
+fn connections_to_the_upstream_are_kept() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    for _ in 0..20 {
+        assert_eq!(get(gateway.address, &[]).status, 200);
+    }
+    // A connection is back only a moment after its response has gone out.
+    assert!(upstream.connections() <= 2, "{}", upstream.connections());
+}

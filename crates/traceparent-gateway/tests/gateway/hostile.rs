@@ -83,6 +83,13 @@ fn bytes_that_are_no_request_are_refused() {
     }
 }
 
+#[test]
+fn a_request_names_one_host() {
+    assert_refused("GET / HTTP/1.1\r\n\r\n", 400);
+    assert_refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);
+    assert_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400);
+}
+
 /// One message, but two, or a longer one, to somebody who reads it in another way.
 #[test]
 fn messages_with_two_ends_are_refused() {

@@ -3,6 +3,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -14,6 +15,7 @@ use super::{Head, impatient};
 /// A service that answers every request in the same way.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     received: Receiver<(Head, Vec<u8>)>,
 }
 
@@ -56,8 +58,11 @@ impl Upstream {
         let address = listener.local_addr().expect("an address");
         let (sender, received) = channel();
         let answer = Arc::new(answer);
+        let connections = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&connections);
         thread::spawn(move || {
             for stream in listener.incoming() {
+                count.fetch_add(1, Relaxed);
                 let (sender, answer) = (sender.clone(), Arc::clone(&answer));
                 thread::spawn(move || {
                     let stream = stream.expect("a connection");
@@ -71,7 +76,12 @@ impl Upstream {
                 });
             }
         });
-        Self { address, received }
+        Self { address, connections, received }
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
     }
 
     /// The next request that came, and its body.
