@@ -32,7 +32,7 @@ pub struct RunArgs {
         long,
         value_name = "FILE",
         required_unless_present = "upstream",
-        conflicts_with_all = ["upstream", "listen", "random_sampling", "trust"]
+        conflicts_with_all = ["upstream", "listen", "random_sampling", "trust", "admin"]
     )]
     pub config: Option<PathBuf>,
 

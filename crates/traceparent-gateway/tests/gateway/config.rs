@@ -46,7 +46,12 @@ fn a_wrong_file_is_said_to_be_wrong_where() {
 
 #[test]
 fn flags_and_a_file_exclude_each_other() {
-    for flag in [&["--upstream", "http://h"][..], &["--trust", "ignore"], &["--random-sampling", "1"]] {
+    for flag in [
+        &["--upstream", "http://h"][..],
+        &["--admin", "127.0.0.1:0"],
+        &["--trust", "ignore"],
+        &["--random-sampling", "1"],
+    ] {
         let (code, told) = refused(&[&["run", "--config", "gateway.yaml"], flag].concat());
         assert_eq!(code, 2);
         assert!(told.contains("cannot be used with"), "{told}");
