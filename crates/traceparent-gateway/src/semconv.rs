@@ -23,6 +23,10 @@ const TEXT_LIMIT: usize = 512;
 /// How many attributes may come from one request's headers.
 const HEADER_LIMIT: usize = 16;
 
+/// What the keys start with that are the gateway's own.
+const OWN: [&str; 9] =
+    ["http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "service.", "traceparent."];
+
 /// The method of requests whose own is not one that the conventions know.
 const OTHER: &str = "_OTHER";
 
@@ -44,19 +48,23 @@ impl Custom {
         Self { header_prefixes: asked.header_prefixes.clone(), fixed: fixed.collect() }
     }
 
+    /// Adds what the headers say, but nothing that a client could pass off as said by the gateway.
     fn collect(&self, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
-        attributes.extend(self.fixed.iter().cloned());
         if self.header_prefixes.is_empty() {
             return;
         }
-        let found = headers.iter().filter_map(|(name, value)| {
+        let own = attributes.len();
+        for (name, value) in headers {
             let mut prefixes = self.header_prefixes.iter();
-            let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()))?;
+            let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
+            let (Some(rest), Ok(value)) = (rest, value.to_str()) else { continue };
             let key = rest.trim_start_matches('-').replace('-', ".");
-            let value = value.to_str().ok()?;
-            (!key.is_empty()).then(|| KeyValue::new(key, cut(value.trim()).to_owned()))
-        });
-        attributes.extend(found.take(HEADER_LIMIT));
+            let taken =
+                OWN.iter().any(|own| key.starts_with(own)) || attributes.iter().any(|own| own.key.as_str() == key);
+            if !key.is_empty() && !taken && attributes.len() - own < HEADER_LIMIT {
+                attributes.push(KeyValue::new(key, cut(value.trim()).to_owned()));
+            }
+        }
     }
 }
 
@@ -121,12 +129,13 @@ pub(crate) fn of_server<B>(request: &Request<B>, known: Circumstances<'_>, custo
     if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
         attributes.push(KeyValue::new("user_agent.original", cut(agent).to_owned()));
     }
+    attributes.extend(custom.fixed.iter().cloned());
     custom.collect(headers, &mut attributes);
     attributes
 }
 
 /// Returns the attributes of the span that makes a request to this URL.
-pub(crate) fn of_client(method: &Method, target: &Uri) -> Vec<KeyValue> {
+pub(crate) fn of_client(method: &Method, target: &Uri, custom: &Custom) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(10);
     push_method(&mut attributes, method);
     if let Some(authority) = target.authority() {
@@ -136,6 +145,7 @@ pub(crate) fn of_client(method: &Method, target: &Uri) -> Vec<KeyValue> {
         let url = format!("{scheme}://{}{path}{query}", host_and_port(authority));
         attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
     }
+    attributes.extend(custom.fixed.iter().cloned());
     attributes
 }
 
@@ -254,6 +264,9 @@ mod tests {
             .header("user-agent", "curl/8")
             .header("x-forwarded-for", "192.0.2.1, 10.0.0.1")
             .header("x-shop-tenant-id", " acme ")
+            .header("x-shop-tenant-id", "second")
+            .header("x-shop-http-route", "forged")
+            .header("x-shop-environment", "forged")
             .header("x-shop-", "nothing")
             .body(())
             .unwrap();
@@ -291,8 +304,8 @@ mod tests {
 
     #[test]
     fn a_call_is_described_by_the_conventions() {
-        let attributes =
-            of_client(&Method::from_bytes(b"BREW").unwrap(), &Uri::from_static("http://u:p@[::1]/pot?a=b"));
+        let (method, target) = (Method::from_bytes(b"BREW").unwrap(), Uri::from_static("http://u:p@[::1]/pot?a=b"));
+        let attributes = of_client(&method, &target, &Custom::default());
         assert_eq!(
             told(&attributes),
             [

@@ -66,7 +66,7 @@ impl Tracer {
         let name = semconv::known(method).unwrap_or("HTTP");
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
         let context = self.0.policy.apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
-        let describe = || semconv::of_client(method, target);
+        let describe = || semconv::of_client(method, target, &self.0.custom);
         OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, describe)
     }
 }
@@ -130,7 +130,7 @@ impl OpenSpan {
     pub(crate) fn call(&self, method: &Method, target: &Uri) -> OpenSpan {
         let name = semconv::known(method).unwrap_or("HTTP");
         let context = self.context.child(&RandomIdGenerator);
-        let describe = || semconv::of_client(method, target);
+        let describe = || semconv::of_client(method, target, &self.tracer.0.custom);
         OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, describe)
     }
 

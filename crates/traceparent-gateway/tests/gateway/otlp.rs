@@ -221,6 +221,59 @@ fn the_environment_says_resource_headers_and_batches() {
 }
 
 #[test]
+fn the_file_overrules_the_environment() {
+    for (protocol, collector) in collectors() {
+        let upstream = Upstream::start(ok);
+        let text = format!(
+            "listeners:
+- address: 127.0.0.1:0
+  routes:
+  - prefix: /
+    upstream: {upstream}
+  - prefix: /shop
+    upstream: {upstream}
+tracing:
+  service_name: edge
+  span_attributes:
+    header_prefixes: [x-shop-, x-other-]
+    static: {{deployment.environment.name: test}}
+  otlp:
+    endpoint: http://{collector}
+    protocol: {protocol}
+    headers: {{x-key: file}}
+    timeout: 5s
+",
+            upstream = upstream.url(),
+            collector = collector.address,
+        );
+        let environment = [
+            ("OTEL_SERVICE_NAME", "nobody"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", if protocol == "grpc" { "http/protobuf" } else { "grpc" }),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=environment,x-more=kept"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+        ];
+        let gateway = Gateway::configured(&text, &environment);
+        let request = "GET /shop/cart HTTP/1.1\r\nHost: h\r\nX-Shop-Tenant-Id: acme\r\nX-Secret: s\r\n\r\n";
+        assert_eq!(send(gateway.address, request).status, 200);
+        assert!(gateway.stop().stderr.contains("stopped: 2 spans exported, 0 dropped; "));
+
+        let (head, spans) = collector.received();
+        assert_eq!((head.one("x-key"), head.one("x-more")), ("file", "kept"));
+        let (server, call) = server_and_call(&spans);
+        assert_eq!(server.resource("service.name").as_deref(), Some("edge"));
+        assert_eq!(server.span.name, "GET /shop");
+        assert_eq!(server.attribute("http.route").as_deref(), Some("/shop"));
+        assert_eq!(server.attribute("client.address").as_deref(), Some("127.0.0.1"));
+        assert_eq!(server.attribute("tenant.id").as_deref(), Some("acme"));
+        for exported in [server, call] {
+            assert_eq!(exported.attribute("deployment.environment.name").as_deref(), Some("test"));
+        }
+        assert!(!format!("{spans:?}").to_lowercase().contains("secret"));
+    }
+}
+
+#[test]
 fn both_may_be_asked_for_and_neither() {
     for (exporters, lines, exported) in [("otlp,console", 2, 2), ("console", 2, 0), ("none", 0, 0), ("otlp", 0, 2)] {
         let collector = Collector::http();
