@@ -52,9 +52,9 @@ class Collectors(unittest.TestCase):
 
     def test_x_ray_has_our_ids_in_its_form(self):
         sink = self.open(Sink(b'{"UnprocessedTraceSegments":[]}'))
-        credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
-        rotel = self.open(Rotel("--exporter", "aws-xray", "--xray-exporter-custom-endpoint",
-                                f"http://127.0.0.1:{sink.port}", environment=credentials))
+        credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        rotel = self.open(Rotel("--exporter", "aws-xray", "--xray-exporter-region", "eu-central-1",
+                                "--xray-exporter-custom-endpoint", f"http://127.0.0.1:{sink.port}", environment=credentials))
         _, _, call_id, _ = self.request(rotel).split("-")
 
         def segments():
