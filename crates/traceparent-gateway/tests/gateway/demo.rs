@@ -1,11 +1,18 @@
-use std::process::Command;
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+use crate::support::Collector;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_traceparent-gateway");
 
 /// A row of the printed table: number, service, span id, parent id.
 type Row<'a> = (usize, &'a str, &'a str, &'a str);
 
 fn demo() -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_traceparent-gateway")).arg("demo").env("COLUMNS", "100").output().unwrap();
+    let output = Command::new(BINARY).arg("demo").env("COLUMNS", "100").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -85,4 +92,44 @@ fn it_fits_into_a_hundred_columns() {
 fn every_run_is_another_trace() {
     let trace = |printed: &str| printed.lines().find(|line| line.starts_with("trace ")).unwrap().to_owned();
     assert_ne!(trace(&demo()), trace(&demo()));
+}
+
+fn exported(endpoint: &str, protocol: &str) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(["demo", "--otlp", endpoint]).env("COLUMNS", "100").env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+    command.env("OTEL_EXPORTER_OTLP_TIMEOUT", "1000").output().unwrap()
+}
+
+#[test]
+fn what_is_exported_is_what_is_printed() {
+    for (protocol, collector) in [("grpc", Collector::grpc()), ("http/protobuf", Collector::http())] {
+        let Output { status, stdout, stderr } = exported(&format!("http://{}", collector.address), protocol);
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        assert_eq!(String::from_utf8_lossy(&stderr), "13 spans exported, 0 dropped\n");
+        let printed = String::from_utf8(stdout).unwrap();
+        let printed: BTreeSet<_> = rows(&printed)
+            .into_iter()
+            .map(|(_, service, id, parent)| (service.to_owned(), id.to_owned(), parent.trim_matches('-').to_owned()))
+            .collect();
+        let exported: BTreeSet<_> = collector
+            .all()
+            .iter()
+            .map(|span| (span.resource("service.name").unwrap(), span.span_id(), span.parent_id()))
+            .collect();
+        assert_eq!(exported, printed);
+        assert_eq!(exported.len(), 13);
+    }
+}
+
+#[test]
+fn a_trace_that_does_not_arrive_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let absent = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let Output { status, stdout, stderr } = exported(&absent, "http/protobuf");
+    assert_eq!(status.code(), Some(1));
+    // The scene itself has gone well.
+    assert!(String::from_utf8_lossy(&stdout).contains("The tree is the expected one"));
+    let told = String::from_utf8_lossy(&stderr);
+    assert!(told.ends_with("error: the demo's trace did not arrive at the collector\n"), "{told}");
 }
