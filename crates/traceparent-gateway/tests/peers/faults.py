@@ -119,18 +119,27 @@ COLLECTORS = {
 }
 
 
+def load(gateway, script):
+    """Returns what the load and the gateway say in the end."""
+    try:
+        command = ["wrk", "-t1", "-c32", f"-d{SECONDS}", "-s", script, gateway.url]
+        loaded = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(loaded.stdout.splitlines()[-1])
+        status = pathlib.Path(f"/proc/{gateway.process.pid}/status").read_text()
+        found["MiB"] = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+    finally:
+        told = gateway.close()
+    return found, told
+
+
 def measure(upstream, script, state, protocol):
     collector = COLLECTORS[state]() if COLLECTORS[state] else Absent()
     port = collector.grpc if protocol == "grpc" else collector.http
     more = {"OTEL_TRACES_EXPORTER": "none"} if state == "none" else {}
-    gateway = Gateway(upstream.port, port, protocol=protocol, more=more)
-    load = ["wrk", "-t1", "-c32", f"-d{SECONDS}", "-s", script, gateway.url]
-    loaded = subprocess.run(load, capture_output=True, text=True, check=True)
-    found = json.loads(loaded.stdout.splitlines()[-1])
-    status = pathlib.Path(f"/proc/{gateway.process.pid}/status").read_text()
-    found["MiB"] = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
-    told = gateway.close()
-    collector.close()
+    try:
+        found, told = load(Gateway(upstream.port, port, protocol=protocol, more=more), script)
+    finally:
+        collector.close()
     assert found["failed"] == 0, f"{found['failed']} requests failed with a collector that is {state}"
     if state != "none":
         exported, dropped = map(int, re.search(r"stopped: (\d+) spans exported, (\d+) dropped", told).groups())
