@@ -95,6 +95,9 @@ pub fn strip(headers: &mut HeaderMap) {
 
 /// The field value for a list; `None` for an empty one.
 fn tracestate(list: &TraceStateEdit<'_>) -> Option<HeaderValue> {
+    if list.is_untouched() && list.is_empty() {
+        return None;
+    }
     let mut buffer = [0; TraceStateEdit::MIN_BUDGET];
     let value = match list.encode_into(&mut buffer) {
         Ok("") => return None,

@@ -148,8 +148,12 @@ impl<'a> TraceStateEdit<'a> {
     /// When the buffer is too small, the length that would do.
     pub fn encode_into<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, BufferTooSmall> {
         let mut cursor = Cursor { buffer, length: 0 };
-        // A cursor takes everything and counts what it has no room for.
-        let _ = self.write(&mut cursor);
+        if let Some(list) = self.untouched() {
+            cursor.push(list);
+        } else {
+            // A cursor takes everything and counts what it has no room for.
+            let _ = self.write(&mut cursor);
+        }
         let Cursor { buffer, length } = cursor;
         match buffer.get(..length).map(core::str::from_utf8) {
             Some(Ok(text)) => Ok(text),
@@ -159,6 +163,9 @@ impl<'a> TraceStateEdit<'a> {
 
     /// Returns the number of characters that go out; with 0, no header is sent.
     pub fn len(&self) -> usize {
+        if let Some(list) = self.untouched() {
+            return list.len();
+        }
         let mut count = Count(0);
         // Counting cannot fail.
         let _ = self.write(&mut count);
@@ -173,6 +180,11 @@ impl<'a> TraceStateEdit<'a> {
     /// Whether the list goes out as it was received, byte for byte.
     pub fn is_untouched(&self) -> bool {
         self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_bytes().len() <= self.budget
+    }
+
+    /// The list as it was received, where it goes out so. A list without members is not sent.
+    fn untouched(&self) -> Option<&[u8]> {
+        self.is_untouched().then(|| if self.list.is_empty() { &[] } else { self.list.as_bytes() })
     }
 
     /// Works the new list out and keeps it.
@@ -335,7 +347,8 @@ impl Others<'_> {
 impl Iterator for Others<'_> {
     type Item = Range<usize>;
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a tenth of the time of a changed list")]
     fn next(&mut self) -> Option<Range<usize>> {
         loop {
             let member = Place::next(self.list, self.at)?;
@@ -378,13 +391,19 @@ struct Cursor<'b> {
     length: usize,
 }
 
-impl fmt::Write for Cursor<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
+impl Cursor<'_> {
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
         if let Some(room) = self.buffer.get_mut(self.length..end) {
-            room.copy_from_slice(text.as_bytes());
+            room.copy_from_slice(bytes);
         }
         self.length = end;
+    }
+}
+
+impl fmt::Write for Cursor<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
         Ok(())
     }
 }

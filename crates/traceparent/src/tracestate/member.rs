@@ -123,7 +123,8 @@ pub(crate) struct Place {
 
 impl Place {
     /// Returns the first member from an offset on.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a tenth of the time of a changed list")]
     pub(crate) fn next(list: &[u8], from: usize) -> Option<Self> {
         let mut start = from;
         while matches!(list.get(start)?, b' ' | b'\t' | b',') {
