@@ -9,10 +9,12 @@ mod lists;
 /// Ours, in the tables.
 pub const OURS: &str = "traceparent";
 
+/// OpenTelemetry's, in the tables.
+pub const OTEL: &str = "opentelemetry_sdk";
+
 const EMIT: &str = "emit_traceparent";
 const FASTRACE: &str = "fastrace";
 const LEVEL3: &str = "trace-context-level3";
-const OTEL: &str = "opentelemetry_sdk";
 const POSTRUST: &str = "postrust-core";
 const PUBLISHED: &str = "traceparent 0.0.3";
 

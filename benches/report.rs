@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use traceparent_benches::{OURS, Operation, all};
+use traceparent_benches::{OTEL, OURS, Operation, all};
 
 /// How often each operation gets its turn; the best turn counts, because machines are noisy.
 const ROUNDS: u32 = 200;
@@ -25,10 +25,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => table(),
+        ["--short"] => short(),
         ["--only", name, library, times] => only(name, library, times),
         ["--gate", file] => return gate(file),
         ["--update", file] => update(file),
-        _ => panic!("no arguments, or --gate FILE, or --update FILE"),
+        _ => panic!("no arguments, or --short, or --gate FILE, or --update FILE"),
     }
     ExitCode::SUCCESS
 }
@@ -110,6 +111,32 @@ fn table() {
         };
         let allocations = &allocations[&(name.clone(), (*library).to_owned())];
         println!("| {name} | {library} | {time:.1} | {:.0} | {allocations} | {ratio} |", instructions(operation));
+    }
+}
+
+/// One line for each operation: ours, the OpenTelemetry SDK's, and the fastest of the others.
+fn short() {
+    let mut all = all();
+    let (times, allocations) = (nanoseconds(&mut all), allocations());
+    println!("| operation | ns | instructions | allocations | opentelemetry_sdk | fastest other |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    let measured: Vec<_> = all.iter().zip(times).collect();
+    for (operation, ours) in measured.iter().filter(|(operation, _)| operation.library == OURS) {
+        let others = || measured.iter().filter(|(other, _)| other.name == operation.name && other.library != OURS);
+        let tell = |(other, time): &(&Operation, f64), named: bool| {
+            let name = if named { format!("{} ", other.library) } else { String::new() };
+            format!("{name}{time:.1} ({:.1}x)", time / ours)
+        };
+        let sdk = others().find(|(other, _)| other.library == OTEL).map(|other| tell(other, false));
+        let fastest = others().filter(|(other, _)| other.library != OTEL).min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let allocations = &allocations[&(operation.name.clone(), OURS.to_owned())];
+        println!(
+            "| {} | {ours:.1} | {:.0} | {allocations} | {} | {} |",
+            operation.name,
+            instructions(operation),
+            sdk.unwrap_or_default(),
+            fastest.map(|other| tell(other, true)).unwrap_or_default()
+        );
     }
 }
 

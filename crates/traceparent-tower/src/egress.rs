@@ -6,6 +6,14 @@ use traceparent_http::TRACESTATE;
 /// What of the trace context a call carries to somebody else.
 ///
 /// [W3C: privacy considerations](https://www.w3.org/TR/trace-context-2/#privacy-considerations)
+///
+/// ```
+/// use traceparent_tower::{Egress, InjectTraceContextLayer};
+///
+/// // A client of third parties alone.
+/// let layer = InjectTraceContextLayer::new().egress(Egress::Strip);
+/// assert_eq!(Egress::default(), Egress::Send);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Egress<'a> {
     /// Both headers.

@@ -144,6 +144,20 @@ impl<Inner, S: Clone, G: Clone, K: Clone> Layer<Inner> for ExtractTraceContextLa
 }
 
 /// The service that [`ExtractTraceContextLayer`] makes.
+///
+/// ```
+/// use tower::Layer;
+/// use traceparent::AlwaysOn;
+/// use traceparent_tower::{ExtractTraceContext, ExtractTraceContextLayer};
+///
+/// struct Server<S> {
+///     service: ExtractTraceContext<S, AlwaysOn>,
+/// }
+///
+/// fn serve<S>(service: S) -> Server<S> {
+///     Server { service: ExtractTraceContextLayer::new(AlwaysOn).layer(service) }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ExtractTraceContext<Inner, S, G = RandomIdGenerator, K = fn(&Parts) -> bool> {
     inner: Inner,
@@ -187,7 +201,21 @@ fn within<T>(span: Option<&SpanContext>, function: impl FnOnce() -> T) -> T {
 }
 
 pin_project! {
-    /// The response of [`ExtractTraceContext`].
+    /// The response of [`ExtractTraceContext`], on its way: the inner service's, polled within the request's context.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower::Service;
+    /// use traceparent::AlwaysOn;
+    /// use traceparent_tower::{ExtractTraceContext, ResponseFuture};
+    ///
+    /// fn call<S, B>(service: &mut ExtractTraceContext<S, AlwaysOn>, request: Request<()>) -> ResponseFuture<S::Future>
+    /// where
+    ///     S: Service<Request<()>, Response = Response<B>>,
+    /// {
+    ///     service.call(request)
+    /// }
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {

@@ -111,6 +111,19 @@ impl<Inner, E: Clone, G: Clone> Layer<Inner> for InjectTraceContextLayer<E, G> {
 }
 
 /// The service that [`InjectTraceContextLayer`] makes. Its future is the inner service's.
+///
+/// ```
+/// use tower::Layer;
+/// use traceparent_tower::{InjectTraceContext, InjectTraceContextLayer};
+///
+/// struct Orders<C> {
+///     client: InjectTraceContext<C>,
+/// }
+///
+/// fn orders<C>(client: C) -> Orders<C> {
+///     Orders { client: InjectTraceContextLayer::new().layer(client) }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct InjectTraceContext<Inner, E = Egress<'static>, G = RandomIdGenerator> {
     inner: Inner,

@@ -65,6 +65,12 @@ pub struct InstrumentRequestLayer(());
 
 impl InstrumentRequestLayer {
     /// Makes the layer.
+    ///
+    /// ```
+    /// use traceparent_tower::InstrumentRequestLayer;
+    ///
+    /// const INSTRUMENT: InstrumentRequestLayer = InstrumentRequestLayer::new();
+    /// ```
     pub const fn new() -> Self {
         Self(())
     }
@@ -78,7 +84,16 @@ impl<Inner> Layer<Inner> for InstrumentRequestLayer {
     }
 }
 
-/// The service that [`InstrumentRequestLayer`] makes.
+/// The service that [`InstrumentRequestLayer`] makes. Its future is the inner service's, in a span.
+///
+/// ```
+/// use tower::Layer;
+/// use traceparent_tower::{InstrumentRequest, InstrumentRequestLayer};
+///
+/// fn instrument<S>(service: S) -> InstrumentRequest<S> {
+///     InstrumentRequestLayer::new().layer(service)
+/// }
+/// ```
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 #[derive(Clone, Copy, Debug)]
 pub struct InstrumentRequest<Inner> {
