@@ -170,9 +170,10 @@ echo "|---|---|---|"
 for threads in $(seq "$(nproc)"); do
   port[threads-$threads]=$((18190 + threads)) admin[threads-$threads]=$((18290 + threads))
   gateway_conf "threads-$threads" 100 "$threads"
+  pid=$!
   wait_for "${port[threads-$threads]}"
   load "threads-$threads" 1 >/dev/null
   read -r rate _ p99 _ < <(load "threads-$threads" "$seconds")
   echo "| $threads | $rate | $p99 |"
-  kill $!
+  kill "$pid"
 done

@@ -36,6 +36,10 @@ use crate::{
     tell,
 };
 
+/// How large a batch may be, in bytes, about: collectors refuse messages of more than 4 MiB, and what strangers send is
+/// part of it.
+const BATCH_BYTES: usize = 3 << 20;
+
 /// How long a collector may take to answer, where nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -152,11 +156,15 @@ async fn export_all(outlet: Outlet, mut exporters: Exporters, batch: Batch) {
     let Outlet { mut spans, counts } = outlet;
     let mut gathered = Vec::with_capacity(batch.size);
     while let Some(first) = spans.recv().await {
+        let mut bytes = first.size();
         gathered.push(first);
         let due = Instant::now() + batch.delay;
-        while gathered.len() < batch.size {
+        while gathered.len() < batch.size && bytes < BATCH_BYTES {
             match spans.try_recv() {
-                Ok(span) => gathered.push(span),
+                Ok(span) => {
+                    bytes += span.size();
+                    gathered.push(span);
+                }
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => match due.saturating_duration_since(Instant::now()) {
                     Duration::ZERO => break,

@@ -49,6 +49,16 @@ impl Span {
         self.context.traceparent.flags().is_sampled()
     }
 
+    /// Returns how many bytes it has when it is exported, about.
+    pub(crate) fn size(&self) -> usize {
+        let texts = self.attributes.iter().map(|attribute| match &attribute.value {
+            Value::String(text) => attribute.key.as_str().len() + text.as_str().len(),
+            _ => attribute.key.as_str().len() + size_of::<i64>(),
+        });
+        let overhead = 128 + 8 * self.attributes.len();
+        overhead + self.name.len() + self.context.tracestate.as_str().len() + texts.sum::<usize>()
+    }
+
     /// Returns the text of an attribute.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;

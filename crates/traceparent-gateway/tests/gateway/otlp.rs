@@ -366,3 +366,20 @@ fn an_endpoint_that_cannot_be_used_is_told_at_once() {
         );
     }
 }
+
+#[test]
+fn batches_stay_below_what_collectors_take() {
+    // All that a stranger may put into a list, in so many requests that one message with them would have some 6 MiB.
+    let list: Vec<_> = (0..32).map(|i| format!("{}{i:02}={}", "k".repeat(254), "v".repeat(256))).collect();
+    let tracestate = format!("tracestate: {}", list.join(","));
+    let traceparent = format!("traceparent: {}", traceparent("01"));
+    let collector = Collector::grpc();
+    let upstream = Upstream::start(ok);
+    let gateway = start(&upstream, &[], "grpc", collector.address, &[]);
+    for _ in 0..180 {
+        assert_eq!(get(gateway.address, &[&traceparent, &tracestate]).status, 200);
+    }
+    let stopped = gateway.stop();
+    assert!(stopped.stderr.contains("stopped: 360 spans exported, 0 dropped; "), "{}", stopped.stderr);
+    assert_eq!(collector.all().len(), 360);
+}
