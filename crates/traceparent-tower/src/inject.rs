@@ -5,6 +5,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 use traceparent::{IdGenerator, RandomIdGenerator};
 
+#[cfg(feature = "reqwest")]
+use crate::egress::normal;
 use crate::{
     SpanContext,
     egress::{Egress, EgressPolicy, host},
@@ -90,14 +92,14 @@ impl<E, G> InjectTraceContextLayer<E, G> {
     }
 }
 
-impl<E: EgressPolicy, G: IdGenerator> InjectTraceContextLayer<E, G> {
-    /// Writes the context of a child of this span, and returns it.
-    fn inject(&self, parent: Option<SpanContext>, host: &str, headers: &mut HeaderMap) -> Option<SpanContext> {
+impl<E, G: IdGenerator> InjectTraceContextLayer<E, G> {
+    /// Writes the context of a child of this span, as far as it may go, and returns it.
+    fn inject(&self, parent: Option<SpanContext>, egress: Egress<'_>, headers: &mut HeaderMap) -> Option<SpanContext> {
         let span = parent.map(|parent| parent.child(&self.ids));
         if let Some(span) = &span {
             traceparent_http::inject(span, headers);
         }
-        self.egress.egress(host).apply(headers);
+        egress.apply(headers);
         span
     }
 }
@@ -146,8 +148,8 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let parent = request.extensions().get().cloned().or_else(current);
-        let host = host(&request).into_owned();
-        if let Some(span) = self.layer.inject(parent, &host, request.headers_mut()) {
+        let egress = self.layer.egress.egress(&host(&request));
+        if let Some(span) = self.layer.inject(parent, egress, request.headers_mut()) {
             request.extensions_mut().insert(span);
         }
         self.inner.call(request)
@@ -175,8 +177,8 @@ where
     }
 
     fn call(&mut self, mut request: reqwest::Request) -> Self::Future {
-        let host = crate::egress::normal(request.url().host_str().unwrap_or_default()).into_owned();
-        self.layer.inject(current(), &host, request.headers_mut());
+        let egress = self.layer.egress.egress(&normal(request.url().host_str().unwrap_or_default()));
+        self.layer.inject(current(), egress, request.headers_mut());
         self.inner.call(request)
     }
 }
