@@ -7,9 +7,9 @@ use std::{
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::{failure::Failure, tracer::OpenSpan};
+use crate::{alarm::Alarm, failure::Failure, tracer::OpenSpan};
 
 /// The body of a response: the upstream's, or a few words of our own.
 pub(crate) type ResponseBody = SpanBody<Either<Timely<Incoming>, Full<Bytes>>>;
@@ -81,9 +81,9 @@ impl<B: Body> Drop for SpanBody<B> {
 pub(crate) struct Timely<B> {
     inner: B,
     limit: Option<Duration>,
-    /// Made when there is a pause for the first time.
-    alarm: Option<Pin<Box<Sleep>>>,
-    pausing: bool,
+    /// Since when nothing has come.
+    pausing: Option<Instant>,
+    alarm: Alarm,
 }
 
 /// A body paused for too long.
@@ -93,18 +93,13 @@ pub(crate) struct Paused;
 
 impl<B> Timely<B> {
     pub(crate) fn new(inner: B, limit: Option<Duration>) -> Self {
-        Self { inner, limit, alarm: None, pausing: false }
+        Self { inner, limit, pausing: None, alarm: Alarm::default() }
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
-        let deadline = || Instant::now() + limit;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline())));
-        if !self.pausing {
-            self.pausing = true;
-            alarm.as_mut().reset(deadline());
-        }
-        alarm.as_mut().poll(context)
+        let since = *self.pausing.get_or_insert_with(Instant::now);
+        self.alarm.poll(since, limit, context)
     }
 }
 
@@ -117,7 +112,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Timely<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            self.pausing = false;
+            self.pausing = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(self.poll_patience(context));

@@ -164,7 +164,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 /// An authority without user name and password.
-fn host(authority: &str) -> &str {
+pub(crate) fn host(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 

@@ -7,6 +7,7 @@ mod upstream;
 mod config;
 
 mod failure;
+mod headers;
 mod semconv;
 mod span;
 
@@ -25,8 +26,8 @@ mod admin;
 mod page;
 mod trace;
 
+mod alarm;
 mod body;
-mod headers;
 mod proxy;
 
 mod client;

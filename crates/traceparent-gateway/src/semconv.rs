@@ -15,7 +15,10 @@ use hyper::{
 };
 use opentelemetry::{Key, KeyValue, Value};
 
-use crate::config::{Forwarded, SpanAttributes};
+use crate::{
+    config::{Forwarded, SpanAttributes},
+    headers::host,
+};
 
 /// How much of a text from outside is kept in a span, in bytes.
 const TEXT_LIMIT: usize = 512;
@@ -142,7 +145,7 @@ pub(crate) fn of_client(method: &Method, target: &Uri, custom: &Custom) -> Vec<K
         push_server(&mut attributes, authority);
         let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
         let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
-        let url = format!("{scheme}://{}{path}{query}", host_and_port(authority));
+        let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
         attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
     }
     attributes.extend(custom.fixed.iter().cloned());
@@ -176,11 +179,6 @@ fn push_server(attributes: &mut Vec<KeyValue>, authority: &Authority) {
 
 fn text(key: &'static str, value: &str) -> KeyValue {
     KeyValue::new(Key::from_static_str(key), Value::from(value.to_owned()))
-}
-
-/// An authority without user name and password.
-fn host_and_port(authority: &Authority) -> &str {
-    authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host)
 }
 
 /// The first address in `X-Forwarded-For`, where it is one.

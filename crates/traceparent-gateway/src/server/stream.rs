@@ -7,18 +7,17 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::mpsc::Sender,
-    time::{Instant, Sleep, sleep_until},
+    time::Instant,
 };
 
 use super::framing::Framing;
-use crate::config::Limits;
+use crate::{alarm::Alarm, config::Limits};
 
 /// What a client gets that does not come to the end of a request's head.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -183,28 +182,6 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-}
-
-/// Rings when so much time has gone since something. It is set forward only when it rings too early, so that what
-/// happens often costs next to nothing.
-#[derive(Debug, Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
-
-impl Alarm {
-    fn poll(&mut self, since: Instant, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = since + limit;
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if deadline < sleep.deadline() {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(context));
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
     }
 }
 
