@@ -168,14 +168,17 @@ pub use self::thread::RandomIdGenerator;
 
 #[cfg(feature = "std")]
 mod thread {
-    use core::{cell::Cell, num::NonZeroU128};
+    use core::{
+        cell::Cell,
+        num::{NonZeroU64, NonZeroU128},
+    };
     use std::{
         hash::{BuildHasher, RandomState},
         thread_local,
         time::SystemTime,
     };
 
-    use super::{IdGenerator, SpanId, TraceId, nonzero, span_id};
+    use super::{IdGenerator, SpanId, TRIES, TraceId};
 
     /// Makes random ids: uniform over their whole width, never zero, without a lock or a system call.
     ///
@@ -200,23 +203,25 @@ mod thread {
     impl RandomIdGenerator {
         /// Seeds the current thread's generator anew.
         pub fn reseed() {
-            GENERATORS.with(|generators| generators.each_ref().map(WyRand::seed));
+            GENERATORS.with(Generators::seed);
         }
     }
 
     impl IdGenerator for RandomIdGenerator {
         #[inline]
         fn new_trace_id(&self) -> TraceId {
-            // That the right half alone is never zero costs one value in 2^64, and is quicker to see to.
-            GENERATORS.with(|[left, right, _]| {
-                let right = NonZeroU128::from(nonzero(|| right.next()));
-                TraceId(right | u128::from(left.next()) << 64)
+            GENERATORS.with(|generators| match generators.trace_id() {
+                Some(id) => TraceId(id),
+                None => TraceId(generators.seeded(Generators::trace_id).unwrap_or(NonZeroU128::MIN)),
             })
         }
 
         #[inline]
         fn new_span_id(&self) -> SpanId {
-            GENERATORS.with(|[_, _, span]| span_id(|| span.next()))
+            GENERATORS.with(|generators| match generators.span_id() {
+                Some(id) => SpanId(id),
+                None => SpanId(generators.seeded(Generators::span_id).unwrap_or(NonZeroU64::MIN)),
+            })
         }
 
         fn is_random(&self) -> bool {
@@ -225,28 +230,56 @@ mod thread {
     }
 
     thread_local! {
-        /// For the two halves of a trace-id, which so has 128 bits of state behind it, and for a span-id.
-        static GENERATORS: [WyRand; 3] = const { [const { WyRand(Cell::new(0)) }; 3] };
+        static GENERATORS: Generators = const { Generators([const { WyRand(Cell::new(0)) }; 3]) };
+    }
+
+    /// For the two halves of a trace-id, which so has 128 bits of state behind it, and for a span-id.
+    struct Generators([WyRand; 3]);
+
+    impl Generators {
+        #[inline]
+        fn trace_id(&self) -> Option<NonZeroU128> {
+            let [left, right, _] = &self.0;
+            // That neither half alone is ever zero costs two values in 2^64, and is quicker to see to.
+            let (right, left) = (right.next()?, left.next()?);
+            Some(NonZeroU128::from(right) | u128::from(left.get()) << 64)
+        }
+
+        #[inline]
+        fn span_id(&self) -> Option<NonZeroU64> {
+            let [.., span] = &self.0;
+            span.next()
+        }
+
+        /// Draws from newly seeded generators.
+        #[cold]
+        fn seeded<T>(&self, draw: fn(&Self) -> Option<T>) -> Option<T> {
+            self.seed();
+            (0..TRIES).find_map(|_| draw(self))
+        }
+
+        fn seed(&self) {
+            self.0.iter().for_each(WyRand::seed);
+        }
     }
 
     /// wyrand, of Wang Yi's wyhash, final version 4 (<https://github.com/wangyi-fudan/wyhash>). Zero is not seeded.
     struct WyRand(Cell<u64>);
 
     impl WyRand {
+        /// Returns the next number; `None` when it is zero, or the generator not seeded.
         #[inline]
-        fn next(&self) -> u64 {
-            if self.0.get() == 0 {
-                self.seed();
+        fn next(&self) -> Option<NonZeroU64> {
+            let state = self.0.get();
+            if state == 0 {
+                return None;
             }
-            let state = self.0.get().wrapping_add(0x2d35_8dcc_aa6c_78a5);
+            let state = state.wrapping_add(0x2d35_8dcc_aa6c_78a5);
             self.0.set(state);
             let product = u128::from(state) * u128::from(state ^ 0x8bb8_4b93_962e_acc9);
-            product as u64 ^ (product >> 64) as u64
+            NonZeroU64::new(product as u64 ^ (product >> 64) as u64)
         }
 
-        /// Takes the keys of `RandomState`, which come from the operating system. The process and the time are
-        /// mixed in because a forked child has its parent's keys.
-        #[cold]
         fn seed(&self) {
             let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
             self.0.set(RandomState::new().hash_one((std::process::id(), now)));
@@ -261,9 +294,18 @@ mod thread {
         fn numbers_are_those_of_wyrand() {
             let generator = WyRand(Cell::new(42));
             assert_eq!(
-                [(); 3].map(|()| generator.next()),
+                [(); 3].map(|()| generator.next().map_or(0, NonZeroU64::get)),
                 [0xca71_d87c_7698_3989, 0x7e5b_a615_5208_5fc6, 0xcdf1_01e3_bab8_8b9f]
             );
+        }
+
+        #[test]
+        fn all_generators_of_a_thread_are_seeded_anew() {
+            let states = || GENERATORS.with(|generators| generators.0.each_ref().map(|one| one.0.get()));
+            RandomIdGenerator::reseed();
+            let before = states();
+            RandomIdGenerator::reseed();
+            assert!(states().iter().zip(before).all(|(now, before)| *now != before && before != 0));
         }
 
         #[test]
