@@ -77,6 +77,8 @@ fn what_is_no_probability_has_no_threshold() {
     }
     assert_eq!(Threshold::from_ratio(1, LIMIT).unwrap().to_bits(), LIMIT - 1);
     assert_eq!(Threshold::from_probability(2f64.powi(-56)).unwrap().to_bits(), LIMIT - 1);
+    assert_eq!(Threshold::from_probability(1.5 * 2f64.powi(-56)).unwrap().to_bits(), LIMIT - 2);
+    assert_eq!(Randomness::parse(b"0123456789abcd").unwrap().to_bits(), 0x01_2345_6789_abcd);
     assert_eq!((Threshold::from_bits(LIMIT), Randomness::from_bits(LIMIT)), (None, None));
 }
 
