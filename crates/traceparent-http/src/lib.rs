@@ -95,17 +95,19 @@ pub fn strip(headers: &mut HeaderMap) {
 
 /// The field value for a list; `None` for an empty one.
 fn tracestate(list: &TraceStateEdit<'_>) -> Option<HeaderValue> {
-    if list.is_untouched() && list.is_empty() {
-        return None;
+    if let Some(list) = list.untouched() {
+        return if list.is_empty() { None } else { field(list.as_bytes()) };
     }
     let mut buffer = [0; TraceStateEdit::MIN_BUDGET];
-    let value = match list.encode_into(&mut buffer) {
-        Ok("") => return None,
-        Ok(text) => HeaderValue::from_str(text),
-        Err(_) => list.to_string().try_into(),
-    };
-    // The grammar of a list is printable ASCII, which a header value may hold.
-    value.ok()
+    match list.encode_into(&mut buffer) {
+        Ok(list) => field(list.as_bytes()),
+        Err(_) => field(list.to_string().as_bytes()),
+    }
+}
+
+/// The grammar of a list is printable ASCII, which a header value may hold.
+fn field(list: &[u8]) -> Option<HeaderValue> {
+    if list.is_empty() { None } else { HeaderValue::from_bytes(list).ok() }
 }
 
 #[cfg(doctest)]

@@ -89,7 +89,7 @@ impl<S: Sampler> SdkSampler<S> {
             SamplingDecision::RecordAndSample => sdk::SamplingDecision::RecordAndSample,
         };
         let edit = answer.tracestate(input);
-        let mut result = result(decision, if edit.is_untouched() { list.clone() } else { edited(list, edit) });
+        let mut result = result(decision, if edit.untouched().is_some() { list.clone() } else { edited(list, edit) });
         if answer.decision.is_recorded() {
             self.sampler.annotate(input, &mut |key, value| {
                 result.attributes.extend(self::value(value).map(|value| KeyValue::new(key.to_owned(), value)));

@@ -13,6 +13,7 @@ pub(crate) mod edit;
 pub(crate) mod grammar;
 pub(crate) mod member;
 pub(crate) mod ot;
+mod sink;
 
 use self::{
     edit::{Change, TraceStateEdit},
@@ -192,7 +193,8 @@ impl<'a> TraceState<'a> {
         }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// Returns what [`as_str`](Self::as_str) does, as the ASCII bytes that it is: for carriers of bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.list {
             List::Borrowed(list) => list,
             #[cfg(feature = "alloc")]

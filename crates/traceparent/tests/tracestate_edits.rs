@@ -167,6 +167,17 @@ fn the_33rd_member_pushes_the_right_most_out() {
 }
 
 #[test]
+fn of_very_many_members_that_are_set_the_first_32_go_out() {
+    // W3C 48
+    let keys: Vec<_> = (0..200).map(|i| format!("k{i}")).collect();
+    let changes: Vec<_> = keys.iter().map(|key| Change::Set(Member::new(key, "v").unwrap())).collect();
+    let sent = keys[..32].iter().map(|key| format!("{key}=v")).collect::<Vec<_>>().join(",");
+    let edit = TraceState::from_static("old=1");
+    assert_eq!(edit.edit(&changes).to_string(), sent);
+    assert_eq!(edit.edit(&changes).within(512).unwrap().to_string(), sent);
+}
+
+#[test]
 fn removing_everything_leaves_nothing_to_send() {
     // W3C 49
     let state = TraceState::from_static("a=1,a=2");

@@ -6,7 +6,8 @@ use alloc::string::ToString;
 use super::{
     TraceState, grammar,
     member::{Member, Place},
-    ot::{Count, OtValue},
+    ot::OtValue,
+    sink::{Count, Cursor, Sink},
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
 
@@ -83,16 +84,16 @@ impl Entry<'_> {
         }
     }
 
-    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+    fn write(&self, out: &mut impl Sink) -> fmt::Result {
         match self {
             Self::Set(member) => {
-                out.write_str(member.key())?;
-                out.write_str("=")?;
-                out.write_str(member.value())
+                out.put(member.key().as_bytes())?;
+                out.put(b"=")?;
+                out.put(member.value().as_bytes())
             }
             Self::Ot(ot) => {
-                out.write_str(OtValue::KEY)?;
-                out.write_str("=")?;
+                out.put(OtValue::KEY.as_bytes())?;
+                out.put(b"=")?;
                 ot.write(out)
             }
         }
@@ -146,14 +147,11 @@ impl<'a> TraceStateEdit<'a> {
     /// # Errors
     ///
     /// When the buffer is too small, the length that would do.
+    #[inline]
     pub fn encode_into<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, BufferTooSmall> {
         let mut cursor = Cursor { buffer, length: 0 };
-        if let Some(list) = self.untouched() {
-            cursor.push(list);
-        } else {
-            // A cursor takes everything and counts what it has no room for.
-            let _ = self.write(&mut cursor);
-        }
+        // A cursor takes everything and counts what it has no room for.
+        let _ = self.write(&mut cursor);
         let Cursor { buffer, length } = cursor;
         match buffer.get(..length).map(core::str::from_utf8) {
             Some(Ok(text)) => Ok(text),
@@ -163,9 +161,6 @@ impl<'a> TraceStateEdit<'a> {
 
     /// Returns the number of characters that go out; with 0, no header is sent.
     pub fn len(&self) -> usize {
-        if let Some(list) = self.untouched() {
-            return list.len();
-        }
         let mut count = Count(0);
         // Counting cannot fail.
         let _ = self.write(&mut count);
@@ -177,20 +172,26 @@ impl<'a> TraceStateEdit<'a> {
         self.len() == 0
     }
 
-    /// Whether the list goes out as it was received, byte for byte.
-    pub fn is_untouched(&self) -> bool {
-        self.changes().is_empty() && self.ot == OtChange::Keep && self.list.as_bytes().len() <= self.budget
-    }
-
-    /// The list as it was received, where it goes out so. A list without members is not sent.
-    fn untouched(&self) -> Option<&[u8]> {
-        self.is_untouched().then(|| if self.list.is_empty() { &[] } else { self.list.as_bytes() })
+    /// Returns the list where it goes out as it was received, byte for byte, so that nothing has to be worked
+    /// out. One without members is not sent.
+    ///
+    /// ```
+    /// use traceparent::{Member, TraceState};
+    ///
+    /// let state = TraceState::from_static("rojo=1 , congo=2");
+    /// assert_eq!(state.within(512)?.untouched(), Some(&state));
+    /// assert_eq!(state.with(Member::from_static("ours", "3")).untouched(), None);
+    /// # Ok::<(), traceparent::BudgetTooSmall>(())
+    /// ```
+    pub fn untouched(&self) -> Option<&TraceState<'a>> {
+        let fits = self.list.as_bytes().len() <= self.budget;
+        (self.changes().is_empty() && self.ot == OtChange::Keep && fits).then_some(&self.list)
     }
 
     /// Works the new list out and keeps it.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceState<'static> {
-        if self.is_untouched() {
+        if self.untouched().is_some() {
             return self.list.into_owned();
         }
         // What is written here is valid, so this parses; were it not, no list would be better than a bad one.
@@ -204,25 +205,22 @@ impl<'a> TraceStateEdit<'a> {
         }
     }
 
-    /// The first change of this key, which is the one that counts.
-    fn change(&self, key: &str) -> Option<&Change<'a>> {
-        self.changes().iter().find(|change| change.key() == key)
-    }
-
-    /// The members set here, newest first: at most 32.
-    fn ours(&self) -> impl Iterator<Item = Entry<'_>> {
-        let set = self.changes().iter().filter_map(|change| match change {
-            Change::Set(member) if self.change(member.key()).is_some_and(|first| core::ptr::eq(first, change)) => {
-                Some(Entry::Set(*member))
+    /// Goes over the members set here, newest first. Of changes of the same key, the first one counts.
+    fn ours(&self, mut each: impl FnMut(Entry<'_>) -> fmt::Result) -> fmt::Result {
+        let changes = self.changes();
+        for (i, change) in changes.iter().enumerate() {
+            if let Change::Set(member) = change {
+                if !changes.iter().take(i).any(|earlier| earlier.key() == member.key()) {
+                    each(Entry::Set(*member))?;
+                }
             }
-            _ => None,
-        });
-        set.chain(self.ot_entry()).take(grammar::MAX_MEMBERS)
+        }
+        self.ot_entry().map_or(Ok(()), each)
     }
 
     /// What the sampling decision does to the `ot` member, unless a change names that member.
     fn ot_change(&self) -> OtChange {
-        if self.change(OtValue::KEY).is_some() { OtChange::Keep } else { self.ot }
+        if self.changes().iter().any(|change| change.key() == OtValue::KEY) { OtChange::Keep } else { self.ot }
     }
 
     fn ot_entry(&self) -> Option<Entry<'_>> {
@@ -240,23 +238,30 @@ impl<'a> TraceStateEdit<'a> {
         Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::default() }
     }
 
-    /// The entries that have to go for the budget, one bit each.
-    fn evicted(&self) -> u32 {
+    /// The entries that have to go, one bit each: some for the budget, and the 33rd and all behind it.
+    /// However far they are shifted to the right, the last stays set.
+    fn evicted(&self) -> i64 {
+        let mut evicted = -1 << grammar::MAX_MEMBERS;
         if self.budget == usize::MAX {
-            return 0;
+            return evicted;
         }
-        let ours = self.ours().map(|entry| entry.len());
-        let others = self.others().map(|range| range.len());
         let mut lengths = [0; grammar::MAX_MEMBERS];
-        let mut count = 0;
-        for (slot, length) in lengths.iter_mut().zip(ours.chain(others)) {
-            *slot = length + 1;
+        let mut ours = 0;
+        // Noting cannot fail.
+        let _ = self.ours(|entry| {
+            if let Some(slot) = lengths.get_mut(ours) {
+                *slot = entry.len() + 1;
+                ours += 1;
+            }
+            Ok(())
+        });
+        let mut count = ours;
+        for (slot, member) in lengths.iter_mut().skip(ours).zip(self.others()) {
+            *slot = member.len() + 1;
             count += 1;
         }
         // One comma too many, as if the last member had one.
         let mut excess = lengths.iter().sum::<usize>().saturating_sub(self.budget.saturating_add(1));
-        let ours = self.ours().count();
-        let mut evicted = 0_u32;
         let passes = [(ours..count, Self::LONG), (ours..count, 0), (0..ours, 0)];
         for (range, longer_than) in passes {
             for i in range.rev() {
@@ -270,35 +275,45 @@ impl<'a> TraceStateEdit<'a> {
         evicted
     }
 
-    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let list = self.list.as_str();
-        if self.is_untouched() {
-            return if self.list.is_empty() { Ok(()) } else { out.write_str(list) };
+    fn write(&self, out: &mut impl Sink) -> fmt::Result {
+        if let Some(list) = self.untouched() {
+            return if list.is_empty() { Ok(()) } else { out.put(list.as_bytes()) };
         }
-        let evicted = self.evicted();
-        let mut stays = (0..grammar::MAX_MEMBERS).map(|i| evicted & 1 << i == 0);
-        let mut separator = "";
-        for entry in self.ours() {
-            if stays.next() == Some(true) {
-                out.write_str(separator)?;
-                entry.write(out)?;
-                separator = ",";
+        let mut gone = self.evicted();
+        let mut is_next_gone = || {
+            let is_gone = gone & 1 == 1;
+            gone >>= 1;
+            is_gone
+        };
+        let mut written = false;
+        self.ours(|entry| {
+            if is_next_gone() {
+                return Ok(());
             }
-        }
-        // Neighbours with a single comma in between go out in one piece.
-        let mut piece = 0..0;
+            if written {
+                out.put(b",")?;
+            }
+            written = true;
+            entry.write(out)
+        })?;
+        let list = self.list.as_bytes();
         let mut flush = |piece: Range<usize>| {
             if piece.is_empty() {
                 return Ok(());
             }
-            out.write_str(core::mem::replace(&mut separator, ","))?;
-            out.write_str(list.get(piece).unwrap_or_default())
+            if written {
+                out.put(b",")?;
+            }
+            written = true;
+            out.put(list.get(piece).unwrap_or_default())
         };
-        for (member, stays) in self.others().zip(stays) {
-            if !stays {
+        // Neighbours with a single comma in between go out in one piece. No member stands behind the end.
+        let mut piece = list.len()..list.len();
+        for member in self.others() {
+            if is_next_gone() {
                 continue;
             }
-            if member.start == piece.end + 1 && !piece.is_empty() {
+            if member.start == piece.end + 1 {
                 piece.end = member.end;
             } else {
                 flush(core::mem::replace(&mut piece, member))?;
@@ -338,9 +353,8 @@ impl Others<'_> {
 
     /// Whether a member in front of this one has the same key.
     #[cold]
-    fn is_repeated(&self, member: &Place) -> bool {
-        let before = Place::all(self.list).take_while(|place| place.start < member.start);
-        before.into_iter().any(|place| place.key(self.list) == member.key(self.list))
+    fn is_repeated(&self, key: &[u8], start: usize) -> bool {
+        Place::all(self.list).take_while(|place| place.start < start).any(|place| place.key == key)
     }
 }
 
@@ -352,9 +366,10 @@ impl Iterator for Others<'_> {
     fn next(&mut self) -> Option<Range<usize>> {
         loop {
             let member = Place::next(self.list, self.at)?;
-            self.at = member.comma;
-            let key = member.key(self.list);
-            if !self.is_changed(key) && (self.seen.insert(key) || !self.is_repeated(&member)) {
+            self.at = member.comma + 1;
+            if !self.is_changed(member.key)
+                && (self.seen.insert(member.key) || !self.is_repeated(member.key, member.start))
+            {
                 return Some(member.start..member.end);
             }
         }
@@ -368,43 +383,15 @@ struct Seen([u64; 8]);
 impl Seen {
     /// Whether the key is certainly new.
     fn insert(&mut self, key: &[u8]) -> bool {
-        let ends = match key {
-            [first, .., before, last] => [*first, *before, *last],
-            [first, last] => [*first, *last, 0],
-            [only] => [*only, 0, 0],
-            [] => [0; 3],
-        };
+        let first = key.first().copied().unwrap_or_default();
+        let [before, last] = key.last_chunk().copied().unwrap_or_default();
         // The nine bits of a product by the golden ratio that all bits of the factor reach.
-        let [first, before, last] = ends;
-        let hash = u32::from_le_bytes([first, before, last, key.len() as u8]).wrapping_mul(0x9e37_79b1) as usize >> 23;
+        let hash = u32::from_le_bytes([before, last, first, key.len() as u8]).wrapping_mul(0x9e37_79b1) as usize >> 23;
         let bit = 1 << (hash % 64);
         let filter = &mut self.0[hash / 64 % 8];
         let new = *filter & bit == 0;
         *filter |= bit;
         new
-    }
-}
-
-/// Writes what fits into a buffer and counts everything.
-struct Cursor<'b> {
-    buffer: &'b mut [u8],
-    length: usize,
-}
-
-impl Cursor<'_> {
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if let Some(room) = self.buffer.get_mut(self.length..end) {
-            room.copy_from_slice(bytes);
-        }
-        self.length = end;
-    }
-}
-
-impl fmt::Write for Cursor<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes());
-        Ok(())
     }
 }
 

@@ -1,9 +1,6 @@
 //! The grammar of a `tracestate` list, quoted above what checks it.
 
-use crate::{
-    error::{ErrorKind, Field, ParseError},
-    hex,
-};
+use crate::error::{ErrorKind, Field, ParseError};
 
 pub(crate) const MAX_MEMBERS: usize = 32;
 pub(crate) const MAX_KEY: usize = 256;
@@ -58,9 +55,12 @@ const fn at(bytes: &[u8], offset: usize) -> u8 {
 /// Returns the first offset from `start` whose byte is not of the class.
 #[inline]
 const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
+    let Some((_, mut rest)) = bytes.split_at_checked(start) else {
+        return start;
+    };
     let mut i = start;
     // Eight bytes without asking for the end in between; the last of them one by one.
-    while let Some(chunk) = hex::chunk::<8>(bytes, i) {
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
         let mut n = 0;
         while n < 8 {
             if !is(chunk[n], class) {
@@ -69,9 +69,14 @@ const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
             n += 1;
         }
         i += 8;
+        rest = after;
     }
-    while is(at(bytes, i), class) {
+    while let [byte, after @ ..] = rest {
+        if !is(*byte, class) {
+            return i;
+        }
         i += 1;
+        rest = after;
     }
     i
 }
@@ -169,13 +174,14 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
         }
         shape.members += 1;
         shape.has_ot |= at(bytes, i) == b'o' && at(bytes, i + 1) == b't' && at(bytes, i + 2) == b'=';
-        i = match plain_member(bytes, i) {
-            Some(end) => end,
+        let comma = match plain_member(bytes, i) {
+            Some(comma) => comma,
             None => match member(bytes, i) {
-                Ok(end) => end,
+                Ok(comma) => comma,
                 Err(error) => return Err(error),
             },
         };
+        i = comma + 1;
     }
 }
 

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::grammar;
-use crate::{error::ParseError, hex};
+use crate::error::ParseError;
 
 /// One list-member of `tracestate`: a key and a value, both valid.
 ///
@@ -113,7 +113,8 @@ impl<'a> Iterator for Members<'a> {
 }
 
 /// Where a member stands in a valid list, in bytes.
-pub(crate) struct Place {
+pub(crate) struct Place<'a> {
+    pub(crate) key: &'a [u8],
     pub(crate) start: usize,
     equals: usize,
     pub(crate) end: usize,
@@ -121,47 +122,55 @@ pub(crate) struct Place {
     pub(crate) comma: usize,
 }
 
-impl Place {
+impl<'a> Place<'a> {
     /// Returns the first member from an offset on.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a tenth of the time of a changed list")]
-    pub(crate) fn next(list: &[u8], from: usize) -> Option<Self> {
+    pub(crate) fn next(list: &'a [u8], from: usize) -> Option<Self> {
         let mut start = from;
         while matches!(list.get(start)?, b' ' | b'\t' | b',') {
             start += 1;
         }
         let equals = find(list, start, b'=');
+        let key = list.get(start..equals)?;
         let comma = find(list, equals, b',');
         let mut end = comma;
         while let Some(b' ' | b'\t') = list.get(..end)?.last() {
             end -= 1;
         }
-        Some(Self { start, equals, end, comma })
+        Some(Self { key, start, equals, end, comma })
     }
 
     /// Goes over all members.
-    pub(crate) fn all(list: &[u8]) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(list: &'a [u8]) -> impl Iterator<Item = Self> {
         core::iter::successors(Self::next(list, 0), |place| Self::next(list, place.comma))
-    }
-
-    pub(crate) fn key<'a>(&self, list: &'a [u8]) -> &'a [u8] {
-        list.get(self.start..self.equals).unwrap_or_default()
     }
 }
 
-/// Returns the offset of the first such byte from `start` on, or the length.
+/// Returns the offset of the first such byte from `start` on, or the length. The list is ASCII.
 #[inline]
 fn find(list: &[u8], start: usize, byte: u8) -> usize {
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let Some((_, mut rest)) = list.split_at_checked(start) else {
+        return list.len();
+    };
     let mut i = start;
-    // Eight bytes without asking for the end in between; the last of them one by one.
-    while let Some(chunk) = hex::chunk::<8>(list, i) {
-        if let Some(n) = chunk.iter().position(|other| *other == byte) {
-            return i + n;
+    // Eight bytes at once: of those below 0x80, only zero leaves 0x80 when it is taken from that.
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        let differences = u64::from_le_bytes(*chunk) ^ u64::from_le_bytes([byte; 8]);
+        let found = HIGH.wrapping_sub(differences) & HIGH;
+        if found != 0 {
+            return i + found.trailing_zeros() as usize / 8;
         }
         i += 8;
+        rest = after;
     }
-    while list.get(i).is_some_and(|other| *other != byte) {
+    while let [other, after @ ..] = rest {
+        if *other == byte {
+            return i;
+        }
         i += 1;
+        rest = after;
     }
     i
 }

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use super::sink::{Count, Sink};
 use crate::{
     error::{ErrorKind, Field, ParseError},
     threshold::{Randomness, Threshold},
@@ -165,23 +166,23 @@ impl<'a> OtValue<'a> {
     }
 
     /// Writes `th`, then `rv`, then the other sub-keys in their order.
-    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let mut separator = "";
+    pub(crate) fn write(&self, out: &mut impl Sink) -> fmt::Result {
+        let mut separator: &[u8] = b"";
         if let Some(threshold) = self.threshold {
-            out.write_str("th:")?;
-            out.write_str(threshold.encode(&mut [0; 14]))?;
-            separator = ";";
+            out.put(b"th:")?;
+            out.put(threshold.encode(&mut [0; 14]).as_bytes())?;
+            separator = b";";
         }
         if let Some(randomness) = self.randomness {
-            out.write_str(separator)?;
-            out.write_str("rv:")?;
-            out.write_str(randomness.encode(&mut [0; 14]))?;
-            separator = ";";
+            out.put(separator)?;
+            out.put(b"rv:")?;
+            out.put(randomness.encode(&mut [0; 14]).as_bytes())?;
+            separator = b";";
         }
         for other in self.others() {
-            out.write_str(separator)?;
-            out.write_str(other)?;
-            separator = ";";
+            out.put(separator)?;
+            out.put(other.as_bytes())?;
+            separator = b";";
         }
         Ok(())
     }
@@ -190,16 +191,6 @@ impl<'a> OtValue<'a> {
 impl fmt::Display for OtValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f)
-    }
-}
-
-/// Counts characters instead of writing them.
-pub(crate) struct Count(pub(crate) usize);
-
-impl fmt::Write for Count {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 += text.len();
-        Ok(())
     }
 }
 
