@@ -11,7 +11,9 @@ use crate::error::{ErrorKind, Field, ParseError};
 
 pub(crate) mod edit;
 pub(crate) mod grammar;
+mod keys;
 pub(crate) mod member;
+mod offsets;
 pub(crate) mod ot;
 mod sink;
 
@@ -220,6 +222,10 @@ impl<'a> TraceState<'a> {
     /// Whether there is no member. An empty list is never sent.
     pub const fn is_empty(&self) -> bool {
         self.shape.members == 0
+    }
+
+    pub(crate) const fn is_tidy(&self) -> bool {
+        self.shape.tidy
     }
 
     /// Reads the `ot` member, in which OpenTelemetry keeps the sampling threshold and randomness.

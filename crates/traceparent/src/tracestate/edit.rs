@@ -5,6 +5,7 @@ use alloc::string::ToString;
 
 use super::{
     TraceState, grammar,
+    keys::{self, Seen},
     member::{Member, Place},
     ot::OtValue,
     sink::{Count, Cursor, Sink},
@@ -220,7 +221,11 @@ impl<'a> TraceStateEdit<'a> {
 
     /// What the sampling decision does to the `ot` member, unless a change names that member.
     fn ot_change(&self) -> OtChange {
-        if self.changes().iter().any(|change| change.key() == OtValue::KEY) { OtChange::Keep } else { self.ot }
+        if self.ot == OtChange::Keep || self.changes().iter().any(|change| change.key() == OtValue::KEY) {
+            OtChange::Keep
+        } else {
+            self.ot
+        }
     }
 
     fn ot_entry(&self) -> Option<Entry<'_>> {
@@ -235,7 +240,7 @@ impl<'a> TraceStateEdit<'a> {
     /// Where the other members stand in the list, in their order and without duplicates.
     fn others(&self) -> Others<'_> {
         let ot = self.ot_change() != OtChange::Keep;
-        Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::default() }
+        Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::new() }
     }
 
     /// The entries that have to go, one bit each: some for the budget, and the 33rd and all behind it.
@@ -275,9 +280,48 @@ impl<'a> TraceStateEdit<'a> {
         evicted
     }
 
+    /// The place of the one member that goes from a list of which no other does, empty where none goes: that of
+    /// the key that changes.
+    fn gap(&self) -> Option<Range<usize>> {
+        let key = match self.changes() {
+            [] => OtValue::KEY,
+            [change] if self.ot == OtChange::Keep => change.key(),
+            _ => return None,
+        };
+        let simple = self.list.is_tidy() && self.budget == usize::MAX;
+        if simple { keys::find(self.list.as_bytes(), key.as_bytes()) } else { None }
+    }
+
+    fn write_around(&self, mut gap: Range<usize>, out: &mut impl Sink) -> fmt::Result {
+        let mut written = false;
+        self.ours(|entry| {
+            written = true;
+            entry.write(out)
+        })?;
+        let list = self.list.as_bytes();
+        if written && gap.is_empty() && self.list.len() == grammar::MAX_MEMBERS {
+            gap.start = list.iter().rposition(|byte| *byte == b',').unwrap_or_default();
+        }
+        let head = list.get(..gap.start).unwrap_or_default();
+        let tail = list.get(gap.end..).unwrap_or_default();
+        for part in [head.strip_suffix(b",").unwrap_or(head), tail.strip_prefix(b",").unwrap_or(tail)] {
+            if !part.is_empty() {
+                if written {
+                    out.put(b",")?;
+                }
+                written = true;
+                out.put(part)?;
+            }
+        }
+        Ok(())
+    }
+
     fn write(&self, out: &mut impl Sink) -> fmt::Result {
         if let Some(list) = self.untouched() {
             return if list.is_empty() { Ok(()) } else { out.put(list.as_bytes()) };
+        }
+        if let Some(gap) = self.gap() {
+            return self.write_around(gap, out);
         }
         let mut gone = self.evicted();
         let mut is_next_gone = || {
@@ -373,25 +417,6 @@ impl Iterator for Others<'_> {
                 return Some(member.start..member.end);
             }
         }
-    }
-}
-
-/// A bloom filter over the length, the first byte and the last two of the keys met so far.
-#[derive(Default)]
-struct Seen([u64; 8]);
-
-impl Seen {
-    /// Whether the key is certainly new.
-    fn insert(&mut self, key: &[u8]) -> bool {
-        let first = key.first().copied().unwrap_or_default();
-        let [before, last] = key.last_chunk().copied().unwrap_or_default();
-        // The nine bits of a product by the golden ratio that all bits of the factor reach.
-        let hash = u32::from_le_bytes([before, last, first, key.len() as u8]).wrapping_mul(0x9e37_79b1) as usize >> 23;
-        let bit = 1 << (hash % 64);
-        let filter = &mut self.0[hash / 64 % 8];
-        let new = *filter & bit == 0;
-        *filter |= bit;
-        new
     }
 }
 

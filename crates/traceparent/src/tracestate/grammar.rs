@@ -144,10 +144,12 @@ pub(crate) struct Shape {
     pub(crate) members: u8,
     /// Whether one of them has the key `ot`.
     pub(crate) has_ot: bool,
+    /// Whether nothing but a single comma stands between members.
+    pub(crate) tidy: bool,
 }
 
 impl Shape {
-    pub(crate) const EMPTY: Self = Self { members: 0, has_ot: false };
+    pub(crate) const EMPTY: Self = Self { members: 0, has_ot: false, tidy: true };
 }
 
 /// Checks a list that follows another of the shape `before`, and returns the shape of both.
@@ -164,9 +166,12 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
     let mut i = 0;
     loop {
         while is(at(bytes, i), SEPARATOR) {
+            shape.tidy = false;
             i += 1;
         }
         if i >= bytes.len() {
+            // Behind a comma at the end, the end is where a member was looked for.
+            shape.tidy &= i > bytes.len();
             return Ok(shape);
         }
         if shape.members as usize == MAX_MEMBERS {
@@ -177,7 +182,10 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
         let comma = match plain_member(bytes, i) {
             Some(comma) => comma,
             None => match member(bytes, i) {
-                Ok(comma) => comma,
+                Ok(comma) => {
+                    shape.tidy = false;
+                    comma
+                }
                 Err(error) => return Err(error),
             },
         };
@@ -195,7 +203,7 @@ const fn plain_member(bytes: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let end = run(bytes, value, VALUE);
-    if end == value || end < bytes.len() && bytes[end] != b',' {
+    if end == value || end < bytes.len() && bytes[end] != b',' || at(bytes, end - 1) == b' ' {
         return None;
     }
     if equals - start <= MAX_KEY && end - value <= MAX_VALUE { Some(end) } else { None }

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::grammar;
+use super::{grammar, offsets::Offsets};
 use crate::error::ParseError;
 
 /// One list-member of `tracestate`: a key and a value, both valid.
@@ -147,32 +147,11 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Returns the offset of the first such byte from `start` on, or the length. The list is ASCII.
+/// Returns the offset of the first such byte from `start` on, or the length.
 #[inline]
 fn find(list: &[u8], start: usize, byte: u8) -> usize {
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    let Some((_, mut rest)) = list.split_at_checked(start) else {
-        return list.len();
-    };
-    let mut i = start;
-    // Eight bytes at once: of those below 0x80, only zero leaves 0x80 when it is taken from that.
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        let differences = u64::from_le_bytes(*chunk) ^ u64::from_le_bytes([byte; 8]);
-        let found = HIGH.wrapping_sub(differences) & HIGH;
-        if found != 0 {
-            return i + found.trailing_zeros() as usize / 8;
-        }
-        i += 8;
-        rest = after;
-    }
-    while let [other, after @ ..] = rest {
-        if *other == byte {
-            return i;
-        }
-        i += 1;
-        rest = after;
-    }
-    i
+    let rest = list.get(start..).unwrap_or_default();
+    Offsets::of(byte, rest).next().map_or(list.len(), |offset| start + offset)
 }
 
 impl core::iter::FusedIterator for Members<'_> {}

@@ -1,6 +1,6 @@
 //! Valid headers, and headers that were valid once.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -14,9 +14,10 @@ pub(crate) fn traceparent() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A key that is often one of a few, so that duplicates occur.
+/// A key that is often one of a few, so that duplicates occur, and keys that end alike.
 pub(crate) fn key() -> impl Strategy<Value = String> {
-    let few = select(vec!["a", "b", "ot", "foo@bar", "ax", "1"]).prop_map(str::to_owned);
+    let few = select(vec!["a", "b", "ot", "foo@bar", "ax", "1", "z/foo@bar", "xz/foo@bar", "yz/foo@bar"])
+        .prop_map(str::to_owned);
     let long = ("[a-z0-9]", "[a-z0-9_*/@-]", 200..=255_usize).prop_map(|(first, one, n)| first + &one.repeat(n));
     prop_oneof![8 => few, 8 => "[a-z0-9][a-z0-9_*/@-]{0,8}", 1 => long]
 }
@@ -28,19 +29,27 @@ pub(crate) fn value() -> impl Strategy<Value = String> {
     prop_oneof![12 => "[ -+\\--<>-~]{0,8}[!-+\\--<>-~]", 2 => long(100..=140), 1 => long(250..=255)]
 }
 
-/// A list of up to 32 members with the white space and the empty members that the grammar allows.
+/// A list of up to 32 members with the white space and the empty members that the grammar allows, or with none of
+/// these, nor duplicates.
 pub(crate) fn tracestate() -> impl Strategy<Value = String> {
     let separator = prop_oneof![4 => Just(","), 1 => select(vec![", ", " ,", "\t, \t", ",,", ", ,"])];
     let member = (key(), value(), separator).boxed();
-    let members = prop_oneof![3 => vec(member.clone(), 0..8), 1 => vec(member, 28..=32)];
-    (members, select(vec!["", "", " ", "\t", ","])).prop_map(|(members, end)| {
+    let members = prop_oneof![3 => vec(member.clone(), 0..8), 1 => vec(member.clone(), 28..=32)];
+    let end = select(vec!["", "", " ", "\t", ","]);
+    let untidy = (members, end).prop_map(|(members, end)| {
         let mut list = end.to_owned();
         for (i, (key, value, separator)) in members.iter().enumerate() {
             list += if i == 0 { "" } else { *separator };
             list.extend([key, "=", value]);
         }
         list + end
-    })
+    });
+    let tidy = prop_oneof![3 => vec(member.clone(), 0..8), 1 => vec(member, 28..100)].prop_map(|members| {
+        let mut keys = HashSet::new();
+        let distinct = members.iter().filter(|(key, ..)| keys.insert(key)).take(32);
+        distinct.map(|(key, value, _)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    });
+    prop_oneof![untidy, tidy]
 }
 
 #[derive(Clone, Debug)]

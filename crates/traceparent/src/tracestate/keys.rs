@@ -1,0 +1,83 @@
+//! The keys of a list, read backwards from their equals signs.
+
+use core::ops::Range;
+
+use super::offsets::{Offsets, marks};
+
+/// The end of a key, at most eight bytes, by which most keys differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct End(u64);
+
+impl End {
+    /// Of the key in front of an equals sign of a tidy list.
+    #[inline]
+    fn before(equals: usize, list: &[u8]) -> Option<Self> {
+        let text = list.get(..equals)?;
+        let eight = match (text.last_chunk(), list.first_chunk()) {
+            (Some(end), _) => u64::from_le_bytes(*end),
+            (None, Some(start)) => u64::from_le_bytes(*start) << ((64 - 8 * equals) % 64),
+            (None, None) => short(text),
+        };
+        // All up to a comma is not of the key. The last byte is none, as no key is empty.
+        let commas = marks(eight, b',');
+        Some(Self(eight & u64::MAX << ((64 - commas.leading_zeros()) % 64)))
+    }
+
+    #[inline]
+    fn of(key: &[u8]) -> Self {
+        Self(key.last_chunk().map_or_else(|| short(key), |end| u64::from_le_bytes(*end)))
+    }
+}
+
+/// Less than eight bytes, as the last of eight.
+fn short(text: &[u8]) -> u64 {
+    text.iter().fold(0, |eight, byte| eight >> 8 | u64::from(*byte) << 56)
+}
+
+/// A bloom filter over the ends of the keys met so far.
+pub(crate) struct Seen([u64; 16]);
+
+impl Seen {
+    pub(crate) const fn new() -> Self {
+        Self([0; 16])
+    }
+
+    /// Whether the key is certainly new.
+    pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
+        self.insert_end(End::of(key))
+    }
+
+    #[inline]
+    const fn insert_end(&mut self, end: End) -> bool {
+        // The ten bits of a product by the golden ratio that all bits of the factor reach.
+        let hash = (end.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize;
+        let bit = 1 << (hash % 64);
+        let filter = &mut self.0[hash / 64 % 16];
+        let is_new = *filter & bit == 0;
+        *filter |= bit;
+        is_new
+    }
+}
+
+/// Where the member of a key stands in a tidy list, or its end, where there is none. `None` where some key may be
+/// repeated.
+pub(crate) fn find(list: &[u8], key: &[u8]) -> Option<Range<usize>> {
+    let wanted = End::of(key);
+    let mut seen = Seen::new();
+    let mut found = list.len()..list.len();
+    // Each member has one equals sign.
+    for equals in Offsets::of(b'=', list) {
+        let end = End::before(equals, list)?;
+        if !seen.insert_end(end) {
+            return None;
+        }
+        if end == wanted {
+            let (head, value) = list.split_at_checked(equals)?;
+            if let Some(before) = head.strip_suffix(key).filter(|before| matches!(before.last(), None | Some(b','))) {
+                let length = Offsets::of(b',', value).next().unwrap_or(value.len());
+                found = before.len()..equals + length;
+            }
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,55 @@
+//! Looking for a byte, eight at once.
+
+/// The highest bit of each byte.
+const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Marks the bytes that are equal to this one, of eight that are ASCII, by their highest bits.
+#[inline]
+pub(crate) const fn marks(eight: u64, byte: u8) -> u64 {
+    // Of differences below 0x80, only zero leaves 0x80 when it is taken from that.
+    HIGH.wrapping_sub(eight ^ u64::from_le_bytes([byte; 8])) & HIGH
+}
+
+/// Where a byte stands in ASCII text, in order.
+pub(crate) struct Offsets<'a> {
+    byte: u8,
+    /// What has not been looked at, and where it starts.
+    rest: &'a [u8],
+    start: usize,
+    /// Those of the eight bytes in front of it that have not been returned.
+    marks: u64,
+}
+
+impl<'a> Offsets<'a> {
+    #[inline]
+    pub(crate) const fn of(byte: u8, text: &'a [u8]) -> Self {
+        Self { byte, rest: text, start: 0, marks: 0 }
+    }
+}
+
+impl Iterator for Offsets<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.marks == 0 {
+            let eight = match self.rest.split_first_chunk() {
+                Some((eight, rest)) => {
+                    self.rest = rest;
+                    *eight
+                }
+                None if self.rest.is_empty() => return None,
+                None => {
+                    let mut eight = [0; 8];
+                    eight.iter_mut().zip(core::mem::take(&mut self.rest)).for_each(|(to, byte)| *to = *byte);
+                    eight
+                }
+            };
+            self.start += 8;
+            self.marks = marks(u64::from_le_bytes(eight), self.byte);
+        }
+        let offset = self.start - 8 + self.marks.trailing_zeros() as usize / 8;
+        self.marks &= self.marks - 1;
+        Some(offset)
+    }
+}
