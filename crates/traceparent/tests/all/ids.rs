@@ -1,6 +1,4 @@
 //! Generators of ids: random ones that are, and fixed ones that come out as they should.
-#![cfg(feature = "std")]
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{cell::Cell, collections::HashSet, thread};
 

@@ -1,6 +1,4 @@
 //! The samplers, and their statistics over ids of a fixed seed.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 
@@ -10,8 +8,7 @@ use traceparent::{
     ThresholdChange, TraceContext, TraceId, TraceParent, TraceState,
 };
 
-mod common;
-use common::{EXAMPLE, TRACE_ID};
+use crate::common::{EXAMPLE, TRACE_ID};
 
 /// The same ids each time: SplitMix64.
 fn fixed_ids() -> impl IdGenerator {

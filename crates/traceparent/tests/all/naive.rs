@@ -1,11 +1,9 @@
 //! The parsers against naive ones written from the ABNF: same acceptance, same values, for any input.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{Member, TraceFlags, TraceParent, TraceState};
 
-mod common;
-use common::{CASES, naive, strategies};
+use crate::common::{CASES, naive, strategies};
 
 fn compare_traceparent(input: &[u8]) -> Result<(), TestCaseError> {
     match (TraceParent::parse(input), naive::traceparent(input)) {

@@ -1,5 +1,4 @@
 //! Composable samplers: each row of the specification's table, and the `tracestate` that goes out.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::cell::Cell;
 

@@ -1,6 +1,4 @@
 //! The exact wording of every error, and that none repeats the input.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use std::fmt::{Debug, Display};
 

@@ -1,13 +1,10 @@
 //! The specification's sections on request headers as one table, after the cases of the W3C validation suite.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 
 use traceparent::{AlwaysOff, IdsFrom, Incoming, Origin, Outgoing, Policy, trim_ows};
 
-mod common;
-use common::naive;
+use crate::common::naive;
 
 const T: &str = "12345678901234567890123456789012";
 const P: &str = "1234567890123456";

@@ -1,5 +1,4 @@
 //! The response context: finding the metric in `Server-Timing`, reading it, and writing it.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{

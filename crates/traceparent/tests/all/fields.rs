@@ -1,12 +1,9 @@
 //! Several fields of a message: joined in an allocation, joined in a buffer, and as one field with commas, all alike.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{ErrorKind, Field, Incoming, ParseError, TraceState, trim_ows};
 
-mod common;
-use common::{CASES, EXAMPLE, naive, strategies};
+use crate::common::{CASES, EXAMPLE, naive, strategies};
 
 /// What is kept of several fields: trimmed, without the empty ones, a comma in between.
 fn joined(fields: &[Vec<u8>]) -> Vec<u8> {

@@ -1,5 +1,4 @@
 //! Samplers as others configure them: `OTEL_TRACES_SAMPLER` with its argument, and the percentages of proxies.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use proptest::{prelude::*, sample::select};
 use traceparent::{

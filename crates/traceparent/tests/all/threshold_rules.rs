@@ -1,6 +1,4 @@
 //! What becomes of the `ot` member when a trace is continued, resampled or restarted.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 
@@ -9,8 +7,7 @@ use traceparent::{
     SamplingInput, SamplingResult, ThresholdChange, Trust,
 };
 
-mod common;
-use common::{EXAMPLE, TRACE_ID};
+use crate::common::{EXAMPLE, TRACE_ID};
 
 /// The example's randomness is ce929d0e0e4736, between the thresholds of 1/4 and 1/5.
 const _: () = assert!(TRACE_ID.as_bytes()[18] == b'c' && TRACE_ID.as_bytes()[19] == b'e');

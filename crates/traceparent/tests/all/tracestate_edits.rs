@@ -1,12 +1,9 @@
 //! Edits of a list against a naive model of it, and each promise about them by example.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{Change, Member, TraceState, TraceStateEdit};
 
-mod common;
-use common::{
+use crate::common::{
     CASES,
     model::{OwnedChange, model},
     naive, strategies,

@@ -1,5 +1,4 @@
 //! The samplers that decide by themselves: what each answers, and what goes out after it.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::cell::Cell;
 

@@ -1,6 +1,4 @@
 //! Ids of `RandomIdGenerator`: all different, every bit as often one as zero.
-#![cfg(feature = "std")]
-#![allow(clippy::unwrap_used)]
 
 use std::{collections::HashSet, thread};
 

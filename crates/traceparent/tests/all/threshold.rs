@@ -1,5 +1,4 @@
 //! Thresholds, randomness, percentages and the value of the `ot` member.
-#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use proptest::prelude::*;
 use traceparent::{OtValue, Percent, Randomness, Threshold};

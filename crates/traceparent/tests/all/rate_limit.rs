@@ -1,6 +1,4 @@
 //! The rate limit: one atomic number against a bucket that is counted out, alone and from four threads.
-#![cfg(target_has_atomic = "64")]
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     cell::Cell,

@@ -1,6 +1,4 @@
 //! The processing model without HTTP: every `Trust` with everything that may come in.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 
@@ -10,8 +8,7 @@ use traceparent::{
     TraceParent, Trust,
 };
 
-mod common;
-use common::{EXAMPLE, PARENT_ID, TRACE_ID};
+use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};
 
 const TRUSTS: [Trust; 4] = [Trust::Continue, Trust::Resample, Trust::Restart, Trust::Ignore];
 const LIST: &str = "rojo=1 , congo= 2";

@@ -1,6 +1,4 @@
 //! Sizes, auto traits, `const` items and text forms: users rely on them as much as on values.
-#![cfg(feature = "std")]
-#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::HashSet,
@@ -17,8 +15,7 @@ use traceparent::{
     TraceState, TraceStateEdit, Trust, Version,
 };
 
-mod common;
-use common::{EXAMPLE, PARENT_ID, TRACE_ID};
+use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};
 
 const HEADER: TraceParent = TraceParent::from_static(EXAMPLE);
 const TRACE: TraceId = TraceId::from_static(TRACE_ID);

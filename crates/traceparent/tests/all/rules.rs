@@ -1,5 +1,4 @@
 //! Rules: patterns against a naive matcher, each condition by itself, and which sampler is asked.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{

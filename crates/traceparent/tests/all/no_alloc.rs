@@ -1,6 +1,4 @@
 //! Counts the allocations of everything on the path of a request.
-#![cfg(feature = "std")]
-#![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
 
@@ -9,8 +7,7 @@ use traceparent::{
     RandomIdGenerator, Randomness, TraceParent, TraceState, Trust,
 };
 
-mod common;
-use common::{
+use crate::common::{
     EXAMPLE,
     vectors::{self, read},
 };

@@ -1,12 +1,10 @@
 //! Runs `tests/data/*.txt` through every entry point.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fmt::Display;
 
 use traceparent::{ParseError, TraceParent, TraceState, Version};
 
-mod common;
-use common::{
+use crate::common::{
     naive,
     vectors::{self, Vector, read},
 };

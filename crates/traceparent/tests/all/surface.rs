@@ -1,6 +1,4 @@
 //! The small items that stand around the large ones.
-#![cfg(feature = "std")]
-#![allow(clippy::unwrap_used)]
 
 use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
@@ -10,8 +8,7 @@ use traceparent::{
     SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
 };
 
-mod common;
-use common::{EXAMPLE, PARENT_ID, TRACE_ID};
+use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};
 
 fn context() -> TraceContext<'static> {
     TraceContext::new(TraceParent::from_static(EXAMPLE), TraceState::from_static("rojo=1,congo=2,ot=th:c"))
