@@ -9,17 +9,16 @@ pub(crate) fn to_otel(list: &TraceState<'_>) -> (otel::TraceState, bool) {
     if list.is_empty() {
         return (otel::TraceState::NONE, true);
     }
-    let mut seen = Seen::default();
-    let mut exact = true;
-    let mut length = list.len() - 1;
+    let mut exact = list.is_canonical();
+    let mut seen = (!exact).then(Seen::default);
     let members = list.iter().map(|member| (member.key(), member.value())).filter(|(key, value)| {
-        let given = seen.insert(key) && (!key.contains('@') || is_accepted(key, value));
+        let is_new = seen.as_mut().is_none_or(|seen| seen.insert(key));
+        let given = is_new && (!key.contains('@') || is_accepted(key, value));
         exact &= given;
-        length += key.len() + 1 + value.len();
         given
     });
     match otel::TraceState::from_key_value(members) {
-        Ok(given) => (given, exact && length == list.as_str().len()),
+        Ok(given) => (given, exact),
         Err(_) => (accepted(list), false),
     }
 }

@@ -224,6 +224,20 @@ impl<'a> TraceState<'a> {
         self.shape.members == 0
     }
 
+    /// Whether the list has nothing that other types of lists would lose: single commas between its members, no white
+    /// space beside commas and equals signs, no key twice.
+    ///
+    /// ```
+    /// use traceparent::TraceState;
+    ///
+    /// assert!(TraceState::from_static("rojo=1,congo=2").is_canonical());
+    /// assert!(!TraceState::from_static("rojo=1, congo=2").is_canonical());
+    /// assert!(!TraceState::from_static("rojo=1,congo=2,rojo=3").is_canonical());
+    /// ```
+    pub fn is_canonical(&self) -> bool {
+        self.is_tidy() && (self.len() <= 1 || TraceStateEdit::from(self.borrow()).is_without_duplicates())
+    }
+
     pub(crate) const fn is_tidy(&self) -> bool {
         self.shape.tidy
     }

@@ -243,6 +243,11 @@ impl<'a> TraceStateEdit<'a> {
         Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::new() }
     }
 
+    /// Whether no member of a tidy list has the key of another.
+    pub(crate) fn is_without_duplicates(&self) -> bool {
+        keys::find(self.list.as_bytes(), b"").is_some() || self.others().count() == self.list.len()
+    }
+
     /// The entries that have to go, one bit each: some for the budget, and the 33rd and all behind it.
     /// However far they are shifted to the right, the last stays set.
     fn evicted(&self) -> i64 {

@@ -170,8 +170,8 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
             i += 1;
         }
         if i >= bytes.len() {
-            // Behind a comma at the end, the end is where a member was looked for.
-            shape.tidy &= i > bytes.len();
+            // Behind a comma at the end, a member was looked for at the end.
+            shape.tidy &= i > bytes.len() || bytes.is_empty();
             return Ok(shape);
         }
         if shape.members as usize == MAX_MEMBERS {

@@ -81,3 +81,26 @@ pub(crate) fn find(list: &[u8], key: &[u8]) -> Option<Range<usize>> {
     }
     Some(found)
 }
+
+#[cfg(all(test, feature = "std"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{string::String, vec::Vec};
+
+    use super::*;
+
+    /// What is looked for is found here and not by the way round that lists with duplicates take.
+    #[test]
+    fn a_key_is_found_among_32() {
+        let keys: Vec<String> = (0..32).map(|i| std::format!("{}{i}", "vendor".get(i % 5..).unwrap())).collect();
+        let list = keys.iter().map(|key| std::format!("{key}=a1")).collect::<Vec<_>>().join(",");
+        for key in &keys {
+            let member = std::format!("{key}=a1");
+            assert_eq!(list.get(find(list.as_bytes(), key.as_bytes()).unwrap()), Some(&*member), "{key}");
+        }
+        assert_eq!(find(list.as_bytes(), b"vendor"), Some(list.len()..list.len()));
+        assert_eq!(find(b"a=1", b"a"), Some(0..3));
+        assert_eq!(find(b"a=1,b=2,a=3", b"c"), None);
+        assert_eq!(find(b"", b"a"), Some(0..0));
+    }
+}

@@ -1,5 +1,7 @@
 //! The parsers against naive ones written from the ABNF: same acceptance, same values, for any input.
 
+use std::collections::HashSet;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{Member, TraceFlags, TraceParent, TraceState};
 
@@ -29,6 +31,11 @@ fn compare_tracestate(input: &[u8]) -> Result<(), TestCaseError> {
                 let left_most = members.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_str());
                 prop_assert_eq!(parsed.get(key), left_most);
             }
+            let mut keys = HashSet::new();
+            let is_plain = |(key, value): &(String, String)| !value.starts_with(' ') && keys.insert(key.clone());
+            let joined: Vec<_> = members.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let is_canonical = members.iter().all(is_plain) && joined.join(",").as_bytes() == input;
+            prop_assert_eq!(parsed.is_canonical(), is_canonical);
             prop_assert_eq!(pairs, members);
         }
         (Err(error), None) => prop_assert!(error.offset() <= input.len(), "{error}"),
