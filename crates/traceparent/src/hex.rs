@@ -47,7 +47,7 @@ pub(crate) const fn decode<const D: usize, const N: usize>(digits: &[u8; D]) -> 
         bytes[i] = (nibbles << 4 | nibbles >> 8) as u8;
         i += 1;
     }
-    if range & 0xf0f0 | letters & 0x1010 == 0 { Some(bytes) } else { None }
+    if range & 0xf0f0 == 0 && letters & 0x1010 == 0 { Some(bytes) } else { None }
 }
 
 /// Returns two bytes, the first in the low half.

@@ -157,6 +157,7 @@ fn sampling_values() {
     assert_wording(Percent::parse(b"100.1"), "percentage is out of range");
     let error = |text| OtValue::read(text).error().unwrap().to_string();
     assert_eq!(error("th:8;TH:8"), "invalid byte in ot member at offset 5");
+    assert_eq!(error("th:8;abc:d!e"), "invalid byte in ot member at offset 10");
     assert_eq!(error("x:1;th:8;th:8"), "threshold is repeated");
     assert_eq!(error("x:1;rv:8"), "randomness is too short: it ends at offset 8");
     let ot = OtValue::read("rv:00000000000000");

@@ -160,6 +160,12 @@ fn a_change_that_names_ot_overrides_the_decision() {
     let outgoing = Policy::new(AlwaysOn).apply(incoming, &ids);
     assert_eq!(outgoing.clone().edit(&changes).tracestate().to_string(), "ot=x:2,rojo=1");
     assert_eq!(outgoing.edit(&others).tracestate().to_string(), "ours=1,rojo=1");
+
+    let outgoing = Policy::new(ratio(1, 1))
+        .trust(Trust::Resample)
+        .apply(Incoming::from_fields([EXAMPLE.as_bytes()], [&b"rojo=1"[..]]), &ids);
+    assert_eq!(outgoing.tracestate().to_string(), "ot=th:0,rojo=1");
+    assert_eq!(outgoing.edit(&changes).tracestate().to_string(), "ot=x:2,rojo=1");
 }
 
 #[test]
