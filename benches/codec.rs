@@ -1,4 +1,4 @@
-use std::hint::black_box;
+use std::{hint::black_box, rc::Rc};
 
 use opentelemetry::{
     Context,
@@ -80,21 +80,22 @@ macro_rules! each_library {
     )*};
 }
 
-/// One closure for each library over many inputs.
+/// One closure for each library over many inputs, the same for all, each time from the first on: what is measured is
+/// reading them and not fetching them.
 macro_rules! distinct {
     ($values:ident, $all:ident, [$($library:ident $parse:ident),*]) => {$(
-        let (values, mut i) = ($values.clone(), 0);
-        $all.push(Operation::new("parse, 10,000 distinct", $library, move || {
-            i = if i + 1 < values.len() { i + 1 } else { 0 };
-            assert!($parse(black_box(&values[i])).is_some());
-        }));
+        let values = Rc::clone(&$values);
+        let run = move |times: u64| {
+            values.iter().cycle().take(times as usize).for_each(|value| assert!($parse(black_box(value)).is_some()));
+        };
+        $all.push(Operation { name: "parse, 10,000 distinct".to_owned(), library: $library, run: Box::new(run) });
     )*};
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     each_library!("parse", VALID, Some(PARENT_ID), all);
-    let values: Vec<String> = (0..10_000)
+    let values: Rc<[String]> = (0..10_000)
         .map(|_| {
             let ids = (RandomIdGenerator.new_trace_id(), RandomIdGenerator.new_span_id());
             TraceParent::new(ids.0, ids.1, TraceFlags::SAMPLED).to_string()

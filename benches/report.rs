@@ -78,7 +78,10 @@ fn nanoseconds(all: &mut [Operation]) -> Vec<f64> {
     let mut best = vec![f64::MAX; all.len()];
     for _ in 0..ROUNDS {
         for ((operation, times), best) in all.iter_mut().zip(&times).zip(&mut best) {
-            *best = best.min(time(operation, *times).as_nanos() as f64 / *times as f64);
+            // Twice, or whoever reads inputs first fetches them for those who follow.
+            for _ in 0..2 {
+                *best = best.min(time(operation, *times).as_nanos() as f64 / *times as f64);
+            }
         }
     }
     best

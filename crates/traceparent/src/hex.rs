@@ -35,19 +35,20 @@ pub(crate) const fn nibble(digit: u8) -> Option<u8> {
 pub(crate) const fn decode<const D: usize, const N: usize>(digits: &[u8; D]) -> Option<[u8; N]> {
     const { assert!(D == 2 * N) };
     let mut bytes = [0; N];
-    let (mut range, mut letters) = (0, 0);
+    let mut wrong = 0;
     let mut i = 0;
     while i < N {
         let pair = pair(digits, 2 * i);
         // '0'..='9' are 0x30..=0x39, 'a'..='f' are 0x61..=0x66: bit 6 tells them apart.
         let nibbles = pair.wrapping_sub(0x3030).wrapping_sub((pair >> 6 & 0x0101) * 39);
         // Both are below 16, and those over 9, to which 6 adds bit 4, were the letters.
-        range |= nibbles;
-        letters |= nibbles.wrapping_add(0x0606) ^ pair >> 2;
-        bytes[i] = (nibbles << 4 | nibbles >> 8) as u8;
+        let letters = nibbles.wrapping_add(0x0606) ^ pair >> 2;
+        wrong |= nibbles | letters & 0x1010;
+        // 16 times the first digit, which is in the low half, and the second meet in the high half.
+        bytes[i] = (nibbles.wrapping_mul(0x1001) >> 8) as u8;
         i += 1;
     }
-    if range & 0xf0f0 == 0 && letters & 0x1010 == 0 { Some(bytes) } else { None }
+    if wrong & 0xf0f0 == 0 { Some(bytes) } else { None }
 }
 
 /// Returns two bytes, the first in the low half.

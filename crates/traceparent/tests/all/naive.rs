@@ -172,14 +172,18 @@ fn a_megabyte_behind_the_first_56_bytes_changes_nothing() {
     assert_eq!(accepted, 2);
 }
 
-// W3C 45, 46
+// W3C 45, 46, 51
 #[test]
 fn every_byte_in_every_place_of_a_list() {
-    for at in 0..14 {
-        for byte in 0..=u8::MAX {
-            let mut input = *b"ab=cd , ef= gh";
-            input[at] = byte;
-            compare_tracestate(&input).unwrap();
+    let long = format!("key={},k=1", "v".repeat(60));
+    for list in ["ab=cd , ef= gh", &long] {
+        // Alone, and next to another one of its kind.
+        for (at, width) in (0..list.len()).flat_map(|at| [(at, 1), (at, 2)]) {
+            for byte in 0..=u8::MAX {
+                let mut input = list.as_bytes().to_vec();
+                input[at..].iter_mut().take(width).for_each(|place| *place = byte);
+                compare_tracestate(&input).unwrap();
+            }
         }
     }
 }
