@@ -201,7 +201,7 @@ impl Shape {
 
 /// Checks a list that follows another of the shape `before`, and returns the shape of both.
 ///
-/// Each byte is looked at a bounded number of times, and none after the key or value with the first error.
+/// Each byte is looked at a bounded number of times, and at most fifteen behind the key or value with the first error.
 ///
 /// ```abnf
 /// list        = list-member 0*31( OWS "," OWS list-member )
