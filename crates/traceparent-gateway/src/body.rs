@@ -1,6 +1,7 @@
 use std::{
     error::Error,
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -117,6 +118,46 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Timely<B> {
         }
         ready!(self.poll_patience(context));
         Poll::Ready(Some(Err(Paused.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of a request. It remembers why it did not come to its end, because who sends it on may tell of the upstream's
+/// connection and not of the client.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    inner: Timely<Incoming>,
+    failure: Arc<OnceLock<Failure>>,
+}
+
+impl RequestBody {
+    /// Returns the body, and where it leaves what it remembers.
+    pub(crate) fn new(inner: Timely<Incoming>) -> (Self, Arc<OnceLock<Failure>>) {
+        let failure = Arc::default();
+        (Self { inner, failure: Arc::clone(&failure) }, failure)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        if let Some(Err(error)) = &frame {
+            self.failure.get_or_init(|| Failure::of_request(&**error));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -53,8 +53,6 @@ impl Failure {
             };
         }
         match find::<hyper::Error>(error) {
-            _ if find::<Paused>(error).is_some() => Self::RequestPaused,
-            Some(cause) if cause.is_user() => Self::RequestCut,
             Some(cause) if cause.is_parse() => Self::InvalidAnswer,
             _ => Self::NoAnswer,
         }
@@ -79,6 +77,11 @@ impl Failure {
             Self::TargetTooLong => "target_too_long",
             Self::Tunnel => "tunnel",
         }
+    }
+
+    /// Finds out why the body of the client's request did not come to its end.
+    pub(crate) fn of_request(error: &(dyn Error + 'static)) -> Self {
+        if find::<Paused>(error).is_some() { Self::RequestPaused } else { Self::RequestCut }
     }
 
     /// Finds out why the body of the upstream's response did not come to its end.

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{io::copy_bidirectional, time::timeout, try_join};
 
 use crate::{
-    body::{ResponseBody, SpanBody, Timely},
+    body::{RequestBody, ResponseBody, SpanBody, Timely},
     client::{Client, Manner, client},
     config::{Egress, Forwarded, Limits, Listener, Route, Routes},
     failure::Failure,
@@ -32,7 +32,7 @@ struct Settings {
     forwarded: Forwarded,
     limits: Limits,
     routes: Routes,
-    clients: Vec<(Manner, Client<Timely<Incoming>>)>,
+    clients: Vec<(Manner, Client<RequestBody>)>,
 }
 
 impl Proxy {
@@ -48,7 +48,7 @@ impl Proxy {
 }
 
 impl Settings {
-    fn new(tracer: Tracer, listener: Listener, known: &[(Manner, Client<Timely<Incoming>>)]) -> Self {
+    fn new(tracer: Tracer, listener: Listener, known: &[(Manner, Client<RequestBody>)]) -> Self {
         let mut clients: Vec<(Manner, _)> = Vec::new();
         for manner in listener.routes.iter().map(manner) {
             if clients.iter().all(|(other, _)| *other != manner) {
@@ -96,13 +96,14 @@ impl Settings {
         }
         // A body that is not there cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
-        let answer = client.request(Request::from_parts(parts, Timely::new(body, limit)));
+        let (body, cut) = RequestBody::new(Timely::new(body, limit));
+        let answer = client.request(Request::from_parts(parts, body));
         let answer = async {
             match route.timeout {
                 Some(limit) => timeout(limit, answer).await.map_err(|_| Failure::NoAnswerInTime)?,
                 None => answer.await,
             }
-            .map_err(|error| Failure::of(&error))
+            .map_err(|error| cut.get().copied().unwrap_or_else(|| Failure::of(&error)))
         };
         let mut response = answer.await.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);

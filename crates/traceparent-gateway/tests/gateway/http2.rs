@@ -1,4 +1,8 @@
-use std::{convert::Infallible, net::SocketAddr, sync::Mutex};
+use std::{
+    convert::Infallible,
+    net::{Shutdown, SocketAddr},
+    sync::Mutex,
+};
 
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -56,7 +60,8 @@ async fn upstream() -> SocketAddr {
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     assert_eq!(parts.version, Version::HTTP_2);
-    let received = body.collect().await.unwrap();
+    // Not every test sends it to its end.
+    let Ok(received) = body.collect().await else { return Ok(Response::new(whole(""))) };
     let mut trailers = parts.headers;
     for (name, value) in received.trailers().into_iter().flatten() {
         trailers.insert(name, value.clone());
@@ -117,6 +122,28 @@ async fn an_http_1_client_reaches_an_http_2_upstream() {
         tokio::task::spawn_blocking(move || get(address, &["TE: trailers", "Connection: TE"])).await.unwrap();
     assert_eq!(response.status, 200);
     assert_eq!(span_of(gateway)["error"], Value::Null);
+}
+
+/// The client is to blame, although it is the upstream's connection that fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_finish_its_request_is_told_and_not_the_upstream() {
+    for (cut, status, answer, error) in [
+        (false, 408, "The request takes too long.\n", "the request's body paused for too long"),
+        (true, 400, "The request did not come to its end.\n", "the request's body did not come to its end"),
+    ] {
+        let limits = "  - address: 127.0.0.1:0\n    limits: {idle_timeout: 300ms}\n";
+        let gateway = route(upstream().await, true).replace("  - address: 127.0.0.1:0\n", limits);
+        let gateway = Gateway::configured(&gateway, &[]);
+        let mut connection = gateway.connect();
+        connection.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst");
+        if cut {
+            connection.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+        }
+        let response = tokio::task::spawn_blocking(move || connection.response()).await.unwrap();
+        assert_eq!((response.status, response.body.as_str()), (status, answer));
+        let (server, call) = server_and_call(&gateway.spans());
+        assert_eq!((&server["error"], &call.unwrap()["error"]), (&error.into(), &error.into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
