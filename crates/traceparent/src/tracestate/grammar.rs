@@ -92,14 +92,13 @@ const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
 /// Whether sixteen bytes are all of the class `VALUE`: compared and not looked up, which the compiler does with vectors.
 #[inline]
 const fn are_value(bytes: &[u8; 16]) -> bool {
-    let mut others = 0;
+    let mut others = false;
     let mut i = 0;
     while i < bytes.len() {
-        let byte = bytes[i];
-        others |= (byte.wrapping_sub(b' ') > b'~' - b' ') as u8 | (byte == b',') as u8 | (byte == b'=') as u8;
+        others |= !matches!(bytes[i], b' '..=b'~') | matches!(bytes[i], b',' | b'=');
         i += 1;
     }
-    others == 0
+    !others
 }
 
 /// Does as [`run`] for the class `VALUE`: sixteen bytes at once while that goes well, and eight in between one by one,

@@ -187,3 +187,14 @@ fn every_byte_in_every_place_of_a_list() {
         }
     }
 }
+
+// W3C 51
+#[test]
+fn values_of_one_byte_in_every_length() {
+    for (byte, length) in (0..=u8::MAX).flat_map(|byte| (0..50).map(move |length| (byte, length))) {
+        for tail in ["", "v", ",k=1"] {
+            let value = vec![byte; length];
+            compare_tracestate(&[b"key=", &value[..], tail.as_bytes()].concat()).unwrap();
+        }
+    }
+}
