@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hyper::Uri;
 use traceparent::{Percent, Trust};
 
-use crate::upstream::Upstream;
+use crate::config::Upstream;
 
 /// A tracing reverse proxy for HTTP/1.1 and HTTP/2.
 #[derive(Debug, Parser)]

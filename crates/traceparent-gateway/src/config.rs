@@ -4,18 +4,22 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use traceparent::Trust;
 
-use crate::{cli::RunArgs, upstream::Upstream};
+use crate::cli::RunArgs;
 
+mod batch;
 mod environment;
 mod error;
 mod file;
 mod scalar;
 mod tracing;
+mod upstream;
 
+pub(crate) use self::batch::Batch;
 pub use self::{
     environment::{Environment, EnvironmentError},
     error::ConfigError,
     tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, Tracing},
+    upstream::{Upstream, UpstreamError},
 };
 
 /// Everything the gateway is told: valid, and with every default filled in.

@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr};
 
-use crate::{config::ConfigError, otlp::OtlpError};
+use crate::{config::ConfigError, telemetry::OtlpError};
 
 /// Why the program ends with a failure.
 #[derive(Debug, thiserror::Error)]

@@ -12,12 +12,14 @@ use hyper_util::rt::TokioIo;
 use tokio::{io::copy_bidirectional, time::timeout, try_join};
 
 use crate::{
-    body::{RequestBody, ResponseBody, SpanBody, Timely},
-    client::{Client, Manner, client},
     config::{Egress, Forwarded, Limits, Listener, Route, Routes},
-    failure::Failure,
-    headers::{Passage, forward_request, names_one_host, remove_hop_by_hop, upgrade},
-    server::{self, Handler, UnderWay},
+    http::{
+        body::{RequestBody, ResponseBody, SpanBody, Timely},
+        client::{Client, Manner, client},
+        failure::Failure,
+        headers::{Passage, forward_request, names_one_host, remove_hop_by_hop, upgrade},
+        server::{self, Handler, UnderWay},
+    },
     tracer::{OpenSpan, Tracer},
 };
 

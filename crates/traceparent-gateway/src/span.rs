@@ -12,7 +12,9 @@ use serde::{
 };
 use traceparent::{Origin, ParseError, SpanId, SpanKind, TraceContext, TraceId, TraceParent};
 
-use crate::failure::Failure;
+use crate::http::failure::Failure;
+
+pub(crate) mod semconv;
 
 /// A finished piece of work of one service.
 #[derive(Clone, Debug)]

@@ -5,14 +5,22 @@ use tokio::time::Instant;
 
 use crate::{
     admin::AdminService,
-    batch::Batch,
-    config::{Otlp, Tracing},
-    lines::{self, write_lines},
+    config::{Batch, Otlp, Tracing},
+};
+
+mod json_lines;
+pub(crate) mod metrics;
+mod otlp;
+pub(crate) mod recorder;
+pub(crate) mod store;
+
+pub use self::otlp::OtlpError;
+use self::{
+    json_lines::write_lines,
     metrics::Metrics,
-    otel::resource,
-    otlp::{self, OtlpError},
+    otlp::resource::resource,
     recorder::{Outlet, Recorder, Report, Sink, Wanted, Worker},
-    store::{self, Store},
+    store::Store,
 };
 
 /// What happens to finished spans, beside the traffic: one thread for each place where they go.
@@ -59,7 +67,7 @@ impl Telemetry {
 
     /// Writes all spans as JSON lines.
     fn write(&mut self, out: impl Write + Send + 'static) {
-        let outlet = self.collect(Wanted::All, lines::CAPACITY);
+        let outlet = self.collect(Wanted::All, json_lines::CAPACITY);
         self.workers.push(Worker::start("console", outlet, |outlet| write_lines(outlet, out)));
     }
 

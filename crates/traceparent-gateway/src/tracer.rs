@@ -14,11 +14,12 @@ use traceparent::{
 
 use crate::{
     config::{Forwarded, Sampling, Tracing},
-    failure::Failure,
-    recorder::Recorder,
-    semconv::{self, Circumstances, Custom},
-    server::Client,
-    span::Span,
+    http::{failure::Failure, server::Client},
+    span::{
+        Span,
+        semconv::{self, Circumstances, Custom},
+    },
+    telemetry::recorder::Recorder,
 };
 
 /// Opens the spans of one service: the one place where contexts are read and written.

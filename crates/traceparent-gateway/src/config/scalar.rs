@@ -12,7 +12,7 @@ use traceparent::Percent;
 
 use crate::{
     cli::{parse_listen, parse_percent},
-    upstream::Upstream,
+    config::Upstream,
 };
 
 /// Makes a type that is read from a scalar by a function.

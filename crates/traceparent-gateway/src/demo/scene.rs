@@ -15,15 +15,19 @@ use tokio::{
 use traceparent::Policy;
 
 use crate::{
-    body::SpanBody,
-    client::{Client, Manner, client},
     config::{Forwarded, Listener, Route, Tracing},
     error::Error,
+    http::{
+        body::SpanBody,
+        client::{Client, Manner, client},
+        server::{Handler, Server},
+    },
     proxy::Proxy,
-    recorder::{Recorder, Wanted},
-    server::{Handler, Server},
     span::Span,
-    telemetry::Telemetry,
+    telemetry::{
+        Telemetry,
+        recorder::{Recorder, Wanted},
+    },
     tracer::{OpenSpan, Tracer},
 };
 

@@ -28,13 +28,14 @@ use tokio::{
 };
 
 use crate::{
-    batch::Batch,
-    config::{Otlp, OtlpProtocol},
-    otel::{resource_of, to_span_data},
-    recorder::{Outlet, POLL, Sink, Wanted, Worker},
+    config::{Batch, Otlp, OtlpProtocol},
     span::Span,
+    telemetry::otlp::resource::{resource_of, to_span_data},
+    telemetry::recorder::{Outlet, POLL, Sink, Wanted, Worker},
     tell,
 };
+
+pub(super) mod resource;
 
 /// How large a batch may be, in bytes, about: collectors refuse messages of more than 4 MiB, and what strangers send is
 /// part of it.

@@ -5,8 +5,8 @@ use std::{
 };
 
 use crate::{
-    recorder::{Outlet, POLL},
     span::Span,
+    telemetry::recorder::{Outlet, POLL},
 };
 
 /// How many finished spans may wait to be written.

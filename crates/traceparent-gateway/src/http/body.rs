@@ -10,7 +10,10 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-use crate::{alarm::Alarm, failure::Failure, tracer::OpenSpan};
+use crate::{
+    http::{failure::Failure, timer::Alarm},
+    tracer::OpenSpan,
+};
 
 /// The body of a response: the upstream's, or a few words of our own.
 pub(crate) type ResponseBody = SpanBody<Either<Timely<Incoming>, Full<Bytes>>>;

@@ -7,8 +7,8 @@ use std::{
 use traceparent::TraceId;
 
 use crate::{
-    recorder::{Outlet, POLL},
     span::Span,
+    telemetry::recorder::{Outlet, POLL},
 };
 
 /// How many finished spans may wait to be kept.

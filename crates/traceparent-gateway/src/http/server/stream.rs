@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::framing::Framing;
-use crate::{alarm::Alarm, config::Limits};
+use crate::{config::Limits, http::timer::Alarm};
 
 /// What a client gets that does not come to the end of a request's head.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";

@@ -19,7 +19,12 @@ use tokio::{
 };
 
 use self::stream::{ClientStream, Requests};
-use crate::{body::Held, config::Limits, error::Error, headers, tell};
+use crate::{
+    config::Limits,
+    error::Error,
+    http::{body::Held, headers},
+    tell,
+};
 
 mod framing;
 mod stream;

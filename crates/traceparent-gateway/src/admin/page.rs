@@ -7,10 +7,8 @@ use std::{
 
 use opentelemetry::KeyValue;
 
-use crate::{
-    span::{Span, kind_name},
-    trace::{Row, Trace},
-};
+use super::trace::{Row, Trace};
+use crate::span::{Span, kind_name};
 
 const STYLE: &str = include_str!("page.css");
 

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{metrics::Metrics, span::Span};
+use crate::{span::Span, telemetry::metrics::Metrics};
 
 /// Hands finished spans to all sinks, without ever making anybody wait.
 #[derive(Clone, Debug)]

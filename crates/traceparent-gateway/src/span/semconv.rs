@@ -17,7 +17,7 @@ use opentelemetry::{Key, KeyValue, Value};
 
 use crate::{
     config::{Forwarded, SpanAttributes},
-    headers::host,
+    http::headers::host,
 };
 
 /// How much of a text from outside is kept in a span, in bytes.
