@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{AlwaysOn, IdsFrom, Incoming, Outgoing, Policy, trim_ows};
-use traceparent_http::{SERVER_TIMING, TRACEPARENT, TRACESTATE, extract, inject, read_response, respond, strip};
+use traceparent_http::{SERVER_TIMING, TRACEPARENT, TRACESTATE, extract, extract_response, inject, inject_response, strip};
 
 use crate::{message::lines, naive};
 
@@ -72,9 +72,9 @@ fn response(outgoing: &Outgoing<'_>, headers: &HeaderMap) {
     }
 
     let mut responded = headers.clone();
-    respond(outgoing, &mut responded);
+    inject_response(outgoing, &mut responded);
     assert_eq!(fields(&responded), expected);
-    assert_eq!(read_response(&responded), Ok(Some(outgoing.response())));
+    assert_eq!(extract_response(&responded), Ok(Some(outgoing.response())));
     let rest = [headers.clone(), responded].map(|mut headers| {
         headers.remove(&SERVER_TIMING);
         headers

@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{Incoming, Outgoing, TraceStateEdit, trim_ows};
 
+mod egress;
+#[cfg(feature = "unstable-response")]
 mod response;
+pub mod semconv;
 
-pub use crate::response::{SERVER_TIMING, read_response, respond};
+pub use crate::egress::{Egress, MemberKeys};
+#[cfg(feature = "unstable-response")]
+pub use crate::response::{SERVER_TIMING, extract_response, inject_response};
 
 /// The name of the `traceparent` header.
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -13,10 +20,10 @@ pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The name of the `tracestate` header.
 pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Reads the trace context of a message, from all its fields.
+/// Extracts the trace context from the headers of a message.
 ///
-/// Two `traceparent` fields are invalid, even equal ones; several `tracestate` fields are joined in their
-/// order. A broken `tracestate` does not lose a good `traceparent`. White space around a value is not
+/// Two `traceparent` fields are invalid, even if they are equal. Several `tracestate` fields are joined in
+/// order. An invalid `tracestate` does not discard a valid `traceparent`. White space around a value is not
 /// part of it ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
 ///
 /// [W3C: trace context headers](https://www.w3.org/TR/trace-context-2/#trace-context-http-headers-format)
@@ -46,10 +53,10 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     headers.get_all(name).into_iter().map(|value| trim_ows(value.as_bytes()))
 }
 
-/// Writes the trace context into the headers of a message, in place of all fields of these names.
+/// Injects the trace context into the headers of a message, replacing all fields of these names.
 ///
-/// An empty `tracestate` is not written; a field that was there is removed. A map that can hold no more
-/// headers gets no new one; the old ones are gone even then.
+/// An empty `tracestate` is not written, and any field of that name is removed. If the map is full, no field
+/// is added, and the old ones are removed all the same.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -70,14 +77,14 @@ pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
     set(headers, &TRACESTATE, tracestate(outgoing.tracestate()));
 }
 
-/// Puts one field in place of all of a name, or none.
+/// Replaces all fields of a name by one, or by none.
 fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
     if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {
         headers.remove(name);
     }
 }
 
-/// Removes the trace context from the headers of a message: for a call to somebody who is not to see it.
+/// Removes the trace context from the headers of a message, for a receiver that is not to see it.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -93,7 +100,7 @@ pub fn strip(headers: &mut HeaderMap) {
     headers.remove(&TRACESTATE);
 }
 
-/// The field value for a list; `None` for an empty one.
+/// Returns the field value for a list, or `None` if it is empty.
 fn tracestate(list: &TraceStateEdit<'_>) -> Option<HeaderValue> {
     if let Some(list) = list.untouched() {
         return if list.is_empty() { None } else { field(list.as_bytes()) };

@@ -7,7 +7,7 @@ use traceparent::{
     AlwaysOff, AlwaysOn, ErrorKind, Field, IdsFrom, Incoming, Outgoing, ParseError, Policy, Sampler, TraceParent,
     TraceResponse,
 };
-use traceparent_http::{SERVER_TIMING, read_response, respond};
+use traceparent_http::{SERVER_TIMING, extract_response, inject_response};
 
 const VALUE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const OURS: &str = "trace;desc=00-00000000000000070000000000000007-0000000000000007-03";
@@ -32,12 +32,12 @@ fn fields(headers: &HeaderMap) -> Vec<&[u8]> {
 /// The fields that are there after the response context was added to these.
 fn responded(before: &[&str]) -> Vec<String> {
     let mut headers = headers(before);
-    respond(&span(AlwaysOn), &mut headers);
+    inject_response(&span(AlwaysOn), &mut headers);
     fields(&headers).into_iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect()
 }
 
 fn read(fields: &[&str]) -> Result<Option<TraceResponse>, ParseError> {
-    read_response(&headers(fields))
+    extract_response(&headers(fields))
 }
 
 // W3C 86
@@ -46,7 +46,7 @@ fn the_response_context_is_added() {
     assert_eq!(SERVER_TIMING, "server-timing");
     assert_eq!(responded(&[]), [OURS]);
     let mut headers = HeaderMap::new();
-    respond(&span(AlwaysOff), &mut headers);
+    inject_response(&span(AlwaysOff), &mut headers);
     assert_eq!(headers["server-timing"], OURS.replace("-03", "-02"));
     assert_eq!(headers.len(), 1);
 }
@@ -62,7 +62,7 @@ fn other_metrics_and_headers_stay() {
     let mut headers = headers(&["trace"]);
     headers.append("set-cookie", "a=1".parse().unwrap());
     headers.append("set-cookie", "b=2".parse().unwrap());
-    respond(&span(AlwaysOn), &mut headers);
+    inject_response(&span(AlwaysOn), &mut headers);
     assert_eq!(headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
     assert!(!headers.contains_key("traceparent"));
 }
@@ -81,7 +81,7 @@ fn a_metric_that_is_there_is_replaced_wherever_it_stands() {
 fn bytes_that_are_no_text_stay() {
     let mut headers = HeaderMap::new();
     headers.append(&SERVER_TIMING, HeaderValue::from_bytes(b"a;desc=\xff, trace;desc=\xfe, \xe9").unwrap());
-    respond(&span(AlwaysOn), &mut headers);
+    inject_response(&span(AlwaysOn), &mut headers);
     assert_eq!(fields(&headers), [[OURS.as_bytes(), b", a;desc=\xff, \xe9"].concat()]);
 }
 
@@ -135,13 +135,13 @@ proptest! {
         let mut headers = headers(&before.iter().map(String::as_str).collect::<Vec<_>>());
         let kept: Vec<Vec<u8>> = others(&headers);
         let span = span(AlwaysOn);
-        respond(&span, &mut headers);
-        prop_assert_eq!(read_response(&headers), Ok(Some(span.response())));
+        inject_response(&span, &mut headers);
+        prop_assert_eq!(extract_response(&headers), Ok(Some(span.response())));
         prop_assert_eq!(&others(&headers), &kept);
         prop_assert_eq!(headers.get_all(&SERVER_TIMING).iter().filter(|field| TraceResponse::has_metric(field.as_bytes())).count(), 1);
         // Once more changes nothing but, at most, how many fields there are.
-        respond(&span, &mut headers);
-        prop_assert_eq!(read_response(&headers), Ok(Some(span.response())));
+        inject_response(&span, &mut headers);
+        prop_assert_eq!(extract_response(&headers), Ok(Some(span.response())));
         prop_assert_eq!(&others(&headers), &kept);
     }
 }
@@ -164,9 +164,9 @@ fn a_full_map_takes_no_response_context_and_loses_nothing() {
     let mut headers = HeaderMap::new();
     fill(&mut headers);
     let before = headers.clone();
-    respond(&span(AlwaysOn), &mut headers);
+    inject_response(&span(AlwaysOn), &mut headers);
     assert_eq!(headers, before);
-    assert_eq!(read_response(&headers), Ok(None));
+    assert_eq!(extract_response(&headers), Ok(None));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_full_map_keeps_its_other_metrics() {
         let mut headers = headers(before);
         fill(&mut headers);
         let kept = others(&headers);
-        respond(&span(AlwaysOn), &mut headers);
+        inject_response(&span(AlwaysOn), &mut headers);
         assert_eq!(others(&headers), kept, "{before:?}");
         // An older context may go, but does not stay next to a newer one.
         assert!(fields(&headers).iter().filter(|field| TraceResponse::has_metric(field)).count() <= 1);

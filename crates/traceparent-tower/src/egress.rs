@@ -1,30 +1,7 @@
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, Request, header::HOST};
-use traceparent_http::TRACESTATE;
-
-/// What of the trace context a call carries to somebody else.
-///
-/// [W3C: privacy considerations](https://www.w3.org/TR/trace-context-2/#privacy-considerations)
-///
-/// ```
-/// use traceparent_tower::{Egress, InjectTraceContextLayer};
-///
-/// // A client of third parties alone.
-/// let layer = InjectTraceContextLayer::new().egress(Egress::Strip);
-/// assert_eq!(Egress::default(), Egress::Send);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Egress<'a> {
-    /// Both headers.
-    #[default]
-    Send,
-    /// Neither. Headers that the request already has go, too.
-    Strip,
-    /// `traceparent`, and of `tracestate` the members with these keys: what a third party may know that takes part
-    /// in the trace.
-    Only(&'a [&'a str]),
-}
+use http::{Request, header::HOST};
+use traceparent_http::Egress;
 
 /// Says what goes to which host.
 ///
@@ -36,8 +13,8 @@ pub enum Egress<'a> {
 /// ```
 /// use traceparent_tower::{Egress, EgressPolicy};
 ///
-/// let policy = |host: &str| if host.ends_with(".internal") { Egress::Send } else { Egress::Strip };
-/// assert_eq!(policy.egress("orders.internal"), Egress::Send);
+/// let policy = |host: &str| if host.ends_with(".internal") { Egress::Inject } else { Egress::Strip };
+/// assert_eq!(policy.egress("orders.internal"), Egress::Inject);
 /// assert_eq!(policy.egress("api.example.com"), Egress::Strip);
 /// assert_eq!(Egress::Strip.egress("orders.internal"), Egress::Strip);
 /// ```
@@ -55,31 +32,6 @@ impl EgressPolicy for Egress<'_> {
 impl<F: Fn(&str) -> Egress<'static>> EgressPolicy for F {
     fn egress(&self, host: &str) -> Egress<'_> {
         self(host)
-    }
-}
-
-impl Egress<'_> {
-    /// Takes out of a call's headers what is not to go.
-    pub(crate) fn apply(self, headers: &mut HeaderMap) {
-        match self {
-            Self::Send => {}
-            Self::Strip => traceparent_http::strip(headers),
-            Self::Only(keys) => keep(keys, headers),
-        }
-    }
-}
-
-/// What cannot be read does not go either.
-fn keep(keys: &[&str], headers: &mut HeaderMap) {
-    let incoming = traceparent_http::extract(headers);
-    let Some(context) = incoming.context() else {
-        return traceparent_http::strip(headers);
-    };
-    let members = context.tracestate.iter().filter(|member| keys.contains(&member.key()));
-    let list = members.map(|member| format!("{}={}", member.key(), member.value())).collect::<Vec<_>>().join(",");
-    headers.remove(&TRACESTATE);
-    if let Some(list) = HeaderValue::try_from(list).ok().filter(|list| !list.is_empty()) {
-        headers.insert(&TRACESTATE, list);
     }
 }
 

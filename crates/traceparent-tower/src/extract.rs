@@ -111,8 +111,10 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
         ExtractTraceContextLayer { policy, ids, skip, server_timing }
     }
 
-    /// Says whether callers that sent a `traceparent` are told the span that served them, in the header
-    /// `Server-Timing` of the response. Off, unless asked for. **Draft**; see [`traceparent_http::respond`].
+    /// Sets whether the response names the span that served the request, in the header `Server-Timing`, to callers
+    /// that sent a `traceparent`. It is off by default; see [`traceparent_http::inject_response`].
+    ///
+    /// **Unstable**: the format is from the editor's draft of Trace Context Level 3 and may change in any release.
     ///
     /// ```
     /// use traceparent::AlwaysOn;
@@ -120,6 +122,8 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     ///
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).server_timing(true);
     /// ```
+    #[cfg(feature = "unstable-response")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable-response")))]
     pub fn server_timing(self, on: bool) -> Self {
         Self { server_timing: on, ..self }
     }
@@ -234,9 +238,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        #[cfg_attr(not(feature = "unstable-response"), expect(unused_mut))]
         let mut response = ready!(within(this.span.as_ref(), || this.inner.poll(cx)))?;
+        #[cfg(feature = "unstable-response")]
         if let Some(span) = this.span.as_ref().filter(|span| *this.server_timing && span.origin() != Origin::Started) {
-            traceparent_http::respond(span, response.headers_mut());
+            traceparent_http::inject_response(span, response.headers_mut());
         }
         Poll::Ready(Ok(response))
     }

@@ -8,8 +8,8 @@ use traceparent::{IdGenerator, RandomIdGenerator};
 #[cfg(feature = "reqwest")]
 use crate::egress::normal;
 use crate::{
-    SpanContext,
-    egress::{Egress, EgressPolicy, host},
+    Egress, SpanContext,
+    egress::{EgressPolicy, host},
 };
 
 /// Gives each call that a client makes the context of a span of its own, and writes that into its headers.
@@ -56,7 +56,7 @@ impl InjectTraceContextLayer {
     /// const INJECT: InjectTraceContextLayer = InjectTraceContextLayer::new();
     /// ```
     pub const fn new() -> Self {
-        Self { egress: Egress::Send, ids: RandomIdGenerator }
+        Self { egress: Egress::Inject, ids: RandomIdGenerator }
     }
 }
 
@@ -67,9 +67,9 @@ impl<E, G> InjectTraceContextLayer<E, G> {
     /// use traceparent_tower::{Egress, InjectTraceContextLayer};
     ///
     /// let layer = InjectTraceContextLayer::new().egress(|host: &str| match host {
-    ///     "localhost" => Egress::Send,
-    ///     "api.partner.example" => Egress::Only(&["partner"]),
-    ///     host if host.ends_with(".internal") => Egress::Send,
+    ///     "localhost" => Egress::Inject,
+    ///     "api.partner.example" => Egress::only(&["partner"]),
+    ///     host if host.ends_with(".internal") => Egress::Inject,
     ///     _ => Egress::Strip,
     /// });
     /// ```

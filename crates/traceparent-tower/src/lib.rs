@@ -15,10 +15,12 @@ mod egress;
 mod extract;
 mod inject;
 
+pub use traceparent_http::{Egress, MemberKeys};
+
 #[cfg(feature = "tracing")]
 pub use crate::instrument::{InstrumentRequest, InstrumentRequestLayer};
 pub use crate::{
-    egress::{Egress, EgressPolicy},
+    egress::EgressPolicy,
     extract::{ExtractTraceContext, ExtractTraceContextLayer, ResponseFuture},
     inject::{InjectTraceContext, InjectTraceContextLayer},
     span::{RequestSpan, SpanContext},

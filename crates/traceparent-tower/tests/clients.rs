@@ -56,16 +56,16 @@ async fn reqwest_takes_the_current_context() {
     };
     let trace_id = parent.traceparent().trace_id().to_string();
 
-    let answer = parent.clone().scope(get(Egress::Send)).await;
+    let answer = parent.clone().scope(get(Egress::Inject)).await;
     let (traceparent, tracestate) = answer.split_once('\n').unwrap();
     assert_eq!((&traceparent[3..35], tracestate), (trace_id.as_str(), "a=1,secret=2"));
     assert_ne!(traceparent[36..52], parent.span_id().to_string());
 
-    let answer = parent.clone().scope(get(Egress::Only(&["a"]))).await;
+    let answer = parent.clone().scope(get(Egress::only(&["a"]))).await;
     assert!(answer.contains(&trace_id) && answer.ends_with("\na=1"), "{answer}");
 
     assert_eq!(parent.scope(get(Egress::Strip)).await, "\n");
-    assert_eq!(get(Egress::Send).await, "\n");
+    assert_eq!(get(Egress::Inject).await, "\n");
 }
 
 #[tokio::test]
