@@ -2,7 +2,17 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    string::{RegexGeneratorStrategy, string_regex},
+};
+
+/// Texts that match a pattern, which is parsed once: as a strategy by itself, a pattern is parsed for each value.
+fn text(pattern: &str) -> RegexGeneratorStrategy<String> {
+    string_regex(pattern).unwrap()
+}
 
 /// A header that the grammar of some version produces.
 pub(crate) fn traceparent() -> impl Strategy<Value = Vec<u8>> {
@@ -18,15 +28,17 @@ pub(crate) fn traceparent() -> impl Strategy<Value = Vec<u8>> {
 pub(crate) fn key() -> impl Strategy<Value = String> {
     let few = select(vec!["a", "b", "ot", "foo@bar", "ax", "1", "z/foo@bar", "xz/foo@bar", "yz/foo@bar"])
         .prop_map(str::to_owned);
-    let long = ("[a-z0-9]", "[a-z0-9_*/@-]", 200..=255_usize).prop_map(|(first, one, n)| first + &one.repeat(n));
-    prop_oneof![8 => few, 8 => "[a-z0-9][a-z0-9_*/@-]{0,8}", 1 => long]
+    let long =
+        (text("[a-z0-9]"), text("[a-z0-9_*/@-]"), 200..=255_usize).prop_map(|(first, one, n)| first + &one.repeat(n));
+    prop_oneof![8 => few, 8 => text("[a-z0-9][a-z0-9_*/@-]{0,8}"), 1 => long]
 }
 
 pub(crate) fn value() -> impl Strategy<Value = String> {
     let last = "[!-+\\--<>-~]";
-    let long =
-        move |n: RangeInclusive<usize>| ("[ -+\\--<>-~]", n, last).prop_map(|(one, n, last)| one.repeat(n) + &last);
-    prop_oneof![12 => "[ -+\\--<>-~]{0,8}[!-+\\--<>-~]", 2 => long(100..=140), 1 => long(250..=255)]
+    let long = move |n: RangeInclusive<usize>| {
+        (text("[ -+\\--<>-~]"), n, text(last)).prop_map(|(one, n, last)| one.repeat(n) + &last)
+    };
+    prop_oneof![12 => text("[ -+\\--<>-~]{0,8}[!-+\\--<>-~]"), 2 => long(100..=140), 1 => long(250..=255)]
 }
 
 /// A list of up to 32 members with the white space and the empty members that the grammar allows, or with none of
