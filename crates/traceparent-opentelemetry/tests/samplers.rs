@@ -11,7 +11,7 @@ use opentelemetry::{
     },
 };
 use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, Sampler as Stock, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    Sampler as Stock, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
 };
 use proptest::prelude::*;
 use traceparent::{
@@ -20,7 +20,7 @@ use traceparent::{
 };
 use traceparent_opentelemetry::{SdkSampler, TraceContextPropagator};
 
-use crate::common::{Outcome, extract, headers, hop, provider};
+use crate::common::{MemoryExporter, Outcome, extract, headers, hop, provider};
 
 fn ask(sampler: &dyn ShouldSample, parent: Option<&Context>, trace_id: TraceId) -> SamplingResult {
     sampler.should_sample(parent, trace_id, "name", &OtelKind::Server, &[], &[])
@@ -198,14 +198,14 @@ const ADDED: &[(&str, AttributeValue<'_>)] =
 
 #[test]
 fn attributes_that_a_sampler_adds_are_on_the_exported_span() {
-    let exporter = InMemorySpanExporter::default();
+    let exporter = MemoryExporter::default();
     let sampler = CompositeSampler::new(ComposableAnnotating::new(ADDED, ComposableAlwaysOn), RandomIdGenerator);
     let provider = SdkTracerProvider::builder()
         .with_sampler(SdkSampler::new(sampler))
         .with_simple_exporter(exporter.clone())
         .build();
     drop(provider.tracer("test").start("span"));
-    let span = exporter.get_finished_spans().unwrap().remove(0);
+    let span = exporter.take().remove(0);
     assert_eq!(span.attributes, [KeyValue::new("sampled.by", "rule"), KeyValue::new("sampled.rate", 0.5)]);
     assert_eq!(span.span_context.trace_state().header(), "ot=th:0");
 }

@@ -12,15 +12,12 @@ use opentelemetry::{
     trace::{FutureExt, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_sdk::{
-    propagation::BaggagePropagator,
-    trace::{InMemorySpanExporter, SdkTracerProvider},
-};
+use opentelemetry_sdk::{propagation::BaggagePropagator, trace::SdkTracerProvider};
 use traceparent_opentelemetry::{SdkIdGenerator, TraceContextPropagator};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::common::{Outcome, TRACE_ID, extract, headers, hop, inject};
+use crate::common::{MemoryExporter, Outcome, TRACE_ID, extract, headers, hop, inject};
 
 /// A request that stock types cannot hold, and the list that has to go out.
 fn request() -> HeaderMap {
@@ -113,14 +110,13 @@ fn it_works_with_tracing() {
 
 #[test]
 fn exported_spans_are_the_ones_that_went_out() {
-    let exporter = InMemorySpanExporter::default();
+    let exporter = MemoryExporter::default();
     let simple = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let batch = SdkTracerProvider::builder().with_batch_exporter(exporter.clone()).build();
     for provider in [simple, batch] {
         let call = hop(&TraceContextPropagator::new(), &provider, &request());
         provider.force_flush().unwrap();
-        let span = exporter.get_finished_spans().unwrap().remove(0);
-        exporter.reset();
+        let span = exporter.take().remove(0);
         assert_exact(&call);
         assert_eq!(span.span_context.trace_id().to_string(), TRACE_ID);
         assert_eq!(call["traceparent"].to_str().unwrap()[36..52], span.span_context.span_id().to_string());

@@ -2,6 +2,8 @@
 
 pub(crate) mod differences;
 
+use std::sync::{Arc, Mutex};
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
@@ -9,7 +11,10 @@ use opentelemetry::{
     trace::{TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_sdk::trace::{SdkTracerProvider, ShouldSample};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SdkTracerProvider, ShouldSample, SpanData, SpanExporter},
+};
 
 pub(crate) const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub(crate) const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -36,6 +41,26 @@ pub(crate) fn inject(propagator: &dyn TextMapPropagator, cx: &Context) -> Header
 
 pub(crate) fn provider(sampler: impl ShouldSample + 'static) -> SdkTracerProvider {
     SdkTracerProvider::builder().with_sampler(sampler).build()
+}
+
+/// An exporter that keeps the spans in memory.
+///
+/// The SDK's own is behind its feature `testing`, with which it and all crates above it would be compiled again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MemoryExporter(Arc<Mutex<Vec<SpanData>>>);
+
+impl MemoryExporter {
+    /// Returns the spans that were exported since the last call.
+    pub(crate) fn take(&self) -> Vec<SpanData> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl SpanExporter for MemoryExporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
 }
 
 /// Serves a request with a span of its own and returns the headers of the call it makes.
