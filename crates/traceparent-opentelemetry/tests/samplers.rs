@@ -10,9 +10,7 @@ use opentelemetry::{
         TracerProvider,
     },
 };
-use opentelemetry_sdk::trace::{
-    Sampler as Stock, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-};
+use opentelemetry_sdk::trace::{Sampler as Stock, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
 use proptest::prelude::*;
 use traceparent::{
     AlwaysOn, AlwaysRecord, AttributeValue, ComposableAlwaysOn, ComposableAnnotating, CompositeSampler, ParentBased,
