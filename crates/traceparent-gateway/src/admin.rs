@@ -1,7 +1,8 @@
 //! The admin API: health, metrics and recent traces.
 
+mod open;
 mod page;
 mod service;
 mod trace;
 
-pub(crate) use self::service::AdminService;
+pub(crate) use self::{open::open, service::AdminService};

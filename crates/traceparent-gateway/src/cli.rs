@@ -4,20 +4,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hyper::Uri;
 use traceparent::{Percent, Trust};
 
-use crate::config::Upstream;
+use crate::config::{Admin, Config, Environment, Listener, Route, Tracing, Upstream, parse_address, parse_percent};
 
 /// A tracing reverse proxy for HTTP/1.1 and HTTP/2.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Forwards requests to an upstream and writes one JSON line for each to standard output
     Run(RunArgs),
     /// Plays a customer-support scene over real HTTP on loopback ports and draws its trace
@@ -26,7 +26,7 @@ pub enum Command {
 
 /// How to run the proxy.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// A YAML file that says everything: listeners, routes, sampling, where spans go
     #[arg(
         long,
@@ -34,52 +34,63 @@ pub struct RunArgs {
         required_unless_present = "upstream",
         conflicts_with_all = ["upstream", "listen", "random_sampling", "trust", "admin"]
     )]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     /// Only says whether the file is right, and ends
     #[arg(long, requires = "config")]
-    pub check: bool,
+    pub(crate) check: bool,
 
     /// The address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", value_parser = parse_listen)]
-    pub listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", value_parser = parse_address)]
+    pub(crate) listen: SocketAddr,
 
     /// Where requests go; a path in front of theirs may be part of it
     #[arg(long, value_name = "URL", required_unless_present = "config")]
-    pub upstream: Option<Upstream>,
+    pub(crate) upstream: Option<Upstream>,
 
     /// The percentage of traces to sample among those decided here, up to six decimals [default: 100]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
-    pub random_sampling: Option<Percent>,
+    pub(crate) random_sampling: Option<Percent>,
 
     /// How far callers' traces are trusted
     #[arg(long, value_enum, default_value_t)]
-    pub trust: TrustArg,
+    pub(crate) trust: TrustArg,
 
     /// The address and port of health, metrics and the last traces, for operators; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
-    pub admin: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+impl RunArgs {
+    /// Returns a configuration with one listener and one route, or `None` without an upstream. The environment's values
+    /// count where a flag is absent.
+    pub(crate) fn config(&self, environment: &Environment) -> Option<Config> {
+        let listener = Listener::new(self.listen, Route::to(self.upstream.clone()?));
+        let listener = Listener { trust: self.trust.into(), ..listener };
+        let tracing = Tracing::of_percentage(self.random_sampling, environment);
+        Some(Config { listeners: vec![listener], tracing, admin: self.admin.map(|address| Admin { address }) })
+    }
 }
 
 /// How to play the scene.
 #[derive(Clone, Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// A collector to export the trace to, such as http://127.0.0.1:4317: gRPC at port 4317, otherwise HTTP
     #[arg(long, value_name = "ENDPOINT")]
-    pub otlp: Option<Uri>,
+    pub(crate) otlp: Option<Uri>,
 
     /// Show the trace in a browser, until Ctrl-C
     #[arg(long)]
-    pub serve: bool,
+    pub(crate) serve: bool,
 
     /// The address and port to show it at; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10001", requires = "serve", value_parser = parse_listen)]
-    pub admin: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10001", requires = "serve", value_parser = parse_address)]
+    pub(crate) admin: SocketAddr,
 }
 
 /// [`Trust`] by its names on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TrustArg {
+pub(crate) enum TrustArg {
     /// Continue the caller's trace and follow its sampled flag
     #[default]
     Continue,
@@ -100,14 +111,6 @@ impl From<TrustArg> for Trust {
             TrustArg::Ignore => Self::Ignore,
         }
     }
-}
-
-pub(crate) fn parse_listen(value: &str) -> Result<SocketAddr, &'static str> {
-    value.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:10000")
-}
-
-pub(crate) fn parse_percent(value: &str) -> Result<Percent, String> {
-    value.parse().map_err(|error| format!("{error}; give a number from 0 to 100, such as 12.5"))
 }
 
 #[cfg(test)]

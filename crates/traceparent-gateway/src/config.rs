@@ -4,8 +4,6 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use traceparent::Trust;
 
-use crate::cli::RunArgs;
-
 mod batch;
 mod environment;
 mod error;
@@ -14,43 +12,44 @@ mod scalar;
 mod tracing;
 mod upstream;
 
-pub(crate) use self::batch::Batch;
-pub use self::{
-    environment::{Environment, EnvironmentError},
+pub(crate) use self::{
+    batch::Batch,
+    environment::{Environment, Exporters, OtlpVariables},
     error::ConfigError,
+    scalar::{parse_address, parse_percent},
     tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, Tracing},
-    upstream::{Upstream, UpstreamError},
+    upstream::Upstream,
 };
 
 /// Everything the gateway is told: valid, and with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Where clients connect; at least one, all at different addresses.
-    pub listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<Listener>,
     /// What is traced, and where spans go.
-    pub tracing: Tracing,
+    pub(crate) tracing: Tracing,
     /// The listener for operators, where there is one.
-    pub admin: Option<Admin>,
+    pub(crate) admin: Option<Admin>,
 }
 
 /// A place where clients connect, and what happens to their requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// The IP address and port; port 0 takes a free one.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// How far callers' traces are trusted.
-    pub trust: Trust,
+    pub(crate) trust: Trust,
     /// What happens to the fields in which proxies tell where a request came from.
-    pub forwarded: Forwarded,
+    pub(crate) forwarded: Forwarded,
     /// What a client may take up.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Where requests go.
-    pub routes: Routes,
+    pub(crate) routes: Routes,
 }
 
 impl Listener {
     /// Makes a listener with one route, and defaults for all the rest.
-    pub fn new(address: SocketAddr, route: Route) -> Self {
+    pub(crate) fn new(address: SocketAddr, route: Route) -> Self {
         Self {
             address,
             trust: Trust::default(),
@@ -64,7 +63,7 @@ impl Listener {
 /// What happens to `X-Forwarded-*` and `Forwarded` fields that come with a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Forwarded {
+pub(crate) enum Forwarded {
     /// They are a client's invention and give way to what is known here.
     #[default]
     Replace,
@@ -74,15 +73,15 @@ pub enum Forwarded {
 
 /// What a client may take up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The longest head of a request, in bytes from 8192 on.
-    pub header_bytes: u32,
+    pub(crate) header_bytes: u32,
     /// The most header fields of a request.
-    pub header_fields: u16,
+    pub(crate) header_fields: u16,
     /// How long the head of a request may take from its first byte on.
-    pub header_timeout: Duration,
+    pub(crate) header_timeout: Duration,
     /// How long nothing may happen: no request on a connection, no progress of a body.
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -98,53 +97,53 @@ impl Default for Limits {
 
 /// The routes of a listener, of which the one with the longest prefix counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routes {
+pub(crate) struct Routes {
     /// Longest prefix first, no two alike.
     routes: Vec<Route>,
 }
 
 impl Routes {
-    fn new(mut routes: Vec<Route>) -> Self {
+    pub(crate) fn new(mut routes: Vec<Route>) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         Self { routes }
     }
 
     /// Finds the route for a path.
-    pub fn find(&self, path: &str) -> Option<&Route> {
+    pub(crate) fn find(&self, path: &str) -> Option<&Route> {
         self.routes.iter().find(|route| route.matches(path))
     }
 
     /// Iterates over the routes, the one with the longest prefix first.
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter()
     }
 }
 
 /// Where the requests whose path starts alike go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
+pub(crate) struct Route {
     /// What their path starts with: `/` for all, `/shop` for `/shop` and what is below it.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// The service that answers them.
-    pub upstream: Upstream,
+    pub(crate) upstream: Upstream,
     /// Whether the upstream is spoken to in HTTP/2, without asking it first, rather than in HTTP/1.1.
-    pub http2: bool,
+    pub(crate) http2: bool,
     /// How long connecting may take.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// How long the head of the answer may take, connecting included; `None` for as long as it likes.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// How long the answer's body may pause; `None` for as long as it likes.
-    pub idle_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     /// Whether the upstream learns of the trace.
-    pub egress: Egress,
+    pub(crate) egress: Egress,
 }
 
 impl Route {
     /// How long connecting may take unless a route says otherwise.
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// Makes the route of everything to one upstream.
-    pub fn to(upstream: Upstream) -> Self {
+    pub(crate) fn to(upstream: Upstream) -> Self {
         Self {
             prefix: "/".into(),
             upstream,
@@ -168,7 +167,7 @@ impl Route {
 /// What an upstream learns of the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Egress {
+pub(crate) enum Egress {
     /// The gateway's span is its parent.
     #[default]
     Inject,
@@ -178,9 +177,9 @@ pub enum Egress {
 
 /// The listener for operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// The IP address and port; port 0 takes a free one.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Config {
@@ -190,18 +189,9 @@ impl Config {
     ///
     /// The file cannot be read, or holds an unknown key, a value of another type or out of its range:
     /// the error says where.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::read(path, &source))?;
         file::parse(path, &text)?.resolve(path, environment)
-    }
-
-    /// Makes one listener with one route of the command line's flags; what they leave open, the
-    /// environment says. `None` without an upstream.
-    pub fn from_args(args: &RunArgs, environment: &Environment) -> Option<Self> {
-        let listener = Listener::new(args.listen, Route::to(args.upstream.clone()?));
-        let listener = Listener { trust: args.trust.into(), ..listener };
-        let tracing = Tracing::from_args(args.random_sampling, environment);
-        Some(Self { listeners: vec![listener], tracing, admin: args.admin.map(|address| Admin { address }) })
     }
 }
 

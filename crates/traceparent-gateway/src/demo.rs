@@ -5,20 +5,20 @@ use std::{
 
 use terminal_size::{Width, terminal_size_of};
 
+use self::{
+    render::{table, waterfall},
+    scene::{QUESTION, Recording, play},
+    tree::{check, unordered},
+};
 use crate::{
+    admin::{self, AdminService},
     cli::DemoArgs,
-    config::{Otlp, Tracing},
-    demo::{
-        render::{table, waterfall},
-        scene::{Played, QUESTION, play},
-        tree::{check, unordered},
-    },
+    config::{Environment, Otlp, Tracing},
     error::Error,
-    run::open_admin,
+    operator::tell,
     signals::Signals,
     span::Span,
     telemetry::Telemetry,
-    tell,
 };
 
 mod render;
@@ -37,17 +37,18 @@ const WIDTH: usize = 100;
 ///
 /// The scene does not play to its end; its trace is not the expected tree; a collector was named, and the trace did
 /// not arrive there.
-pub async fn demo(args: DemoArgs) -> Result<(), Error> {
-    let mut signals = Signals::catch(false)?;
-    let mut telemetry = Telemetry::new(&Tracing::of_service("demo"));
+pub(crate) async fn demo(args: DemoArgs, environment: Environment) -> Result<(), Error> {
+    let mut signals = Signals::catch(false).map_err(Error::Signals)?;
+    let columns = environment.columns;
+    let mut telemetry = Telemetry::new(&Tracing::of_service("demo"), environment);
     if let Some(endpoint) = args.otlp {
         telemetry.export(Otlp { endpoint: Some(endpoint), ..Otlp::default() })?;
     }
     telemetry.keep();
-    let Played { answer, spans } = play(&mut telemetry).await?;
-    show(&answer, &spans)?;
+    let Recording { answer, spans } = play(&mut telemetry).await?;
+    show(&answer, &spans, width(columns))?;
 
-    let admin = telemetry.admin();
+    let admin = AdminService::new(&telemetry);
     for (name, report) in telemetry.finish(SPANS_LIMIT).await {
         if name == "otlp" {
             tell(format_args!("{} spans exported, {} dropped", report.taken, report.dropped));
@@ -57,7 +58,7 @@ pub async fn demo(args: DemoArgs) -> Result<(), Error> {
         }
     }
     if let Some(admin) = admin.filter(|_| args.serve) {
-        let _served = open_admin(args.admin, admin).await?;
+        let _served = admin::open(args.admin, admin).await.map_err(Error::listen(args.admin))?;
         tell("Ctrl-C stops");
         signals.stop().await;
     }
@@ -65,12 +66,12 @@ pub async fn demo(args: DemoArgs) -> Result<(), Error> {
 }
 
 /// Prints the trace, if it is the expected tree.
-fn show(answer: &str, spans: &[Span]) -> Result<(), Error> {
+fn show(answer: &str, spans: &[Span], width: usize) -> Result<(), Error> {
     print(&format!("customer  {QUESTION}\nanswer    {answer}\n\n"))?;
     match check(spans) {
         Ok(tree) => {
             let count = tree.len();
-            let (table, waterfall) = (table(&tree), waterfall(&tree, width()));
+            let (table, waterfall) = (table(&tree), waterfall(&tree, width));
             print(&format!(
                 "{table}\n{waterfall}\nThe tree is the expected one: {count} spans in one trace, every parent right.\n"
             ))
@@ -86,11 +87,10 @@ fn print(text: &str) -> Result<(), Error> {
     stdout().lock().write_all(text.as_bytes()).map_err(Error::Print)
 }
 
-/// The width of the terminal, or what `COLUMNS` says where standard output is none.
-fn width() -> usize {
-    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+/// Returns the width of the terminal, or else that of the environment.
+fn width(columns: Option<usize>) -> usize {
     match terminal_size_of(stdout()) {
         Some((Width(width), _)) => width.into(),
-        None => columns().unwrap_or(WIDTH),
+        None => columns.unwrap_or(WIDTH),
     }
 }

@@ -4,7 +4,7 @@ use crate::{config::ConfigError, telemetry::OtlpError};
 
 /// Why the program ends with a failure.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The configuration file is of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -34,6 +34,13 @@ pub enum Error {
     /// The demo's trace cannot be printed.
     #[error("cannot print the trace: {0}")]
     Print(io::Error),
+}
+
+impl Error {
+    /// Returns the error of an address that cannot be listened on.
+    pub(crate) fn listen(address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Listen { address, source }
+    }
 }
 
 fn listen_advice(error: &io::Error) -> String {

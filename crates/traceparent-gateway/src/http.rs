@@ -1,8 +1,16 @@
-//! HTTP without tracing: servers, clients, and what a proxy does to heads and bodies.
+//! HTTP without tracing: servers, clients, and the rules of a proxy for heads and bodies.
 
-pub(crate) mod body;
-pub(crate) mod client;
-pub(crate) mod failure;
-pub(crate) mod headers;
-pub(crate) mod server;
+mod body;
+mod client;
+mod failure;
+mod headers;
+mod server;
 mod timer;
+
+pub(crate) use self::{
+    body::{BoxError, GuardedBody, Paused, TimeoutBody},
+    client::{Client, ConnectOptions, client},
+    failure::Failure,
+    headers::{ForwardOptions, forward_request, host, names_one_host, remove_hop_by_hop, upgrade},
+    server::{Handler, Peer, Server, UnderWay, allow_many_connections},
+};

@@ -1,11 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    config::Environment,
+    operator::tell,
+};
+
 mod admin;
 mod cli;
 mod config;
 mod demo;
 mod error;
 mod http;
+mod operator;
 mod proxy;
 mod run;
 mod signals;
@@ -13,21 +24,22 @@ mod span;
 mod telemetry;
 mod tracer;
 
-pub use crate::{
-    cli::{Cli, Command, DemoArgs, RunArgs, TrustArg},
-    config::{
-        Admin, Config, ConfigError, Egress, Environment, EnvironmentError, Forwarded, Limits, Listener, Otlp,
-        OtlpProtocol, Route, Routes, Sampling, SpanAttributes, Tracing, Upstream, UpstreamError,
-    },
-    demo::demo,
-    error::Error,
-    run::run,
-    telemetry::OtlpError,
-};
-
-/// Tells the operator something. Standard error may be closed; that is no reason to stop.
-fn tell(message: impl std::fmt::Display) {
-    use std::io::Write;
-
-    let _ = writeln!(std::io::stderr(), "{message}");
+/// Runs the program by its command line, and returns its exit code.
+pub async fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let environment = Environment::of_process();
+    for error in environment.errors() {
+        tell(format_args!("warning: {error}"));
+    }
+    let result = match command {
+        Command::Run(args) => run::run(args, environment).await,
+        Command::Demo(args) => demo::demo(args, environment).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }

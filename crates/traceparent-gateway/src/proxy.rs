@@ -1,3 +1,5 @@
+//! A request's way through the gateway.
+
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -5,23 +7,26 @@ use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body, Bytes, Incoming},
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE},
+    header::{CONTENT_TYPE, HeaderValue},
     upgrade::OnUpgrade,
 };
-use hyper_util::rt::TokioIo;
-use tokio::{io::copy_bidirectional, time::timeout, try_join};
+use tokio::time::timeout;
 
+use self::{
+    body::{RequestBody, ResponseBody},
+    upgrade::switch,
+};
 use crate::{
     config::{Egress, Forwarded, Limits, Listener, Route, Routes},
     http::{
-        body::{RequestBody, ResponseBody, SpanBody, Timely},
-        client::{Client, Manner, client},
-        failure::Failure,
-        headers::{Passage, forward_request, names_one_host, remove_hop_by_hop, upgrade},
-        server::{self, Handler, UnderWay},
+        Client, ConnectOptions, Failure, ForwardOptions, Handler, Peer, TimeoutBody, client, forward_request,
+        names_one_host, remove_hop_by_hop, upgrade,
     },
-    tracer::{OpenSpan, Tracer},
+    tracer::{OpenSpan, SpanBody, Tracer},
 };
+
+mod body;
+mod upgrade;
 
 /// Forwards the requests of one listener, with a span for each.
 pub(crate) struct Proxy {
@@ -34,7 +39,7 @@ struct Settings {
     forwarded: Forwarded,
     limits: Limits,
     routes: Routes,
-    clients: Vec<(Manner, Client<RequestBody>)>,
+    clients: Vec<(ConnectOptions, Client<RequestBody>)>,
 }
 
 impl Proxy {
@@ -50,12 +55,12 @@ impl Proxy {
 }
 
 impl Settings {
-    fn new(tracer: Tracer, listener: Listener, known: &[(Manner, Client<RequestBody>)]) -> Self {
-        let mut clients: Vec<(Manner, _)> = Vec::new();
-        for manner in listener.routes.iter().map(manner) {
-            if clients.iter().all(|(other, _)| *other != manner) {
-                let known = known.iter().find(|(other, _)| *other == manner);
-                clients.push((manner, known.map_or_else(|| client(manner), |(_, client)| client.clone())));
+    fn new(tracer: Tracer, listener: Listener, known: &[(ConnectOptions, Client<RequestBody>)]) -> Self {
+        let mut clients: Vec<(ConnectOptions, _)> = Vec::new();
+        for options in listener.routes.iter().map(connect_options) {
+            if clients.iter().all(|(other, _)| *other != options) {
+                let known = known.iter().find(|(other, _)| *other == options);
+                clients.push((options, known.map_or_else(|| client(options), |(_, client)| client.clone())));
             }
         }
         let Listener { forwarded, limits, routes, .. } = listener;
@@ -65,9 +70,10 @@ impl Settings {
     async fn forward(
         &self,
         route: Option<&Route>,
+        sender: Peer,
         request: Request<Incoming>,
-        span: &mut OpenSpan,
-    ) -> Result<Response<Timely<Incoming>>, Failure> {
+        span: &OpenSpan,
+    ) -> Result<(Response<TimeoutBody<Incoming>>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         if parts.method == Method::CONNECT {
             return Err(Failure::Tunnel);
@@ -79,13 +85,16 @@ impl Settings {
             return Err(Failure::NotOneHost);
         }
         let route = route.ok_or(Failure::NoRoute)?;
-        let (_, client) = self.clients.iter().find(|(of, _)| *of == manner(route)).ok_or(Failure::NoRoute)?;
-        let sender = parts.extensions.remove::<server::Client>().ok_or(Failure::ClientLeft)?;
+        let (_, client) = self.clients.iter().find(|(of, _)| *of == connect_options(route)).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 { None } else { upgrade(&parts) };
-        let passage =
-            Passage { client: &sender.name, forwarded: self.forwarded, http2: route.http2, upgrade: upgrade.as_ref() };
-        forward_request(&mut parts, passage);
+        let options = ForwardOptions {
+            client: &sender.name,
+            forwarded: self.forwarded,
+            http2: route.http2,
+            upgrade: upgrade.as_ref(),
+        };
+        forward_request(&mut parts, options);
         parts.uri = route.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
         parts.version = if route.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let upgraded = upgrade.and_then(|_| parts.extensions.remove::<OnUpgrade>());
@@ -98,7 +107,7 @@ impl Settings {
         }
         // A body that is not there cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
-        let (body, cut) = RequestBody::new(Timely::new(body, limit));
+        let (body, cut) = RequestBody::new(TimeoutBody::new(body, limit));
         let answer = client.request(Request::from_parts(parts, body));
         let answer = async {
             match route.timeout {
@@ -109,16 +118,18 @@ impl Settings {
         };
         let mut response = answer.await.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);
-        span.follow(call);
         match upgraded {
             Some(upgraded) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 switch(upgraded, &mut response, sender.under_way);
             }
-            _ if response.status().is_informational() => return Err(Failure::InvalidAnswer),
+            _ if response.status().is_informational() => {
+                call.failed(Failure::InvalidAnswer);
+                return Err(Failure::InvalidAnswer);
+            }
             _ => remove_hop_by_hop(response.headers_mut()),
         }
         *response.version_mut() = Version::HTTP_11;
-        Ok(response.map(|body| Timely::new(body, route.idle_timeout)))
+        Ok((response.map(|body| TimeoutBody::new(body, route.idle_timeout)), call))
     }
 }
 
@@ -130,45 +141,27 @@ impl Handler for Proxy {
     }
 
     /// Answers a request, by the upstream where that is possible. The span ends with the body.
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(&self, client: Peer, request: Request<Incoming>) -> Response<ResponseBody> {
         let settings = self.settings.load_full();
         let route = settings.routes.find(request.uri().path());
         // A route for everything says nothing about a request.
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
-        let mut span = settings.tracer.serve(&request, name);
-        let response = match settings.forward(route, request, &mut span).await {
-            Ok(response) => response.map(Either::Left),
+        let mut span = settings.tracer.serve(&client, &request, name);
+        let (response, call) = match settings.forward(route, client, request, &span).await {
+            Ok((response, call)) => (response.map(Either::Left), Some(call)),
             Err(failure) => {
                 span.failed(failure);
-                refusal(failure).map(Either::Right)
+                (refusal(failure).map(Either::Right), None)
             }
         };
         span.answered(&response);
-        response.map(|body| SpanBody::new(body, span))
+        response.map(|body| SpanBody::new(body, call, span))
     }
-}
-
-/// Makes the two connections one, once the client has the response.
-fn switch(client: OnUpgrade, response: &mut Response<Incoming>, under_way: UnderWay) {
-    let upgrade = response.headers_mut().remove(UPGRADE);
-    let upstream = hyper::upgrade::on(&mut *response);
-    remove_hop_by_hop(response.headers_mut());
-    if let Some(upgrade) = upgrade {
-        response.headers_mut().insert(UPGRADE, upgrade);
-    }
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    tokio::spawn(async move {
-        if let Ok((client, upstream)) = try_join!(client, upstream) {
-            // Either end may close as it likes: what was said is nobody's but theirs.
-            let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
-        }
-        drop(under_way);
-    });
 }
 
 /// The kind of connection that a route's upstream needs.
-fn manner(route: &Route) -> Manner {
-    Manner { http2: route.http2, connect_timeout: route.connect_timeout }
+fn connect_options(route: &Route) -> ConnectOptions {
+    ConnectOptions { http2: route.http2, connect_timeout: route.connect_timeout }
 }
 
 fn refusal(failure: Failure) -> Response<Full<Bytes>> {

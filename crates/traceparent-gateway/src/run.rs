@@ -1,19 +1,18 @@
-use std::{future::pending, io::stdout, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::pending, io::stdout, sync::Arc, time::Duration};
 
 use tokio::{select, sync::watch, task::JoinSet, time::sleep};
 use traceparent::Policy;
 
 use crate::{
-    admin::AdminService,
+    admin::{self, AdminService},
     cli::RunArgs,
     config::{Admin, Config, Environment, Listener, Tracing},
     error::Error,
-    http::server::{Server, allow_many_connections},
+    http::{Server, allow_many_connections},
+    operator::tell,
     proxy::Proxy,
     signals::{Signal, Signals},
-    telemetry::recorder::Recorder,
-    telemetry::{Telemetry, told},
-    tell,
+    telemetry::{Metrics, Recorder, Telemetry, summary},
     tracer::Tracer,
 };
 
@@ -36,33 +35,29 @@ enum Phase {
 /// # Errors
 ///
 /// The file is of no use; an address cannot be listened on; signals cannot be caught.
-pub async fn run(args: RunArgs) -> Result<(), Error> {
-    let environment = Environment::of_process();
-    for error in environment.errors() {
-        tell(format_args!("warning: {error}"));
-    }
+pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), Error> {
     let Some(config) = configured(&args, &environment)? else { return Ok(()) };
     if args.check {
         tell("the configuration is right");
         return Ok(());
     }
 
-    let mut signals = Signals::catch(args.config.is_some())?;
+    let mut signals = Signals::catch(args.config.is_some()).map_err(Error::Signals)?;
     allow_many_connections();
     let mut servers = Vec::new();
     for listener in &config.listeners {
-        servers.push(Server::bind(listener.address).await?);
+        servers.push(Server::bind(listener.address).await.map_err(Error::listen(listener.address))?);
     }
-    let mut telemetry = Telemetry::new(&config.tracing);
+    let mut telemetry = Telemetry::new(&config.tracing, environment.clone());
     telemetry.send(config.tracing.otlp.clone(), stdout())?;
     if config.admin.is_some() {
         telemetry.keep();
     }
-    let recorder = telemetry.recorder();
+    let (recorder, metrics) = (telemetry.recorder(), Arc::clone(telemetry.metrics()));
 
     let (go_on, phase) = watch::channel(Phase::Serving);
     let mut serving = JoinSet::new();
-    let mut running = Running { config, recorder, proxies: Vec::new() };
+    let mut running = Running { config, recorder, metrics, proxies: Vec::new() };
     for (server, listener) in servers.into_iter().zip(running.config.listeners.clone()) {
         tell(format_args!(
             "listening on http://{}, forwarding to {}; Ctrl-C stops",
@@ -74,8 +69,10 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
-    let admin = match (running.config.admin, telemetry.admin()) {
-        (Some(Admin { address }), Some(service)) => Some(open_admin(address, service).await?),
+    let admin = match (running.config.admin, AdminService::new(&telemetry)) {
+        (Some(Admin { address }), Some(service)) => {
+            Some(admin::open(address, service).await.map_err(Error::listen(address))?)
+        }
         _ => None,
     };
 
@@ -103,7 +100,7 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     };
     drop(admin);
     let spans = telemetry.finish(SPANS_LIMIT).await;
-    tell(format_args!("stopped: {}; {cut} connections cut", told(&spans)));
+    tell(format_args!("stopped: {}; {cut} connections cut", summary(&spans)));
     Ok(())
 }
 
@@ -119,7 +116,7 @@ async fn serve(mut server: Server, proxy: Arc<Proxy>, mut phase: watch::Receiver
 fn configured(args: &RunArgs, environment: &Environment) -> Result<Option<Config>, Error> {
     Ok(match &args.config {
         Some(path) => Some(Config::load(path, environment)?),
-        None => Config::from_args(args, environment),
+        None => args.config(environment),
     })
 }
 
@@ -135,6 +132,7 @@ fn targets(listener: &Listener) -> String {
 struct Running {
     config: Config,
     recorder: Recorder,
+    metrics: Arc<Metrics>,
     /// One for each listener of the configuration.
     proxies: Vec<Arc<Proxy>>,
 }
@@ -142,7 +140,7 @@ struct Running {
 impl Running {
     fn tracer(&self, listener: &Listener) -> Tracer {
         let policy = Policy::new(self.config.tracing.sampling).trust(listener.trust);
-        Tracer::new(&self.config.tracing, policy, self.recorder.clone(), listener.forwarded)
+        Tracer::new(&self.config.tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
     }
 
     /// Takes over what can be taken over, and tells what cannot.
@@ -168,13 +166,4 @@ impl Running {
         }
         tell("reloaded");
     }
-}
-
-/// Serves operators for as long as the returned set is kept.
-pub(crate) async fn open_admin(address: SocketAddr, service: AdminService) -> Result<JoinSet<()>, Error> {
-    let mut server = Server::bind(address).await?;
-    tell(format_args!("traces, metrics and health at http://{}", server.address()));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move { server.serve(Arc::new(service), pending()).await });
-    Ok(tasks)
 }

@@ -1,4 +1,4 @@
-use crate::error::Error;
+use std::io;
 
 /// What somebody wants of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,9 @@ pub(crate) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// From now on, signals are kept for [`Self::next`]; SIGHUP only if it means something.
-    pub(crate) fn catch(reload: bool) -> Result<Self, Error> {
+    pub(crate) fn catch(reload: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        let signal = |kind| signal(kind).map_err(Error::Signals);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -62,8 +61,8 @@ pub(crate) struct Signals {
 #[cfg(windows)]
 impl Signals {
     /// From now on, signals are kept for [`Self::next`].
-    pub(crate) fn catch(_reload: bool) -> Result<Self, Error> {
-        let interrupt = tokio::signal::windows::ctrl_c().map_err(Error::Signals)?;
+    pub(crate) fn catch(_reload: bool) -> io::Result<Self> {
+        let interrupt = tokio::signal::windows::ctrl_c()?;
         Ok(Self { interrupt })
     }
 

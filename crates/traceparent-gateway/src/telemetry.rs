@@ -1,32 +1,33 @@
-use std::{env, io::Write, mem, sync::Arc, time::Duration};
+//! Finished spans, beside the traffic: counted, kept in memory, written as lines, exported.
+
+use std::{io::Write, mem, sync::Arc, time::Duration};
 
 use opentelemetry_sdk::Resource;
 use tokio::time::Instant;
 
-use crate::{
-    admin::AdminService,
-    config::{Batch, Otlp, Tracing},
-};
+use crate::config::{Environment, Exporters, Otlp, Tracing};
 
 mod json_lines;
-pub(crate) mod metrics;
+mod metrics;
 mod otlp;
-pub(crate) mod recorder;
-pub(crate) mod store;
+mod recorder;
+mod sink;
+mod store;
 
-pub use self::otlp::OtlpError;
-use self::{
-    json_lines::write_lines,
+use self::sink::{Sink, Worker};
+pub(crate) use self::{
     metrics::Metrics,
-    otlp::resource::resource,
-    recorder::{Outlet, Recorder, Report, Sink, Wanted, Worker},
+    otlp::OtlpError,
+    recorder::Recorder,
+    sink::{Counts, Outlet, Report, SpanFilter},
     store::Store,
 };
 
-/// What happens to finished spans, beside the traffic: one thread for each place where they go.
+/// The ways of finished spans: one thread for each place where they go.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     resource: Resource,
+    environment: Environment,
     metrics: Arc<Metrics>,
     store: Option<Arc<Store>>,
     sinks: Vec<Sink>,
@@ -34,24 +35,28 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Makes one whose spans go nowhere yet.
-    pub(crate) fn new(tracing: &Tracing) -> Self {
-        let resource = resource(tracing);
-        Self { resource, metrics: Arc::default(), store: None, sinks: Vec::new(), workers: Vec::new() }
+    /// Creates one whose spans go nowhere yet.
+    pub(crate) fn new(tracing: &Tracing, environment: Environment) -> Self {
+        Self {
+            resource: otlp::resource(tracing),
+            environment,
+            metrics: Arc::default(),
+            store: None,
+            sinks: Vec::new(),
+            workers: Vec::new(),
+        }
     }
 
-    /// Sends spans where configuration and environment say: to a collector where one of them names one, and as JSON
-    /// lines to `out` where none does. `OTEL_TRACES_EXPORTER` may say `otlp`, `console`, both, or `none` instead.
+    /// Sends spans to the exporters of the environment. By default, they go to a collector if the configuration or the
+    /// environment names one, and as JSON lines to `out` if not. A collector of the configuration always counts.
     pub(crate) fn send(&mut self, collector: Option<Otlp>, out: impl Write + Send + 'static) -> Result<(), OtlpError> {
-        let exporters = env::var("OTEL_TRACES_EXPORTER").ok().filter(|list| !list.trim().is_empty());
-        let asked = |name: &str, usual| {
-            exporters.as_ref().map_or(usual, |list| list.split(',').any(|exporter| exporter.trim() == name))
-        };
-        let named = collector.is_some() || otlp::in_environment();
-        if collector.is_some() || asked("otlp", named) {
+        let named = collector.is_some() || self.environment.otlp.endpoint.is_some();
+        let Exporters { otlp, console } =
+            self.environment.exporters.unwrap_or(Exporters { otlp: named, console: !named });
+        if otlp || collector.is_some() {
             self.export(collector.unwrap_or_default())?;
         }
-        if asked("console", !named) {
+        if console {
             self.write(out);
         }
         Ok(())
@@ -59,7 +64,8 @@ impl Telemetry {
 
     /// Exports sampled spans to a collector.
     pub(crate) fn export(&mut self, collector: Otlp) -> Result<(), OtlpError> {
-        let (sink, worker) = otlp::start(collector, self.resource.clone(), Batch::from_environment())?;
+        let Environment { otlp, batch, .. } = &self.environment;
+        let (sink, worker) = otlp::start(collector, otlp, *batch, self.resource.clone())?;
         self.sinks.push(sink);
         self.workers.push(worker);
         Ok(())
@@ -67,38 +73,47 @@ impl Telemetry {
 
     /// Writes all spans as JSON lines.
     fn write(&mut self, out: impl Write + Send + 'static) {
-        let outlet = self.collect(Wanted::All, json_lines::CAPACITY);
-        self.workers.push(Worker::start("console", outlet, |outlet| write_lines(outlet, out)));
+        let outlet = self.collect(SpanFilter::All, json_lines::CAPACITY);
+        self.workers.push(Worker::start("console", outlet, |outlet| json_lines::write(outlet, out)));
     }
 
     /// Keeps the last sampled traces in memory.
     pub(crate) fn keep(&mut self) {
         let store = Arc::<Store>::default();
         self.store = Some(Arc::clone(&store));
-        let outlet = self.collect(Wanted::Sampled, store::CAPACITY);
+        let outlet = self.collect(SpanFilter::Sampled, store::CAPACITY);
         self.workers.push(Worker::start("store", outlet, move |outlet| store.fill(outlet)));
     }
 
-    /// Leaves spans to the caller: so many of them.
-    pub(crate) fn collect(&mut self, wanted: Wanted, capacity: usize) -> Outlet {
-        let (sink, outlet) = Sink::new(wanted, capacity);
+    /// Returns the end of a new sink, with room for this number of spans.
+    pub(crate) fn collect(&mut self, filter: SpanFilter, capacity: usize) -> Outlet {
+        let (sink, outlet) = Sink::new(filter, capacity);
         self.sinks.push(sink);
         outlet
     }
 
-    /// Hands over what takes the spans, once it is said where they go.
+    /// Returns the recorder that feeds all sinks. Sinks that are added later are not part of it.
     pub(crate) fn recorder(&mut self) -> Recorder {
-        Recorder::new(mem::take(&mut self.sinks), Arc::clone(&self.metrics))
+        Recorder::new(mem::take(&mut self.sinks))
     }
 
-    /// Returns what operators are shown; `None` where no traces are kept.
-    pub(crate) fn admin(&self) -> Option<AdminService> {
-        let counts = self.workers.iter().map(|worker| (worker.name(), Arc::clone(worker.counts()))).collect();
-        Some(AdminService { metrics: Arc::clone(&self.metrics), counts, store: Arc::clone(self.store.as_ref()?) })
+    /// Returns the counters of requests.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
-    /// Waits until the last spans have arrived, once all recorders are gone, but no longer than this; returns what
-    /// became of them, by where they were to go.
+    /// Returns the kept traces, or `None` if none are kept.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref()
+    }
+
+    /// Returns the counters of spans for each sink with a thread of its own.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, Arc<Counts>)> {
+        self.workers.iter().map(|worker| (worker.name(), Arc::clone(worker.counts()))).collect()
+    }
+
+    /// Waits until the last spans have arrived, once all recorders are gone, but no longer than the limit. Returns a
+    /// report for each sink with a thread of its own.
     pub(crate) async fn finish(mut self, limit: Duration) -> Vec<(&'static str, Report)> {
         let deadline = Instant::now() + limit;
         let mut reports = Vec::with_capacity(self.workers.len());
@@ -110,12 +125,12 @@ impl Telemetry {
     }
 }
 
-/// Tells what became of the spans.
-pub(crate) fn told(reports: &[(&'static str, Report)]) -> String {
-    let told = reports.iter().filter_map(|(name, Report { taken, dropped })| match *name {
+/// Returns what became of the exported and written spans, in words.
+pub(crate) fn summary(reports: &[(&'static str, Report)]) -> String {
+    let parts = reports.iter().filter_map(|(name, Report { taken, dropped })| match *name {
         "console" => Some(format!("{taken} spans written, {dropped} dropped")),
         "otlp" => Some(format!("{taken} spans exported, {dropped} dropped")),
         _ => None,
     });
-    told.collect::<Vec<_>>().join("; ")
+    parts.collect::<Vec<_>>().join("; ")
 }

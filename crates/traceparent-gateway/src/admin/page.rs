@@ -7,8 +7,8 @@ use std::{
 
 use opentelemetry::KeyValue;
 
-use super::trace::{Row, Trace};
-use crate::span::{Span, kind_name};
+use super::trace::Trace;
+use crate::span::{Row, Span, kind_name};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -47,7 +47,7 @@ fn list_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, longest: Duration) ->
         trace.rows.len(),
         trace.services().len(),
         Time(trace.duration),
-        Badge(trace.errors()),
+        ErrorCount(trace.errors()),
     )
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn waterfall(trace: &Trace<'_>) -> String {
         Time(trace.duration),
         trace.rows.len(),
         services.len(),
-        Badge(trace.errors()),
+        ErrorCount(trace.errors()),
         percent(step, trace.duration),
     );
     document(&format!("{} {}", root.service, title(root)), &body)
@@ -104,10 +104,10 @@ fn span_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, row: &Row<'_>, color:
          <em class=\"{class}\" style=\"{label}\">{}</em></span></summary>{}</details>",
         row.depth.min(24),
         Escaped(&span.service),
-        Wrong(span),
+        ErrorMark(span),
         Escaped(&title(span)),
         Time(span.duration),
-        Facts(span),
+        Details(span),
     )
 }
 
@@ -160,9 +160,9 @@ fn step(duration: Duration) -> Duration {
 }
 
 /// All attributes of a span, and its ids.
-struct Facts<'a>(&'a Span);
+struct Details<'a>(&'a Span);
 
-impl Display for Facts<'_> {
+impl Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(span) = self;
         f.write_str("<dl class=attributes>")?;
@@ -203,9 +203,9 @@ fn fact(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Res
 }
 
 /// What went wrong, easy to see.
-struct Wrong<'a>(&'a Span);
+struct ErrorMark<'a>(&'a Span);
 
-impl Display for Wrong<'_> {
+impl Display for ErrorMark<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.0.error_type().filter(|_| self.0.is_error());
         error.map_or(Ok(()), |error| write!(f, " <mark>{}</mark>", Escaped(&error)))
@@ -213,9 +213,9 @@ impl Display for Wrong<'_> {
 }
 
 /// A number of errors, easy to see.
-struct Badge(usize);
+struct ErrorCount(usize);
 
-impl Display for Badge {
+impl Display for ErrorCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("<span class=none>none</span>"),

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::{page, trace::Trace};
 use crate::{
-    http::server::Handler,
+    http::{Handler, Peer},
     span::Span,
-    telemetry::{metrics::Metrics, recorder::Counts, store::Store},
+    telemetry::{Counts, Metrics, Store, Telemetry},
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -25,12 +25,18 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What operators are told, on a listener of their own: health, metrics and the last traces.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminService {
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) counts: Vec<(&'static str, Arc<Counts>)>,
-    pub(crate) store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    counts: Vec<(&'static str, Arc<Counts>)>,
+    store: Arc<Store>,
 }
 
 impl AdminService {
+    /// Creates the service of a telemetry, or returns `None` if that keeps no traces.
+    pub(crate) fn new(telemetry: &Telemetry) -> Option<Self> {
+        let store = Arc::clone(telemetry.store()?);
+        Some(Self { metrics: Arc::clone(telemetry.metrics()), counts: telemetry.counts(), store })
+    }
+
     fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
             [""] => redirect("/traces"),
@@ -69,7 +75,7 @@ impl AdminService {
 impl Handler for AdminService {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn handle(&self, _client: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "There is only something to read here.\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -1,13 +1,12 @@
 use std::{
-    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
-use traceparent::{SpanId, TraceId};
+use traceparent::TraceId;
 
-use crate::span::Span;
+use crate::span::{Row, Span, rows};
 
 /// What is known of one trace, in the order in which it is shown.
 #[derive(Debug)]
@@ -19,20 +18,12 @@ pub(crate) struct Trace<'a> {
     pub(crate) rows: Vec<Row<'a>>,
 }
 
-/// A span at its place in the tree.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row<'a> {
-    pub(crate) span: &'a Span,
-    pub(crate) depth: usize,
-}
-
 impl<'a> Trace<'a> {
-    /// Puts the spans of one trace in order; `None` without spans. A span whose parent is not there is a root: the
-    /// parent is in another process, or has not ended yet.
+    /// Creates the trace of these spans, or returns `None` without spans.
     pub(crate) fn new(spans: &'a [Arc<Span>]) -> Option<Self> {
         let start = spans.iter().map(|span| span.start).min()?;
         let end = spans.iter().map(|span| span.start + span.duration).max()?;
-        let rows = rows(spans);
+        let rows = rows(spans.iter().map(|span| &**span));
         let id = rows.first()?.span.trace_id();
         Some(Self { id, start, duration: end.duration_since(start).unwrap_or_default(), rows })
     }
@@ -60,30 +51,6 @@ impl<'a> Trace<'a> {
     /// Returns when a span started, counted from the start of the trace.
     pub(crate) fn offset(&self, span: &Span) -> Duration {
         span.start.duration_since(self.start).unwrap_or_default()
-    }
-}
-
-fn rows(spans: &[Arc<Span>]) -> Vec<Row<'_>> {
-    let ids: BTreeSet<SpanId> = spans.iter().map(|span| span.span_id()).collect();
-    let mut children: HashMap<Option<SpanId>, Vec<&Span>> = HashMap::new();
-    for span in spans {
-        children.entry(span.parent_id.filter(|parent| ids.contains(parent))).or_default().push(span);
-    }
-    for siblings in children.values_mut() {
-        siblings.sort_by_key(|span| std::cmp::Reverse(span.start));
-    }
-    let mut rows = Vec::with_capacity(spans.len());
-    loop {
-        // What hangs from no root hangs from itself: a lie of somebody's, to be shown all the same.
-        let next =
-            children.remove(&None).or_else(|| children.keys().next().copied().and_then(|key| children.remove(&key)));
-        let Some(roots) = next else { return rows };
-        let mut waiting: Vec<_> = roots.into_iter().map(|span| Row { span, depth: 0 }).collect();
-        while let Some(row) = waiting.pop() {
-            rows.push(row);
-            let below = children.remove(&Some(row.span.span_id())).unwrap_or_default();
-            waiting.extend(below.into_iter().map(|span| Row { span, depth: row.depth + 1 }));
-        }
     }
 }
 

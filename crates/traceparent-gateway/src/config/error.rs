@@ -8,7 +8,7 @@ use std::{
 /// `gateway.yaml:3:5: listeners[0].adress: unknown field ...`
 #[derive(Debug, thiserror::Error)]
 #[error("{}{place}: {what}", file.display())]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     file: PathBuf,
     place: Place,
     what: String,

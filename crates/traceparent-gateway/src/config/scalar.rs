@@ -10,10 +10,7 @@ use hyper::{
 use serde::{Deserialize, Deserializer, de::Error};
 use traceparent::Percent;
 
-use crate::{
-    cli::{parse_listen, parse_percent},
-    config::Upstream,
-};
+use super::Upstream;
 
 /// Makes a type that is read from a scalar by a function.
 macro_rules! scalar {
@@ -31,7 +28,7 @@ macro_rules! scalar {
 
 scalar!(
     #[derive(Debug)]
-    Address(SocketAddr) = parse_listen
+    Address(SocketAddr) = parse_address
 );
 scalar!(
     #[derive(Debug)]
@@ -84,6 +81,16 @@ fn read<'de, D: Deserializer<'de>, T, E: Display>(
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, D::Error> {
     read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Parses an IP address and a port.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:10000")
+}
+
+/// Parses a percentage.
+pub(crate) fn parse_percent(text: &str) -> Result<Percent, String> {
+    text.parse().map_err(|error| format!("{error}; give a number from 0 to 100, such as 12.5"))
 }
 
 fn period(text: &str) -> Result<Duration, &'static str> {

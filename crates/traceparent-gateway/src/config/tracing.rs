@@ -15,22 +15,24 @@ const SERVICE_NAME: &str = "gateway";
 
 /// What is traced, and where spans go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tracing {
+pub(crate) struct Tracing {
     /// The resource's `service.name`.
-    pub service_name: String,
+    pub(crate) service_name: String,
     /// The resource's further attributes.
-    pub resource: Vec<(String, String)>,
+    pub(crate) resource: Vec<(String, String)>,
     /// Which traces are sampled among those decided here.
-    pub sampling: Sampling,
+    pub(crate) sampling: Sampling,
     /// What spans tell besides what every span tells.
-    pub span_attributes: SpanAttributes,
+    pub(crate) span_attributes: SpanAttributes,
     /// Where spans are exported to, as far as the file says so: the environment may name a collector too.
-    pub otlp: Option<Otlp>,
+    pub(crate) otlp: Option<Otlp>,
+    /// The methods that spans may name, instead of those of HTTP.
+    pub(crate) known_methods: Option<&'static [&'static str]>,
 }
 
 /// Which traces are sampled among those decided here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sampling {
+pub(crate) enum Sampling {
     /// The file's percentages. `client_sampling` looks at the attribute [`PercentageSampler::CLIENT_TRACE_ID`].
     Percentages(PercentageSampler),
     /// The percentage of the command line, the same whoever the caller is.
@@ -51,31 +53,31 @@ impl Sampler for Sampling {
 
 /// What spans tell besides what every span tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SpanAttributes {
+pub(crate) struct SpanAttributes {
     /// Request headers whose lower-case names start like one of these become attributes.
-    pub header_prefixes: Vec<String>,
+    pub(crate) header_prefixes: Vec<String>,
     /// Attributes that every span gets.
-    pub fixed: Vec<(String, String)>,
+    pub(crate) fixed: Vec<(String, String)>,
 }
 
 /// A collector that takes OTLP. What is not set here, the environment or OpenTelemetry's default says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Otlp {
+pub(crate) struct Otlp {
     /// Its URL, with `http://`.
-    pub endpoint: Option<Uri>,
+    pub(crate) endpoint: Option<Uri>,
     /// How it is spoken to.
-    pub protocol: Option<OtlpProtocol>,
+    pub(crate) protocol: Option<OtlpProtocol>,
     /// What every export carries, such as a key. Values are secrets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// How long one export may take.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How a collector is spoken to.
 ///
 /// [OpenTelemetry: OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-pub enum OtlpProtocol {
+pub(crate) enum OtlpProtocol {
     /// gRPC, usually at port 4317.
     #[serde(rename = "grpc")]
     Grpc,
@@ -91,7 +93,8 @@ impl Tracing {
         Self::new(Some(service_name.to_owned()), sampling, &Environment::default())
     }
 
-    pub(super) fn from_args(random_sampling: Option<Percent>, environment: &Environment) -> Self {
+    /// Samples a percentage of the traces that start here, or as the environment says, or else all.
+    pub(crate) fn of_percentage(random_sampling: Option<Percent>, environment: &Environment) -> Self {
         let sampling = match (random_sampling, environment.sampler) {
             (None, Some(sampler)) => Sampling::Environment(sampler),
             (percent, _) => {
@@ -109,6 +112,7 @@ impl Tracing {
             sampling,
             span_attributes: SpanAttributes::default(),
             otlp: None,
+            known_methods: environment.known_methods,
         }
     }
 }

@@ -6,16 +6,8 @@ use hyper::{
 };
 
 /// Where requests go: a host, a port, and a path in front of theirs.
-///
-/// ```
-/// use traceparent_gateway::Upstream;
-///
-/// let upstream: Upstream = "http://127.0.0.1:8080/shop".parse()?;
-/// assert_eq!(upstream.join(&"/cart?id=1".parse().unwrap()).unwrap(), "http://127.0.0.1:8080/shop/cart?id=1");
-/// # Ok::<(), traceparent_gateway::UpstreamError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     authority: Authority,
     /// Without a slash at its end, so empty for most.
     base: String,
@@ -23,7 +15,7 @@ pub struct Upstream {
 
 /// Why a text is no upstream, and what to write instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UpstreamError {
+pub(crate) enum UpstreamError {
     /// It is not an absolute URL.
     #[error("not a URL; write it in full, such as http://127.0.0.1:8080")]
     NotAUrl,
@@ -41,7 +33,7 @@ pub enum UpstreamError {
 impl Upstream {
     /// Returns the URL a request for this target is forwarded to: path and query as they came, after
     /// the upstream's own path. `None` when that gets too long for a URL.
-    pub fn join(&self, target: &Uri) -> Option<Uri> {
+    pub(crate) fn join(&self, target: &Uri) -> Option<Uri> {
         let path = target.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let path = if self.base.is_empty() || path == "*" {
             path

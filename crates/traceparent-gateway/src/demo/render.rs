@@ -3,7 +3,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::tree::{Node, operation};
+use super::tree::operation;
+use crate::span::Row;
 
 const HEADS: [&str; 6] = ["#", "service", "operation", "ms", "span id", "parent id"];
 const RIGHT_ALIGNED: [usize; 2] = [0, 3];
@@ -15,7 +16,7 @@ const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'
 const LEAST_BARS: usize = 20;
 
 /// Draws the spans of one trace as a table, with the tree in it.
-pub(super) fn table(nodes: &[Node<'_>]) -> String {
+pub(super) fn table(nodes: &[Row<'_>]) -> String {
     let rows: Vec<[String; HEADS.len()]> = (0..nodes.len()).map(|index| row(nodes, index)).collect();
     let heads = HEADS.map(str::to_owned);
     let mut widths = [0; HEADS.len()];
@@ -44,7 +45,7 @@ pub(super) fn table(nodes: &[Node<'_>]) -> String {
     text
 }
 
-fn row(nodes: &[Node<'_>], index: usize) -> [String; HEADS.len()] {
+fn row(nodes: &[Row<'_>], index: usize) -> [String; HEADS.len()] {
     let span = nodes[index].span;
     [
         (index + 1).to_string(),
@@ -57,7 +58,7 @@ fn row(nodes: &[Node<'_>], index: usize) -> [String; HEADS.len()] {
 }
 
 /// Draws the lines that lead to a node.
-fn branch(nodes: &[Node<'_>], index: usize) -> String {
+fn branch(nodes: &[Row<'_>], index: usize) -> String {
     let depth = nodes[index].depth;
     let mut branch = String::new();
     for level in 1..=depth {
@@ -73,7 +74,7 @@ fn branch(nodes: &[Node<'_>], index: usize) -> String {
 }
 
 /// Draws when each span was at work, in lines no longer than `width` where that is possible.
-pub(super) fn waterfall(nodes: &[Node<'_>], width: usize) -> String {
+pub(super) fn waterfall(nodes: &[Row<'_>], width: usize) -> String {
     let Some(start) = nodes.iter().map(|node| node.span.start).min() else {
         return String::new();
     };

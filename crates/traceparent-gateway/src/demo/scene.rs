@@ -17,18 +17,11 @@ use traceparent::Policy;
 use crate::{
     config::{Forwarded, Listener, Route, Tracing},
     error::Error,
-    http::{
-        body::SpanBody,
-        client::{Client, Manner, client},
-        server::{Handler, Server},
-    },
+    http::{Client, ConnectOptions, Handler, Peer, Server, client},
     proxy::Proxy,
     span::Span,
-    telemetry::{
-        Telemetry,
-        recorder::{Recorder, Wanted},
-    },
-    tracer::{OpenSpan, Tracer},
+    telemetry::{Metrics, Recorder, SpanFilter, Telemetry},
+    tracer::{OpenSpan, SpanBody, Tracer},
 };
 
 /// What the customer asks.
@@ -43,17 +36,26 @@ const SPANS: usize = 64;
 /// How long connections may take to close when the scene is over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Makes a tracer that samples everything.
-fn tracer(service: &str, recorder: Recorder) -> Tracer {
-    let tracing = Tracing::of_service(service);
-    Tracer::new(&tracing, Policy::new(tracing.sampling), recorder, Forwarded::default())
+/// Creates the tracers of all services, which sample everything.
+#[derive(Clone, Debug)]
+struct Tracers {
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+}
+
+impl Tracers {
+    fn tracer(&self, service: &str) -> Tracer {
+        let tracing = Tracing::of_service(service);
+        let (recorder, metrics) = (self.recorder.clone(), Arc::clone(&self.metrics));
+        Tracer::new(&tracing, Policy::new(tracing.sampling), recorder, metrics, Forwarded::default())
+    }
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a played scene leaves behind.
 #[derive(Debug)]
-pub(super) struct Played {
+pub(super) struct Recording {
     pub(super) answer: String,
     /// In the order in which they ended.
     pub(super) spans: Vec<Span>,
@@ -106,11 +108,11 @@ struct Places {
 }
 
 /// Starts all services, lets the customer ask, and stops them again.
-pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Played, Error> {
-    let mut outlet = telemetry.collect(Wanted::All, SPANS);
-    let recorder = telemetry.recorder();
+pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Recording, Error> {
+    let mut outlet = telemetry.collect(SpanFilter::All, SPANS);
+    let tracers = Tracers { recorder: telemetry.recorder(), metrics: Arc::clone(telemetry.metrics()) };
     let (stop, stopped) = watch::channel(());
-    let mut stage = Stage { recorder: recorder.clone(), stopped, servers: JoinSet::new() };
+    let mut stage = Stage { tracers: tracers.clone(), stopped, servers: JoinSet::new() };
 
     let [main, support, orders] = [bind().await?, bind().await?, bind().await?];
     let [payment, technical, inventory] = [bind().await?, bind().await?, bind().await?];
@@ -129,22 +131,23 @@ pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Played, Error> {
     stage.enter(Actor::Technical, technical, &places);
     stage.enter(Actor::Inventory, inventory, &places);
 
-    let answer = timeout(LIMIT, ask(recorder, places.main)).await;
+    let answer = timeout(LIMIT, ask(&tracers, places.main)).await;
     drop(stop);
     while stage.servers.join_next().await.is_some() {}
     let answer = answer.map_err(|elapsed| Error::Scene(elapsed.into()))?.map_err(Error::Scene)?;
     // All connections are closed, so all spans have ended.
     let spans = std::iter::from_fn(|| outlet.spans.try_recv().ok()).map(Arc::unwrap_or_clone).collect();
-    Ok(Played { answer, spans })
+    Ok(Recording { answer, spans })
 }
 
 /// The customer's side.
-async fn ask(recorder: Recorder, main: SocketAddr) -> Result<String, Failed> {
+async fn ask(tracers: &Tracers, main: SocketAddr) -> Result<String, Failed> {
     let target = target(main, "/agents/main")?;
-    let mut span = tracer("customer", recorder).start(&Method::POST, &target);
+    let mut span = tracers.tracer("customer").start(&Method::POST, &target);
     span.rename("ask for help");
     let (response, answer) =
-        call(&client(Manner::default()), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
+        call(&client(ConnectOptions::default()), &span, target, &json!({ "contract": 1042, "question": QUESTION }))
+            .await?;
     span.answered(&response);
     Ok(text(&answer, "answer")?.to_owned())
 }
@@ -213,8 +216,8 @@ impl Desk {
 impl Handler for Desk {
     type Body = SpanBody<Full<Bytes>>;
 
-    async fn handle(&self, request: Request<Incoming>) -> Response<Self::Body> {
-        let mut span = self.tracer.serve(&request, None);
+    async fn handle(&self, client: Peer, request: Request<Incoming>) -> Response<Self::Body> {
+        let mut span = self.tracer.serve(&client, &request, None);
         span.rename(self.actor.operation());
         let done = async { self.work(&span, &read(request.into_body()).await?).await };
         let (status, body) = match done.await {
@@ -224,13 +227,13 @@ impl Handler for Desk {
         let mut response = Response::new(json_body(&body));
         *response.status_mut() = status;
         span.answered(&response);
-        response.map(|body| SpanBody::new(body, span))
+        response.map(|body| SpanBody::new(body, None, span))
     }
 }
 
 /// Where servers run until the scene is over.
 struct Stage {
-    recorder: Recorder,
+    tracers: Tracers,
     stopped: watch::Receiver<()>,
     servers: JoinSet<()>,
 }
@@ -240,14 +243,17 @@ impl Stage {
         let server = bind().await?;
         let address = server.address();
         let upstream = format!("http://{agent}").parse().map_err(|error| Error::Scene(Box::new(error)))?;
-        let tracer = tracer(service, self.recorder.clone());
+        let tracer = self.tracers.tracer(service);
         self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream))));
         Ok(address)
     }
 
     fn enter(&mut self, actor: Actor, server: Server, places: &Arc<Places>) {
-        let tracer = tracer(actor.service(), self.recorder.clone());
-        self.serve(server, Desk { actor, tracer, places: Arc::clone(places), client: client(Manner::default()) });
+        let tracer = self.tracers.tracer(actor.service());
+        self.serve(
+            server,
+            Desk { actor, tracer, places: Arc::clone(places), client: client(ConnectOptions::default()) },
+        );
     }
 
     fn serve(&mut self, mut server: Server, handler: impl Handler) {
@@ -264,7 +270,8 @@ impl Stage {
 }
 
 async fn bind() -> Result<Server, Error> {
-    Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::bind(address).await.map_err(Error::listen(address))
 }
 
 /// Calls somebody, with this span as the parent; returns the head of the response, and the answer in it.

@@ -1,8 +1,8 @@
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashSet};
 
 use traceparent::{SpanId, TraceId};
 
-use crate::span::Span;
+use crate::span::{Row, Span, rows};
 
 /// The scene's services and operations in depth-first order, each with the number of its parent.
 const EXPECTED: [(&str, &str, Option<usize>); 13] = [
@@ -20,15 +20,6 @@ const EXPECTED: [(&str, &str, Option<usize>); 13] = [
     ("agent 3 orders", "order a new router", Some(11)),
     ("inventory", "reserve a router", Some(12)),
 ];
-
-/// A span at its place in the tree.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Node<'a> {
-    pub(super) span: &'a Span,
-    pub(super) depth: usize,
-    /// The number of the parent, counted from 1 in depth-first order.
-    parent: Option<usize>,
-}
 
 /// What is wrong with a trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,24 +43,24 @@ pub(super) enum Mismatch {
 }
 
 /// Builds the tree of the spans by their ids alone, and compares it with the scene's.
-pub(super) fn check(spans: &[Span]) -> Result<Vec<Node<'_>>, Mismatch> {
-    let nodes = tree(spans)?;
-    for ((number, expected), node) in (1..).zip(EXPECTED).zip(&nodes) {
-        let found = operation(node.span);
-        if (&*node.span.service, &*found, node.parent) != expected {
+pub(super) fn check(spans: &[Span]) -> Result<Vec<Row<'_>>, Mismatch> {
+    let rows = tree(spans)?;
+    for ((number, expected), row) in (1..).zip(EXPECTED).zip(&rows) {
+        let found = operation(row.span);
+        if (&*row.span.service, &*found, row.parent) != expected {
             let (service, operation, parent) = expected;
             let expected = place(service, operation, parent);
-            return Err(Mismatch::Place { number, expected, found: place(&node.span.service, &found, node.parent) });
+            return Err(Mismatch::Place { number, expected, found: place(&row.span.service, &found, row.parent) });
         }
     }
-    if nodes.len() == EXPECTED.len() { Ok(nodes) } else { Err(Mismatch::Count(nodes.len())) }
+    if rows.len() == EXPECTED.len() { Ok(rows) } else { Err(Mismatch::Count(rows.len())) }
 }
 
 /// Lists the spans of what may not be a tree, in the order in which they started.
-pub(super) fn unordered(spans: &[Span]) -> Vec<Node<'_>> {
-    let mut nodes: Vec<_> = spans.iter().map(|span| Node { span, depth: 0, parent: None }).collect();
-    nodes.sort_by_key(|node| node.span.start);
-    nodes
+pub(super) fn unordered(spans: &[Span]) -> Vec<Row<'_>> {
+    let mut rows: Vec<_> = spans.iter().map(|span| Row { span, depth: 0, parent: None }).collect();
+    rows.sort_by_key(|row| row.span.start);
+    rows
 }
 
 /// Returns what a span is about: its name, or more of it where the name is only a method.
@@ -81,45 +72,35 @@ pub(super) fn operation(span: &Span) -> Cow<'_, str> {
     }
 }
 
-/// Orders the spans of one trace depth first, siblings by their start.
-fn tree(spans: &[Span]) -> Result<Vec<Node<'_>>, Mismatch> {
+/// Orders the spans of one trace depth first, if they are a tree.
+fn tree(spans: &[Span]) -> Result<Vec<Row<'_>>, Mismatch> {
     let trace_id = spans.first().ok_or(Mismatch::Nothing)?.trace_id();
-    let mut ids = HashMap::new();
+    let mut ids = HashSet::new();
     for span in spans {
         if span.trace_id() != trace_id {
             return Err(Mismatch::AnotherTrace { span: span.span_id(), expected: trace_id, found: span.trace_id() });
         }
-        if ids.insert(span.span_id(), span).is_some() {
+        if !ids.insert(span.span_id()) {
             return Err(Mismatch::Repeated(span.span_id()));
         }
     }
-
-    let mut children: HashMap<Option<SpanId>, Vec<&Span>> = HashMap::new();
     for span in spans {
-        if let Some(parent) = span.parent_id.filter(|parent| !ids.contains_key(parent)) {
+        if let Some(parent) = span.parent_id.filter(|parent| !ids.contains(parent)) {
             return Err(Mismatch::UnknownParent { span: span.span_id(), parent });
         }
-        children.entry(span.parent_id).or_default().push(span);
     }
-    for siblings in children.values_mut() {
-        siblings.sort_by_key(|span| std::cmp::Reverse(span.start));
+    let rows = rows(spans.iter());
+    // A root with a parent is its own ancestor.
+    for row in rows.iter().take_while(|row| row.parent.is_some() || row.span.parent_id.is_none()) {
+        ids.remove(&row.span.span_id());
     }
-
-    let roots = children.remove(&None).unwrap_or_default();
-    let mut nodes = Vec::with_capacity(spans.len());
-    let mut waiting: Vec<_> = roots.iter().map(|span| Node { span, depth: 0, parent: None }).collect();
-    while let Some(node) = waiting.pop() {
-        nodes.push(node);
-        ids.remove(&node.span.span_id());
-        let (depth, parent) = (node.depth + 1, Some(nodes.len()));
-        let siblings = children.remove(&Some(node.span.span_id())).unwrap_or_default();
-        waiting.extend(siblings.into_iter().map(|span| Node { span, depth, parent }));
-    }
-    // What hangs from no root hangs from itself.
-    if let Some(id) = spans.iter().map(Span::span_id).find(|id| ids.contains_key(id)) {
+    if let Some(id) = spans.iter().map(Span::span_id).find(|id| ids.contains(id)) {
         return Err(Mismatch::Cycle(id));
     }
-    if roots.len() == 1 { Ok(nodes) } else { Err(Mismatch::Roots(roots.len())) }
+    match rows.iter().filter(|row| row.parent.is_none()).count() {
+        1 => Ok(rows),
+        roots => Err(Mismatch::Roots(roots)),
+    }
 }
 
 fn place(service: &str, operation: &str, parent: Option<usize>) -> String {
@@ -184,12 +165,9 @@ mod tests {
     #[test]
     fn the_scene_is_as_expected() {
         let spans = scene();
-        let nodes = check(&spans).unwrap();
-        assert_eq!(nodes.iter().map(|node| node.depth).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 4, 5, 6, 7, 4, 5, 6, 7]);
-        assert_eq!(
-            nodes.iter().map(|node| node.span.span_id()).collect::<Vec<_>>(),
-            (1..=13).map(id).collect::<Vec<_>>()
-        );
+        let rows = check(&spans).unwrap();
+        assert_eq!(rows.iter().map(|row| row.depth).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 4, 5, 6, 7, 4, 5, 6, 7]);
+        assert_eq!(rows.iter().map(|row| row.span.span_id()).collect::<Vec<_>>(), (1..=13).map(id).collect::<Vec<_>>());
     }
 
     #[test]

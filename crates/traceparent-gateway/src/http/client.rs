@@ -8,32 +8,33 @@ use hyper_util::{
 
 use crate::config::Route;
 
-/// A client that keeps its connections.
+/// A client that keeps its connections open.
 pub(crate) type Client<B> = legacy::Client<HttpConnector, B>;
 
-/// What connections of one kind have in common.
+/// How to connect to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Manner {
-    /// Whether HTTP/2 is spoken, without asking first, rather than HTTP/1.1.
+pub(crate) struct ConnectOptions {
+    /// Whether to use HTTP/2, with prior knowledge, instead of HTTP/1.1.
     pub(crate) http2: bool,
-    /// How long a connection may take to come up.
+    /// How long connecting may take.
     pub(crate) connect_timeout: Duration,
 }
 
-impl Default for Manner {
+impl Default for ConnectOptions {
     fn default() -> Self {
         Self { http2: false, connect_timeout: Route::CONNECT_TIMEOUT }
     }
 }
 
-pub(crate) fn client<B>(manner: Manner) -> Client<B>
+/// Creates a client.
+pub(crate) fn client<B>(options: ConnectOptions) -> Client<B>
 where
     B: Body<Data = Bytes> + Send,
 {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(manner.connect_timeout));
+    connector.set_connect_timeout(Some(options.connect_timeout));
     let mut builder = legacy::Client::builder(TokioExecutor::new());
-    builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new()).http2_only(manner.http2);
+    builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new()).http2_only(options.http2);
     builder.build(connector)
 }

@@ -3,7 +3,7 @@ use std::{error::Error, io};
 use hyper::StatusCode;
 use hyper_util::client::legacy;
 
-use super::body::Paused;
+use super::Paused;
 
 /// Why a request did not go well, told in the span and, in fewer words, to the client.
 ///

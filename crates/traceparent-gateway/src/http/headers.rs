@@ -29,9 +29,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What the headers that go on depend on besides those that came.
+/// How to forward the head of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passage<'a> {
+pub(crate) struct ForwardOptions<'a> {
     /// The client's address, as [`address`] writes it.
     pub(crate) client: &'a HeaderValue,
     pub(crate) forwarded: Forwarded,
@@ -47,7 +47,7 @@ pub(crate) fn address(address: IpAddr) -> HeaderValue {
 }
 
 /// Makes the headers that came with a request those that go on.
-pub(crate) fn forward_request(parts: &mut request::Parts, passage: Passage<'_>) {
+pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOptions<'_>) {
     let trailers = accepts_trailers(&parts.headers);
     remove_hop_by_hop(&mut parts.headers);
     // The host of an absolute target overrules the field (RFC 9112, section 3.2.2).
@@ -55,14 +55,14 @@ pub(crate) fn forward_request(parts: &mut request::Parts, passage: Passage<'_>) 
     if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
         parts.headers.insert(HOST, host);
     }
-    tell_origin(&mut parts.headers, passage);
+    add_forwarded(&mut parts.headers, options);
     if trailers {
         parts.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    if passage.http2 {
+    if options.http2 {
         // It has the upstream's authority in its place.
         parts.headers.remove(HOST);
-    } else if let Some(upgrade) = passage.upgrade {
+    } else if let Some(upgrade) = options.upgrade {
         parts.headers.insert(UPGRADE, upgrade.clone());
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     } else if trailers {
@@ -107,17 +107,17 @@ pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
 }
 
 /// Says where the request came from.
-fn tell_origin(headers: &mut HeaderMap, passage: Passage<'_>) {
-    match passage.forwarded {
+fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
+    match options.forwarded {
         Forwarded::Replace => {
             let claims = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-") || **name == FORWARDED);
             for claim in claims.cloned().collect::<Vec<_>>() {
                 headers.remove(claim);
             }
-            headers.insert(X_FORWARDED_FOR, passage.client.clone());
+            headers.insert(X_FORWARDED_FOR, options.client.clone());
         }
         Forwarded::Append => {
-            let client = passage.client.to_str().unwrap_or_default();
+            let client = options.client.to_str().unwrap_or_default();
             let is_ipv6 = client.contains(':');
             if let Some(so_far) = joined(headers, &FORWARDED) {
                 let node = if is_ipv6 { format!("\"[{client}]\"") } else { client.to_owned() };
@@ -125,7 +125,7 @@ fn tell_origin(headers: &mut HeaderMap, passage: Passage<'_>) {
             }
             match joined(headers, &X_FORWARDED_FOR) {
                 Some(so_far) => set(headers, X_FORWARDED_FOR, &format!("{so_far}, {client}")),
-                None => drop(headers.insert(X_FORWARDED_FOR, passage.client.clone())),
+                None => drop(headers.insert(X_FORWARDED_FOR, options.client.clone())),
             }
         }
     }
@@ -177,16 +177,16 @@ mod tests {
 
     static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.1");
 
-    const PASSAGE: Passage<'_> =
-        Passage { client: &CLIENT, forwarded: Forwarded::Replace, http2: false, upgrade: None };
+    const OPTIONS: ForwardOptions<'_> =
+        ForwardOptions { client: &CLIENT, forwarded: Forwarded::Replace, http2: false, upgrade: None };
 
     fn forwarded(request: request::Builder) -> HeaderMap {
-        passed(request, PASSAGE)
+        passed(request, OPTIONS)
     }
 
-    fn passed(request: request::Builder, passage: Passage<'_>) -> HeaderMap {
+    fn passed(request: request::Builder, options: ForwardOptions<'_>) -> HeaderMap {
         let mut parts = request.body(()).unwrap().into_parts().0;
-        forward_request(&mut parts, passage);
+        forward_request(&mut parts, options);
         parts.headers
     }
 
@@ -268,7 +268,7 @@ mod tests {
                 .header("x-forwarded-proto", "https")
                 .header("forwarded", "for=10.0.0.1;proto=https")
         };
-        let headers = passed(request(), Passage { forwarded: Forwarded::Append, ..PASSAGE });
+        let headers = passed(request(), ForwardOptions { forwarded: Forwarded::Append, ..OPTIONS });
         assert_eq!(headers[X_FORWARDED_FOR], "10.0.0.1, 10.0.0.2, 192.0.2.1");
         assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().count(), 1);
         assert_eq!(
@@ -278,10 +278,10 @@ mod tests {
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=192.0.2.1;proto=http");
 
         let client = &address("2001:db8::1".parse().unwrap());
-        let headers = passed(request(), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
+        let headers = passed(request(), ForwardOptions { client, forwarded: Forwarded::Append, ..OPTIONS });
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=\"[2001:db8::1]\";proto=http");
         let client = &address("::ffff:192.0.2.7".parse().unwrap());
-        let headers = passed(Request::get("/"), Passage { client, forwarded: Forwarded::Append, ..PASSAGE });
+        let headers = passed(Request::get("/"), ForwardOptions { client, forwarded: Forwarded::Append, ..OPTIONS });
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert!(!headers.contains_key(FORWARDED));
     }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn http_2_has_no_fields_about_connections() {
         let request = Request::get("http://shop.example/").version(Version::HTTP_2).header("te", "trailers");
-        let headers = passed(request, Passage { http2: true, ..PASSAGE });
+        let headers = passed(request, ForwardOptions { http2: true, ..OPTIONS });
         assert_eq!(
             (&headers[TE], headers.get(CONNECTION), headers.get(HOST)),
             (&HeaderValue::from_static("trailers"), None, None)

@@ -19,12 +19,8 @@ use tokio::{
 };
 
 use self::stream::{ClientStream, Requests};
-use crate::{
-    config::Limits,
-    error::Error,
-    http::{body::Held, headers},
-    tell,
-};
+use super::{GuardedBody, headers};
+use crate::{config::Limits, operator::tell};
 
 mod framing;
 mod stream;
@@ -46,17 +42,17 @@ pub(crate) trait Handler: Send + Sync + 'static {
         Limits::default()
     }
 
-    /// Answers a request, which has [`Client`] among its extensions.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
+    /// Answers a request of a client.
+    fn handle(&self, client: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// Who has sent a request.
+/// The client that has sent a request.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    /// The address as fields tell it.
+    /// The address in the form of header fields.
     pub(crate) name: HeaderValue,
-    /// Keeps the connection from being idle.
+    /// Keeps the connection from being idle while it exists.
     pub(crate) under_way: UnderWay,
 }
 
@@ -72,16 +68,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let listen = async {
-            let listener = TcpListener::bind(address).await?;
-            let address = listener.local_addr()?;
-            io::Result::Ok((listener, address))
-        };
-        let (listener, address) = listen.await.map_err(|source| Error::Listen { address, source })?;
+    /// Listens on an address.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         Ok(Self { listener, address, connections: JoinSet::new(), open: channel(1), graceful: GracefulShutdown::new() })
     }
 
+    /// Returns the address, with the port that was free for port 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -112,12 +106,12 @@ impl Server {
         let requests = Requests::new(self.open.0.clone());
         let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
         let name = headers::address(address.ip());
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let (handler, under_way) = (Arc::clone(&handler), requests.start());
-            request.extensions_mut().insert(Client { address, name: name.clone(), under_way: under_way.clone() });
+            let client = Peer { address, name: name.clone(), under_way: under_way.clone() };
             async move {
-                let response = handler.handle(request).await;
-                Ok::<_, Infallible>(response.map(|body| Held::new(body, under_way)))
+                let response = handler.handle(client, request).await;
+                Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, under_way)))
             }
         });
         let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();

@@ -6,12 +6,13 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Rings when so much time has gone since something. It is set forward only when it rings too early, so that what
-/// happens often costs next to nothing.
+/// A timer that is ready when nothing has happened for a time.
+///
+/// It is set forward only when it fires too early, so that frequent events cost next to nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct IdleTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
+impl IdleTimer {
     pub(crate) fn poll(&mut self, since: Instant, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
         let deadline = since + limit;
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

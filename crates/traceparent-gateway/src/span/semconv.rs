@@ -2,11 +2,7 @@
 //!
 //! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
-use std::{
-    env,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, Uri, Version,
@@ -16,8 +12,8 @@ use hyper::{
 use opentelemetry::{Key, KeyValue, Value};
 
 use crate::{
-    config::{Forwarded, SpanAttributes},
-    http::headers::host,
+    config::{Forwarded, Tracing},
+    http::host,
 };
 
 /// How much of a text from outside is kept in a span, in bytes.
@@ -33,9 +29,24 @@ const OWN: [&str; 9] =
 /// The method of requests whose own is not one that the conventions know.
 const OTHER: &str = "_OTHER";
 
-/// Attributes that the operator asks for on the spans of requests.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Custom {
+/// The methods of RFC 9110, and PATCH.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+/// The facts about a request that are not in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestInfo<'a> {
+    /// The other end of the connection.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Whether to believe the fields of other proxies.
+    pub(crate) forwarded: Forwarded,
+    pub(crate) route: Option<&'a str>,
+}
+
+/// The conventions for the spans of requests, as the operator has configured them.
+#[derive(Clone, Debug)]
+pub(crate) struct Conventions {
+    /// The methods that spans name.
+    methods: &'static [&'static str],
     /// Headers that start with one of these become attributes: `x-shop-tenant-id` becomes `tenant.id` where
     /// `x-shop-` is listed.
     header_prefixes: Vec<String>,
@@ -43,12 +54,83 @@ pub(crate) struct Custom {
     fixed: Vec<KeyValue>,
 }
 
-impl Custom {
-    pub(crate) fn new(asked: &SpanAttributes) -> Self {
+impl Conventions {
+    pub(crate) fn new(tracing: &Tracing) -> Self {
         // Texts that are shared rather than copied for each span.
         let shared = |text: &str| Arc::<str>::from(text);
-        let fixed = asked.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
-        Self { header_prefixes: asked.header_prefixes.clone(), fixed: fixed.collect() }
+        let attributes = &tracing.span_attributes;
+        let fixed = attributes.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
+        Self {
+            methods: tracing.known_methods.unwrap_or(&METHODS),
+            header_prefixes: attributes.header_prefixes.clone(),
+            fixed: fixed.collect(),
+        }
+    }
+
+    /// Returns the name of a method that the conventions know: names of spans hold no client's invention.
+    ///
+    /// [OpenTelemetry: `http.request.method`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
+    pub(crate) fn known_method(&self, method: &Method) -> Option<&'static str> {
+        self.methods.iter().find(|known| **known == method.as_str()).copied()
+    }
+
+    /// Returns the attributes of the span that serves a request.
+    pub(crate) fn of_server<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> Vec<KeyValue> {
+        let (uri, headers) = (request.uri(), request.headers());
+        let mut attributes = Vec::with_capacity(14);
+        self.push_method(&mut attributes, request.method());
+        attributes.push(KeyValue::new("url.scheme", "http"));
+        attributes.push(KeyValue::new("url.path", cut(uri.path()).to_owned()));
+        if let Some(query) = uri.query() {
+            attributes.push(KeyValue::new("url.query", redacted(query)));
+        }
+        if let Some(route) = info.route {
+            attributes.push(KeyValue::new("http.route", route.to_owned()));
+        }
+        let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
+        if let Some(authority) = uri.authority().cloned().or_else(host) {
+            push_server(&mut attributes, &authority);
+        }
+        if let Some(peer) = info.peer {
+            let address = peer.ip().to_string();
+            let client = match info.forwarded {
+                Forwarded::Append => forwarded_for(headers),
+                Forwarded::Replace => None,
+            };
+            attributes.push(KeyValue::new("client.address", client.unwrap_or_else(|| address.clone())));
+            attributes.push(KeyValue::new("network.peer.address", address));
+            attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
+        }
+        push_version(&mut attributes, request.version());
+        if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+            attributes.push(KeyValue::new("user_agent.original", cut(agent).to_owned()));
+        }
+        attributes.extend(self.fixed.iter().cloned());
+        self.collect(headers, &mut attributes);
+        attributes
+    }
+
+    /// Returns the attributes of the span that makes a request to this URL.
+    pub(crate) fn of_client(&self, method: &Method, target: &Uri) -> Vec<KeyValue> {
+        let mut attributes = Vec::with_capacity(10);
+        self.push_method(&mut attributes, method);
+        if let Some(authority) = target.authority() {
+            push_server(&mut attributes, authority);
+            let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
+            let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
+            let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
+            attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
+        }
+        attributes.extend(self.fixed.iter().cloned());
+        attributes
+    }
+
+    fn push_method(&self, attributes: &mut Vec<KeyValue>, method: &Method) {
+        let known = self.known_method(method);
+        attributes.push(KeyValue::new("http.request.method", known.unwrap_or(OTHER)));
+        if known.is_none() {
+            attributes.push(KeyValue::new("http.request.method_original", cut(method.as_str()).to_owned()));
+        }
     }
 
     /// Adds what the headers say, but nothing that a client could pass off as said by the gateway.
@@ -71,87 +153,6 @@ impl Custom {
     }
 }
 
-/// Returns the method's name where the conventions know it: span names and fields hold no client's invention.
-pub(crate) fn known(method: &Method) -> Option<&'static str> {
-    known_methods().iter().find(|known| **known == method.as_str()).copied()
-}
-
-/// The methods of RFC 9110 and PATCH, or what the environment says instead.
-///
-/// [OpenTelemetry: `http.request.method`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
-fn known_methods() -> &'static [&'static str] {
-    const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-    static KNOWN: OnceLock<Vec<&'static str>> = OnceLock::new();
-    KNOWN.get_or_init(|| match env::var("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS") {
-        Ok(list) if !list.is_empty() => {
-            let list: &'static str = list.leak();
-            list.split(',').map(str::trim).filter(|method| !method.is_empty()).collect()
-        }
-        _ => METHODS.to_vec(),
-    })
-}
-
-/// What is known about a request besides itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances<'a> {
-    /// The other end of the connection.
-    pub(crate) peer: Option<SocketAddr>,
-    /// Whether the fields that tell where it came from are believed.
-    pub(crate) forwarded: Forwarded,
-    pub(crate) route: Option<&'a str>,
-}
-
-/// Returns the attributes of the span that serves a request.
-pub(crate) fn of_server<B>(request: &Request<B>, known: Circumstances<'_>, custom: &Custom) -> Vec<KeyValue> {
-    let (uri, headers) = (request.uri(), request.headers());
-    let mut attributes = Vec::with_capacity(14);
-    push_method(&mut attributes, request.method());
-    attributes.push(KeyValue::new("url.scheme", "http"));
-    attributes.push(KeyValue::new("url.path", cut(uri.path()).to_owned()));
-    if let Some(query) = uri.query() {
-        attributes.push(KeyValue::new("url.query", redacted(query)));
-    }
-    if let Some(route) = known.route {
-        attributes.push(KeyValue::new("http.route", route.to_owned()));
-    }
-    let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
-    if let Some(authority) = uri.authority().cloned().or_else(host) {
-        push_server(&mut attributes, &authority);
-    }
-    if let Some(peer) = known.peer {
-        let address = peer.ip().to_string();
-        let client = match known.forwarded {
-            Forwarded::Append => forwarded_for(headers),
-            Forwarded::Replace => None,
-        };
-        attributes.push(KeyValue::new("client.address", client.unwrap_or_else(|| address.clone())));
-        attributes.push(KeyValue::new("network.peer.address", address));
-        attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
-    }
-    push_version(&mut attributes, request.version());
-    if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-        attributes.push(KeyValue::new("user_agent.original", cut(agent).to_owned()));
-    }
-    attributes.extend(custom.fixed.iter().cloned());
-    custom.collect(headers, &mut attributes);
-    attributes
-}
-
-/// Returns the attributes of the span that makes a request to this URL.
-pub(crate) fn of_client(method: &Method, target: &Uri, custom: &Custom) -> Vec<KeyValue> {
-    let mut attributes = Vec::with_capacity(10);
-    push_method(&mut attributes, method);
-    if let Some(authority) = target.authority() {
-        push_server(&mut attributes, authority);
-        let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
-        let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
-        let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
-        attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
-    }
-    attributes.extend(custom.fixed.iter().cloned());
-    attributes
-}
-
 /// Adds the version of HTTP.
 pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
     let version = match version {
@@ -161,14 +162,6 @@ pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
         _ => return,
     };
     attributes.push(KeyValue::new("network.protocol.version", version));
-}
-
-fn push_method(attributes: &mut Vec<KeyValue>, method: &Method) {
-    let known = known(method);
-    attributes.push(KeyValue::new("http.request.method", known.unwrap_or(OTHER)));
-    if known.is_none() {
-        attributes.push(KeyValue::new("http.request.method_original", cut(method.as_str()).to_owned()));
-    }
 }
 
 fn push_server(attributes: &mut Vec<KeyValue>, authority: &Authority) {
@@ -219,15 +212,21 @@ pub(crate) fn cut(text: &str) -> &str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::SpanAttributes;
 
-    fn told(attributes: &[KeyValue]) -> Vec<String> {
+    fn conventions(span_attributes: SpanAttributes) -> Conventions {
+        Conventions::new(&Tracing { span_attributes, ..Tracing::of_service("s") })
+    }
+
+    fn listed(attributes: &[KeyValue]) -> Vec<String> {
         attributes.iter().map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect()
     }
 
     #[test]
     fn methods_nobody_knows_are_not_told() {
-        assert_eq!(known(&Method::PATCH), Some("PATCH"));
-        assert_eq!(Method::from_bytes(b"get").ok().as_ref().and_then(known), None);
+        let conventions = conventions(SpanAttributes::default());
+        assert_eq!(conventions.known_method(&Method::PATCH), Some("PATCH"));
+        assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
     }
 
     #[test]
@@ -268,17 +267,17 @@ mod tests {
             .header("x-shop-", "nothing")
             .body(())
             .unwrap();
-        let known = |forwarded| Circumstances {
+        let info = |forwarded| RequestInfo {
             peer: Some("127.0.0.1:4000".parse().unwrap()),
             forwarded,
             route: Some("/orders"),
         };
-        let custom = Custom::new(&SpanAttributes {
+        let conventions = conventions(SpanAttributes {
             header_prefixes: vec!["x-shop-".to_owned()],
             fixed: vec![("environment".to_owned(), "test".to_owned())],
         });
         assert_eq!(
-            told(&of_server(&request, known(Forwarded::Append), &custom)),
+            listed(&conventions.of_server(&request, info(Forwarded::Append))),
             [
                 "http.request.method=POST",
                 "url.scheme=http",
@@ -296,16 +295,16 @@ mod tests {
                 "tenant.id=acme",
             ]
         );
-        let disbelieved = told(&of_server(&request, known(Forwarded::Replace), &custom));
+        let disbelieved = listed(&conventions.of_server(&request, info(Forwarded::Replace)));
         assert!(disbelieved.contains(&"client.address=127.0.0.1".to_owned()));
     }
 
     #[test]
     fn a_call_is_described_by_the_conventions() {
         let (method, target) = (Method::from_bytes(b"BREW").unwrap(), Uri::from_static("http://u:p@[::1]/pot?a=b"));
-        let attributes = of_client(&method, &target, &Custom::default());
+        let attributes = conventions(SpanAttributes::default()).of_client(&method, &target);
         assert_eq!(
-            told(&attributes),
+            listed(&attributes),
             [
                 "http.request.method=_OTHER",
                 "http.request.method_original=BREW",

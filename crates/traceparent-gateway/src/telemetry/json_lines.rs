@@ -4,20 +4,18 @@ use std::{
     thread::sleep,
 };
 
-use crate::{
-    span::Span,
-    telemetry::recorder::{Outlet, POLL},
-};
+use super::sink::{Outlet, POLL};
+use crate::span::Span;
 
 /// How many finished spans may wait to be written.
-pub(crate) const CAPACITY: usize = 4096;
+pub(super) const CAPACITY: usize = 4096;
 
 /// How many bytes of lines are gathered before they are written, while more spans wait.
 const CHUNK: usize = 64 * 1024;
 
 /// Writes spans as JSON lines until there are no more. When the output is closed, spans are still taken, so
 /// that the queue stays empty.
-pub(crate) fn write_lines(outlet: Outlet, mut out: impl Write) {
+pub(super) fn write(outlet: Outlet, mut out: impl Write) {
     let Outlet { mut spans, counts } = outlet;
     let mut lines = Vec::with_capacity(CHUNK);
     while let Some(span) = spans.blocking_recv() {

@@ -9,7 +9,8 @@ use std::{
 
 use traceparent::{ErrorKind, Origin};
 
-use crate::{http::failure::Failure, telemetry::recorder::Counts};
+use super::Counts;
+use crate::http::Failure;
 
 /// The bounds of the latency histogram, in seconds: those that OpenTelemetry advises for HTTP.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];

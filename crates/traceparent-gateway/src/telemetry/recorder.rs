@@ -1,39 +1,25 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use super::sink::Sink;
+use crate::span::Span;
 
-use crate::{span::Span, telemetry::metrics::Metrics};
-
-/// Hands finished spans to all sinks, without ever making anybody wait.
+/// Hands finished spans to all sinks without waiting.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     sinks: Arc<[Sink]>,
-    metrics: Arc<Metrics>,
 }
 
 impl Recorder {
-    pub(crate) fn new(sinks: Vec<Sink>, metrics: Arc<Metrics>) -> Self {
-        Self { sinks: sinks.into(), metrics }
+    pub(super) fn new(sinks: Vec<Sink>) -> Self {
+        Self { sinks: sinks.into() }
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// Whether anybody wants a span, sampled or not: if not, it need not be described.
+    /// Returns whether any sink takes such a span. If none does, the span need not be described.
     pub(crate) fn wants(&self, sampled: bool) -> bool {
         self.sinks.iter().any(|sink| sink.wants(sampled))
     }
 
+    /// Hands a span to all sinks that take it.
     pub(crate) fn record(&self, span: Span) {
         let sampled = span.is_sampled();
         let span = Arc::new(span);
@@ -41,126 +27,4 @@ impl Recorder {
             sink.offer(Arc::clone(&span));
         }
     }
-}
-
-/// Which spans a sink takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    All,
-    Sampled,
-}
-
-/// Where finished spans go: a queue with room for so many, and a thread at its other end that nobody waits for.
-#[derive(Debug)]
-pub(crate) struct Sink {
-    wanted: Wanted,
-    queue: mpsc::Sender<Arc<Span>>,
-    counts: Arc<Counts>,
-}
-
-impl Sink {
-    /// Makes a sink and its other end; spans come out until all recorders are gone.
-    pub(crate) fn new(wanted: Wanted, capacity: usize) -> (Self, Outlet) {
-        let (queue, spans) = mpsc::channel(capacity.max(1));
-        let counts = Arc::<Counts>::default();
-        (Self { wanted, queue, counts: Arc::clone(&counts) }, Outlet { spans, counts })
-    }
-
-    fn wants(&self, sampled: bool) -> bool {
-        sampled || self.wanted == Wanted::All
-    }
-
-    fn offer(&self, span: Arc<Span>) {
-        self.counts.offered.fetch_add(1, Relaxed);
-        if self.queue.try_send(span).is_err() {
-            self.counts.dropped.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// What became of a sink's spans. Those neither taken nor dropped wait.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    offered: AtomicU64,
-    taken: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Counts {
-    /// How many spans there were.
-    pub(crate) fn offered(&self) -> u64 {
-        self.offered.load(Relaxed)
-    }
-
-    /// How many have arrived where they were to go.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Relaxed)
-    }
-
-    /// How many found no room to wait in, and how many were refused at the other end.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
-    }
-
-    pub(crate) fn arrived(&self, spans: u64) {
-        self.taken.fetch_add(spans, Relaxed);
-    }
-
-    pub(crate) fn lost(&self, spans: u64) {
-        self.dropped.fetch_add(spans, Relaxed);
-    }
-}
-
-/// How often a sink's thread looks for spans while some come: nobody has to wake it for each of them.
-pub(crate) const POLL: Duration = Duration::from_millis(10);
-
-/// The end of a sink where spans come out.
-#[derive(Debug)]
-pub(crate) struct Outlet {
-    pub(crate) spans: mpsc::Receiver<Arc<Span>>,
-    pub(crate) counts: Arc<Counts>,
-}
-
-/// A sink's thread.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    name: &'static str,
-    counts: Arc<Counts>,
-    done: oneshot::Receiver<()>,
-}
-
-impl Worker {
-    /// Starts a thread that takes spans until there are no more.
-    pub(crate) fn start(name: &'static str, outlet: Outlet, work: impl FnOnce(Outlet) + Send + 'static) -> Self {
-        let counts = Arc::clone(&outlet.counts);
-        let (end, done) = oneshot::channel();
-        std::thread::spawn(move || {
-            work(outlet);
-            let _ = end.send(());
-        });
-        Self { name, counts, done }
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    pub(crate) fn counts(&self) -> &Arc<Counts> {
-        &self.counts
-    }
-
-    /// Waits until the last span is taken, once all recorders are gone, but no longer than this.
-    pub(crate) async fn finish(&mut self, limit: Duration) -> Report {
-        let _ = timeout(limit, &mut self.done).await;
-        let taken = self.counts.taken();
-        Report { taken, dropped: self.counts.offered().saturating_sub(taken) }
-    }
-}
-
-/// What became of a sink's spans in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) taken: u64,
-    /// All others.
-    pub(crate) dropped: u64,
 }

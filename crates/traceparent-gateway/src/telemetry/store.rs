@@ -6,13 +6,11 @@ use std::{
 
 use traceparent::TraceId;
 
-use crate::{
-    span::Span,
-    telemetry::recorder::{Outlet, POLL},
-};
+use super::sink::{Outlet, POLL};
+use crate::span::Span;
 
 /// How many finished spans may wait to be kept.
-pub(crate) const CAPACITY: usize = 4096;
+pub(super) const CAPACITY: usize = 4096;
 
 /// How many traces are kept: the last ones that began here.
 const TRACES: usize = 200;
@@ -26,12 +24,12 @@ const SPANS_OF_ONE: usize = 1024;
 /// The last sampled traces, in memory: what there is to look at without a collector.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    kept: Mutex<Kept>,
+    traces: Mutex<Traces>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    traces: HashMap<TraceId, Vec<Arc<Span>>>,
+struct Traces {
+    spans_of: HashMap<TraceId, Vec<Arc<Span>>>,
     /// In the order in which the first span of each was kept.
     order: VecDeque<TraceId>,
     spans: usize,
@@ -39,7 +37,7 @@ struct Kept {
 
 impl Store {
     /// Keeps spans until there are no more.
-    pub(crate) fn fill(&self, outlet: Outlet) {
+    pub(super) fn fill(&self, outlet: Outlet) {
         let Outlet { mut spans, counts } = outlet;
         while let Some(span) = spans.blocking_recv() {
             let mut next = Some(span);
@@ -55,25 +53,25 @@ impl Store {
 
     /// Returns all traces, the last one first; their spans are in the order in which they ended.
     pub(crate) fn traces(&self) -> Vec<Vec<Arc<Span>>> {
-        let kept = self.lock();
-        kept.order.iter().rev().filter_map(|id| kept.traces.get(id).cloned()).collect()
+        let traces = self.lock();
+        traces.order.iter().rev().filter_map(|id| traces.spans_of.get(id).cloned()).collect()
     }
 
     /// Returns the spans of one trace, in the order in which they ended.
     pub(crate) fn trace(&self, id: TraceId) -> Option<Vec<Arc<Span>>> {
-        self.lock().traces.get(&id).cloned()
+        self.lock().spans_of.get(&id).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Traces> {
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl Traces {
     /// Keeps a span unless its trace has too many, and forgets the oldest traces that find no room any more.
     fn keep(&mut self, span: Arc<Span>) -> bool {
         let id = span.trace_id();
-        let trace = self.traces.entry(id).or_default();
+        let trace = self.spans_of.entry(id).or_default();
         if trace.is_empty() {
             self.order.push_back(id);
         }
@@ -84,7 +82,7 @@ impl Kept {
         }
         while self.order.len() > TRACES || self.spans > SPANS {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.spans -= self.traces.remove(&oldest).map_or(0, |spans| spans.len());
+            self.spans -= self.spans_of.remove(&oldest).map_or(0, |spans| spans.len());
         }
         kept
     }
@@ -121,24 +119,24 @@ mod tests {
 
     #[test]
     fn the_last_traces_are_kept() {
-        let mut kept = Kept::default();
+        let mut traces = Traces::default();
         for trace in 1..=300 {
-            assert!(kept.keep(span(trace, 1)));
+            assert!(traces.keep(span(trace, 1)));
         }
-        assert_eq!((kept.order.len(), kept.traces.len(), kept.spans), (TRACES, TRACES, TRACES));
-        assert_eq!(kept.order.front().unwrap(), &span(101, 1).trace_id());
+        assert_eq!((traces.order.len(), traces.spans_of.len(), traces.spans), (TRACES, TRACES, TRACES));
+        assert_eq!(traces.order.front().unwrap(), &span(101, 1).trace_id());
     }
 
     #[test]
     fn spans_are_bounded() {
-        let mut kept = Kept::default();
-        let taken = (1..=SPANS_OF_ONE as u64 + 5).filter(|id| kept.keep(span(1, *id))).count();
+        let mut traces = Traces::default();
+        let taken = (1..=SPANS_OF_ONE as u64 + 5).filter(|id| traces.keep(span(1, *id))).count();
         assert_eq!(taken, SPANS_OF_ONE);
         for trace in 2..=5 {
             for id in 1..=SPANS_OF_ONE as u64 {
-                assert!(kept.keep(span(trace, id)));
+                assert!(traces.keep(span(trace, id)));
             }
         }
-        assert_eq!((kept.spans, kept.order.len()), (SPANS, 4));
+        assert_eq!((traces.spans, traces.order.len()), (SPANS, 4));
     }
 }

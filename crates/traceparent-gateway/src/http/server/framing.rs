@@ -23,7 +23,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// Looks at the next bytes; whether the head says it twice by now.
-    pub(super) fn is_ambiguous(&mut self, mut bytes: &[u8]) -> bool {
+    pub(super) fn push_and_check(&mut self, mut bytes: &[u8]) -> bool {
         while !self.ended && !bytes.is_empty() {
             let end = memchr(b'\n', bytes);
             let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
@@ -63,14 +63,14 @@ mod tests {
     #[track_caller]
     fn assert_ambiguous(expected: bool, head: &str) {
         let bytes = head.as_bytes();
-        assert_eq!(Framing::default().is_ambiguous(bytes), expected);
+        assert_eq!(Framing::default().push_and_check(bytes), expected);
         for cut in 0..bytes.len() {
             let mut framing = Framing::default();
-            let found = framing.is_ambiguous(&bytes[..cut]) | framing.is_ambiguous(&bytes[cut..]);
+            let found = framing.push_and_check(&bytes[..cut]) | framing.push_and_check(&bytes[cut..]);
             assert_eq!(found, expected, "cut at {cut}");
         }
         let mut framing = Framing::default();
-        assert_eq!(bytes.chunks(1).fold(false, |found, byte| found | framing.is_ambiguous(byte)), expected);
+        assert_eq!(bytes.chunks(1).fold(false, |found, byte| found | framing.push_and_check(byte)), expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::framing::Framing;
-use crate::{config::Limits, http::timer::Alarm};
+use crate::{config::Limits, http::timer::IdleTimer};
 
 /// What a client gets that does not come to the end of a request's head.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -43,8 +43,8 @@ pub(super) struct ClientStream {
     since: Instant,
     /// Requests that have ended, as of the last look.
     ended: u64,
-    reading: Alarm,
-    writing: Alarm,
+    reading: IdleTimer,
+    writing: IdleTimer,
     /// Since when nothing could be written that was to be.
     stalled: Option<Instant>,
 }
@@ -69,8 +69,8 @@ impl ClientStream {
             framing: Framing::default(),
             since: Instant::now(),
             ended: 0,
-            reading: Alarm::default(),
-            writing: Alarm::default(),
+            reading: IdleTimer::default(),
+            writing: IdleTimer::default(),
             stalled: None,
         }
     }
@@ -86,14 +86,14 @@ impl ClientStream {
             }
         }
         // The heads of HTTP/2 cannot be told from its other frames, and have one way of being read.
-        if self.is_busy() || self.preface == Some(PREFACE.len()) {
+        if self.check_busy() || self.preface == Some(PREFACE.len()) {
             return true;
         }
         if self.waiting == Waiting::ForRequest {
             self.waiting = Waiting::ForHead;
             self.since = Instant::now();
         }
-        !self.framing.is_ambiguous(bytes)
+        !self.framing.push_and_check(bytes)
     }
 
     /// Says a last word, for which there is room unless the client reads nothing.
@@ -102,7 +102,7 @@ impl ClientStream {
     }
 
     /// Whether a request is under way. Where one was since the last look, waiting begins anew.
-    fn is_busy(&mut self) -> bool {
+    fn check_busy(&mut self) -> bool {
         let (started, ended) = self.requests.counts();
         if started != ended || ended != self.ended {
             self.ended = ended;
@@ -116,7 +116,7 @@ impl ClientStream {
     /// Comes to an end when the client has done nothing for too long.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // While a request is under way, this only makes sure to look again.
-        self.is_busy();
+        self.check_busy();
         let limit = match self.waiting {
             Waiting::ForRequest => self.limits.idle_timeout,
             Waiting::ForHead => self.limits.header_timeout,

@@ -1,0 +1,28 @@
+use hyper::{
+    Response,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue, UPGRADE},
+    upgrade::OnUpgrade,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{io::copy_bidirectional, try_join};
+
+use crate::http::{UnderWay, remove_hop_by_hop};
+
+/// Makes the two connections one, once the client has the response.
+pub(super) fn switch(client: OnUpgrade, response: &mut Response<Incoming>, under_way: UnderWay) {
+    let upgrade = response.headers_mut().remove(UPGRADE);
+    let upstream = hyper::upgrade::on(&mut *response);
+    remove_hop_by_hop(response.headers_mut());
+    if let Some(upgrade) = upgrade {
+        response.headers_mut().insert(UPGRADE, upgrade);
+    }
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    tokio::spawn(async move {
+        if let Ok((client, upstream)) = try_join!(client, upstream) {
+            // Either end may close as it likes: what was said is nobody's but theirs.
+            let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+        }
+        drop(under_way);
+    });
+}

@@ -1,0 +1,126 @@
+use std::{
+    borrow::Cow,
+    fmt, mem,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use hyper::{HeaderMap, Method, Response, Uri};
+use opentelemetry::KeyValue;
+use traceparent::{Outgoing, ParseError, RandomIdGenerator, SpanKind, TraceContext};
+
+use super::Tracer;
+use crate::{
+    http::Failure,
+    span::{Span, semconv::push_version},
+};
+
+/// A span that goes on; it ends when this is dropped, which without an answer means that nobody waits
+/// for one any more.
+pub(crate) struct OpenSpan {
+    tracer: Tracer,
+    kind: SpanKind,
+    name: Cow<'static, str>,
+    context: Outgoing<'static>,
+    refused: Option<ParseError>,
+    start: SystemTime,
+    started: Instant,
+    status: Option<u16>,
+    failure: Option<Failure>,
+    /// `None` where nobody wants this span.
+    attributes: Option<Vec<KeyValue>>,
+}
+
+impl OpenSpan {
+    pub(super) fn new(
+        tracer: Tracer,
+        kind: SpanKind,
+        name: Cow<'static, str>,
+        context: Outgoing<'static>,
+        refused: Option<ParseError>,
+        describe: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Self {
+        let attributes = tracer.0.recorder.wants(context.decision().is_sampled()).then(describe);
+        Self {
+            tracer,
+            kind,
+            name,
+            context,
+            refused,
+            start: SystemTime::now(),
+            started: Instant::now(),
+            status: None,
+            failure: None,
+            attributes,
+        }
+    }
+
+    /// Opens the span of a call that is made to serve this one.
+    ///
+    /// [OpenTelemetry: HTTP client span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span)
+    pub(crate) fn call(&self, method: &Method, target: &Uri) -> OpenSpan {
+        let name = self.tracer.method_name(method);
+        let context = self.context.child(&RandomIdGenerator);
+        let describe = || self.tracer.0.conventions.of_client(method, target);
+        OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, describe)
+    }
+
+    pub(crate) fn rename(&mut self, name: &'static str) {
+        self.name = name.into();
+    }
+
+    /// Notes the head of the response.
+    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status().as_u16());
+        if self.kind == SpanKind::Client {
+            self.tracer.0.metrics.upstream_answered(self.started.elapsed());
+            if let Some(attributes) = &mut self.attributes {
+                push_version(attributes, response.version());
+            }
+        }
+    }
+
+    /// Says what went wrong; what was said first stays.
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Makes this span the parent of a call, by the call's headers.
+    pub(crate) fn inject(&self, headers: &mut HeaderMap) {
+        traceparent_http::inject(&self.context, headers);
+    }
+}
+
+impl fmt::Debug for OpenSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSpan").field("name", &self.name).field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+impl Drop for OpenSpan {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.failed(Failure::ClientLeft);
+        }
+        let recorder = &self.tracer.0.recorder;
+        if self.kind == SpanKind::Server {
+            self.tracer.0.metrics.ended(self.status, self.failure);
+        }
+        let Some(attributes) = self.attributes.take() else { return };
+        recorder.record(Span {
+            service: Arc::clone(&self.tracer.0.service),
+            kind: self.kind,
+            name: mem::take(&mut self.name),
+            start: self.start,
+            duration: self.started.elapsed(),
+            context: TraceContext::new(self.context.traceparent(), self.context.tracestate().clone().into_owned()),
+            parent_id: self.context.parent_id(),
+            origin: self.context.origin(),
+            link: self.context.link(),
+            refused: self.refused,
+            status: self.status,
+            failure: self.failure,
+            attributes,
+        });
+    }
+}
