@@ -2,6 +2,37 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod format;
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
-pub use crate::format::{Format, KNOWN_FIELDS, UnknownFormat};
+mod error;
+mod format;
+mod scan;
+mod state;
+mod text;
+
+mod carried;
+mod context;
+
+pub mod b3;
+pub mod b3_multi;
+pub mod cloud_trace;
+pub mod datadog;
+pub mod grpc_trace_bin;
+pub mod jaeger;
+pub mod ot_tracer;
+pub mod xray;
+
+mod fields;
+
+mod propagators;
+
+pub use crate::{
+    carried::{Carried, Pairs},
+    context::{LocalContext, RemoteContext},
+    error::{FormatError, Part},
+    format::{Format, KNOWN_FIELDS, UnknownFormat},
+    propagators::{Extracted, Propagators, PropagatorsError},
+    state::SamplingState,
+    text::Encoded,
+};

@@ -1,5 +1,6 @@
 use crate::{
     error::{ErrorKind, Field, ParseError},
+    id::TraceId,
     traceparent::TraceParent,
     tracestate::TraceState,
 };
@@ -53,6 +54,7 @@ impl<'a> TraceContext<'a> {
 /// assert_eq!(incoming.error().unwrap().to_string(), "upper-case letter in tracestate key at offset 0");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Incoming<'a> {
     /// No `traceparent`; a `tracestate` without one means nothing and is not looked at.
     Absent,
@@ -65,6 +67,19 @@ pub enum Incoming<'a> {
         /// Why `tracestate` was discarded, where it was.
         dropped: Option<ParseError>,
     },
+    /// A valid context whose caller left the sampling decision to this service. W3C Trace Context has no such state,
+    /// other formats do.
+    Deferred(TraceContext<'a>),
+    /// A trace without a parent span, as load balancers start it, or a sampling decision without any ID. W3C Trace
+    /// Context has neither, other formats do.
+    Root {
+        /// The trace to go on with; `None` to start one.
+        trace_id: Option<TraceId>,
+        /// The caller's decision; `None` if it was left to this service.
+        sampled: Option<bool>,
+    },
+    /// A context in another format that was refused.
+    Refused,
 }
 
 impl<'a> Incoming<'a> {
@@ -127,15 +142,15 @@ impl<'a> Incoming<'a> {
     /// Returns the valid context.
     pub const fn context(&self) -> Option<&TraceContext<'a>> {
         match self {
-            Self::Valid { context, .. } => Some(context),
-            Self::Absent | Self::Invalid(_) => None,
+            Self::Valid { context, .. } | Self::Deferred(context) => Some(context),
+            Self::Absent | Self::Invalid(_) | Self::Root { .. } | Self::Refused => None,
         }
     }
 
     /// Returns why `traceparent` was refused, or else why `tracestate` was discarded.
     pub const fn error(&self) -> Option<ParseError> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::Deferred(_) | Self::Root { .. } | Self::Refused => None,
             Self::Invalid(error) => Some(*error),
             Self::Valid { dropped, .. } => *dropped,
         }

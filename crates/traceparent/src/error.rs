@@ -75,6 +75,8 @@ pub enum ErrorKind {
     TooLong,
     /// Nothing stands where at least one byte has to.
     Empty,
+    /// A part that has to be there is not.
+    Missing,
     /// A byte that the field's grammar does not allow.
     InvalidByte,
     /// An upper-case letter; hex digits and keys are lower case only.
@@ -105,6 +107,7 @@ impl ErrorKind {
             Self::TooShort => "too_short",
             Self::TooLong => "too_long",
             Self::Empty => "empty",
+            Self::Missing => "missing",
             Self::InvalidByte => "invalid_byte",
             Self::UpperCase => "upper_case",
             Self::MissingDash => "missing_dash",
@@ -177,6 +180,7 @@ impl fmt::Display for ParseError {
             ErrorKind::TooShort => write!(f, "{field} is too short: it ends at offset {offset}"),
             ErrorKind::TooLong => write!(f, "{field} is too long: it has to end before offset {offset}"),
             ErrorKind::Empty => write!(f, "{field} is empty at offset {offset}"),
+            ErrorKind::Missing => write!(f, "{field} is missing"),
             ErrorKind::InvalidByte => write!(f, "invalid byte in {field} at offset {offset}"),
             ErrorKind::UpperCase => write!(f, "upper-case letter in {field} at offset {offset}"),
             ErrorKind::MissingDash => write!(f, "{field} is not followed by a dash at offset {offset}"),

@@ -1,7 +1,7 @@
 use crate::{
     context::{Incoming, TraceContext},
     flags::TraceFlags,
-    id::{SpanId, generate::IdGenerator},
+    id::{SpanId, TraceId, generate::IdGenerator},
     response::TraceResponse,
     sampler::{Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, span::SpanDetails},
     traceparent::TraceParent,
@@ -113,22 +113,50 @@ impl<S: Sampler> Policy<S> {
                 let parent = Parent::Remote(&context);
                 let result = SamplingResult::new(SamplingDecision::from_sampled(parent.is_sampled()));
                 let ot = result.ot_change(&SamplingInput::child_of(parent));
-                Outgoing::continued(context, result.decision, ot, ids.new_span_id())
+                let outgoing = Outgoing::continued(context, result.decision, ot, ids.new_span_id());
+                Outgoing { follows_caller: true, ..outgoing }
             }
-            (Incoming::Valid { context, .. }, Trust::Resample) => {
+            (Incoming::Valid { context, .. }, Trust::Resample)
+            | (Incoming::Deferred(context), Trust::Continue | Trust::Resample) => {
                 let input = SamplingInput::child_of(Parent::Remote(&context)).with_span(span);
                 let result = self.sampler.should_sample(&input);
                 let ot = result.ot_change(&input);
                 Outgoing::continued(context, result.decision, ot, ids.new_span_id())
             }
-            (Incoming::Valid { context, .. }, Trust::Restart) => {
+            (Incoming::Valid { context, .. } | Incoming::Deferred(context), Trust::Restart) => {
                 self.start(span, ids, Origin::Restarted, Some(context.traceparent))
             }
-            (Incoming::Valid { .. }, Trust::Ignore) | (Incoming::Invalid(_), _) => {
-                self.start(span, ids, Origin::Restarted, None)
+            (Incoming::Root { trace_id, sampled }, Trust::Continue) => self.root(span, ids, trace_id, sampled),
+            (Incoming::Root { trace_id, .. }, Trust::Resample) => self.root(span, ids, trace_id, None),
+            (Incoming::Valid { .. } | Incoming::Deferred(_), Trust::Ignore)
+            | (Incoming::Root { trace_id: Some(_), .. }, Trust::Restart | Trust::Ignore)
+            | (Incoming::Invalid(_) | Incoming::Refused, _) => self.start(span, ids, Origin::Restarted, None),
+            (Incoming::Root { trace_id: None, .. }, Trust::Restart | Trust::Ignore) | (Incoming::Absent, _) => {
+                self.start(span, ids, Origin::Started, None)
             }
-            (Incoming::Absent, _) => self.start(span, ids, Origin::Started, None),
         }
+    }
+
+    /// Creates the context of a root span, in the caller's trace and with its decision as far as it sent them.
+    fn root<G: IdGenerator + ?Sized>(
+        &self,
+        span: SpanDetails<'_>,
+        ids: &G,
+        trace_id: Option<TraceId>,
+        sampled: Option<bool>,
+    ) -> Outgoing<'static> {
+        // No foreign header vouches for the randomness of its trace-id.
+        let (id, is_random, origin) = match trace_id {
+            Some(id) => (id, false, Origin::Continued),
+            None => (ids.new_trace_id(), ids.is_random(), Origin::Started),
+        };
+        let input = SamplingInput::root(id).with_span(span);
+        let result = match sampled {
+            Some(sampled) => SamplingResult::new(SamplingDecision::from_sampled(sampled)),
+            None => self.sampler.should_sample(&input),
+        };
+        let root = Outgoing::root(&input, result, ids.new_span_id(), is_random);
+        Outgoing { origin, follows_caller: sampled.is_some(), ..root }
     }
 
     fn start<G: IdGenerator + ?Sized>(
@@ -138,18 +166,9 @@ impl<S: Sampler> Policy<S> {
         origin: Origin,
         link: Option<TraceParent>,
     ) -> Outgoing<'static> {
-        let trace_id = ids.new_trace_id();
-        let input = SamplingInput::root(trace_id).with_span(span);
+        let input = SamplingInput::root(ids.new_trace_id()).with_span(span);
         let result = self.sampler.should_sample(&input);
-        let flags = TraceFlags::NONE.with_sampled(result.decision.is_sampled()).with_random(ids.is_random());
-        Outgoing {
-            traceparent: TraceParent::new(trace_id, ids.new_span_id(), flags),
-            parent_id: None,
-            tracestate: TraceStateEdit::sampled(TraceState::EMPTY, result.ot_change(&input)),
-            decision: result.decision,
-            origin,
-            link,
-        }
+        Outgoing { origin, link, ..Outgoing::root(&input, result, ids.new_span_id(), ids.is_random()) }
     }
 }
 
@@ -164,6 +183,22 @@ pub struct Outgoing<'a> {
     decision: SamplingDecision,
     origin: Origin,
     link: Option<TraceParent>,
+    follows_caller: bool,
+}
+
+impl Outgoing<'static> {
+    fn root(input: &SamplingInput<'_>, result: SamplingResult, span_id: SpanId, is_random: bool) -> Self {
+        let flags = TraceFlags::NONE.with_sampled(result.decision.is_sampled()).with_random(is_random);
+        Self {
+            traceparent: TraceParent::new(input.trace_id(), span_id, flags),
+            parent_id: None,
+            tracestate: TraceStateEdit::sampled(TraceState::EMPTY, result.ot_change(input)),
+            decision: result.decision,
+            origin: Origin::Started,
+            link: None,
+            follows_caller: false,
+        }
+    }
 }
 
 impl<'a> Outgoing<'a> {
@@ -176,6 +211,7 @@ impl<'a> Outgoing<'a> {
             decision,
             origin: Origin::Continued,
             link: None,
+            follows_caller: false,
         }
     }
 
@@ -202,6 +238,11 @@ impl<'a> Outgoing<'a> {
     /// Returns the sampling decision.
     pub const fn decision(&self) -> SamplingDecision {
         self.decision
+    }
+
+    /// Whether the sampling decision is the caller's and not the sampler's.
+    pub const fn follows_caller(&self) -> bool {
+        self.follows_caller
     }
 
     /// Returns where the trace comes from.
@@ -275,6 +316,7 @@ impl<'a> Outgoing<'a> {
             decision: self.decision,
             origin: self.origin,
             link: self.link,
+            follows_caller: self.follows_caller,
         }
     }
 }

@@ -175,6 +175,7 @@ fn labels_of_kinds_and_fields_are_stable() {
         (ErrorKind::TooShort, "too_short"),
         (ErrorKind::TooLong, "too_long"),
         (ErrorKind::Empty, "empty"),
+        (ErrorKind::Missing, "missing"),
         (ErrorKind::InvalidByte, "invalid_byte"),
         (ErrorKind::UpperCase, "upper_case"),
         (ErrorKind::MissingDash, "missing_dash"),

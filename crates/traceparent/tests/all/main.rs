@@ -10,6 +10,7 @@ mod config;
 mod errors;
 #[cfg(feature = "alloc")]
 mod fields;
+mod foreign;
 #[cfg(feature = "std")]
 mod ids;
 mod naive;

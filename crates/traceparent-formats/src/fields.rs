@@ -1,0 +1,180 @@
+//! Every format behind one pair of functions that take and give fields by name.
+
+use traceparent::{ErrorKind, TraceFlags, TraceParent};
+
+use crate::{
+    b3, b3_multi, cloud_trace,
+    context::{LocalContext, RemoteContext},
+    datadog,
+    error::{FormatError, Part},
+    format::Format,
+    grpc_trace_bin, jaeger, ot_tracer,
+    state::SamplingState,
+    xray,
+};
+
+impl Format {
+    /// Reads the format's fields, or returns `None` if there is no context in them.
+    ///
+    /// The function is asked for all values of a field by the field's name in lower case, in the order of arrival and
+    /// without white space around them. Of W3C Trace Context, `traceparent` alone is read.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken. A field that is there twice is repeated, except for B3, whose first one counts.
+    ///
+    /// ```
+    /// use traceparent_formats::{Format, SamplingState};
+    ///
+    /// let fields = [("x-b3-sampled", &b"1"[..])];
+    /// let of = |name| fields.into_iter().filter(move |field| field.0 == name).map(|field| field.1);
+    /// assert_eq!(Format::B3Multi.read(of)?.unwrap().state(), SamplingState::Accept);
+    /// assert_eq!(Format::Jaeger.read(of)?, None);
+    /// # Ok::<(), traceparent_formats::FormatError>(())
+    /// ```
+    pub fn read<'a, I>(self, mut get: impl FnMut(&'static str) -> I) -> Result<Option<RemoteContext<'a>>, FormatError>
+    where
+        I: IntoIterator<Item = &'a [u8]>,
+    {
+        let mut once = |name, part| {
+            let mut values = get(name).into_iter();
+            let first = values.next();
+            match values.next() {
+                Some(_) if !matches!(self, Self::B3 | Self::B3Multi) => {
+                    Err(FormatError::new(self, part, ErrorKind::Repeated, 0))
+                }
+                _ => Ok(first),
+            }
+        };
+        match self {
+            Self::TraceContext => once("traceparent", Part::Value)?.map(trace_context).transpose(),
+            Self::B3 => once("b3", Part::Value)?.map(b3::parse).transpose(),
+            Self::B3Multi => b3_multi::parse(b3_multi::Fields {
+                trace_id: once("x-b3-traceid", Part::TraceId)?,
+                span_id: once("x-b3-spanid", Part::SpanId)?,
+                sampled: once("x-b3-sampled", Part::SamplingState)?,
+                flags: once("x-b3-flags", Part::SamplingState)?,
+            }),
+            Self::XRay => once("x-amzn-trace-id", Part::Value)?.map(xray::parse).transpose(),
+            Self::Datadog => {
+                let Some(trace_id) = once("x-datadog-trace-id", Part::TraceId)? else { return Ok(None) };
+                datadog::parse(datadog::Fields {
+                    trace_id: Some(trace_id),
+                    parent_id: once("x-datadog-parent-id", Part::SpanId)?,
+                    sampling_priority: once("x-datadog-sampling-priority", Part::SamplingState)?,
+                    tags: once("x-datadog-tags", Part::Tags)?,
+                    origin: once("x-datadog-origin", Part::Origin)?,
+                })
+            }
+            Self::Jaeger => once("uber-trace-id", Part::Value)?.map(jaeger::parse).transpose(),
+            Self::GrpcTraceBin => once("grpc-trace-bin", Part::Value)?.map(grpc_trace_bin::parse).transpose(),
+            Self::CloudTrace => once("x-cloud-trace-context", Part::Value)?.map(cloud_trace::parse).transpose(),
+            Self::OtTracer => ot_tracer::parse(ot_tracer::Fields {
+                trace_id: once("ot-tracer-traceid", Part::TraceId)?,
+                span_id: once("ot-tracer-spanid", Part::SpanId)?,
+                sampled: once("ot-tracer-sampled", Part::SamplingState)?,
+            }),
+        }
+    }
+
+    /// Writes the format's fields: the function gets each field's name, and its value or `None` if it has to be removed.
+    ///
+    /// A context that the format cannot hold removes all of its fields. Of W3C Trace Context, `traceparent` is written
+    /// without the random flag, and `tracestate` removed: an [`Outgoing`](traceparent::Outgoing) has both.
+    ///
+    /// ```
+    /// use traceparent::{SpanId, TraceId};
+    /// use traceparent_formats::{Format, LocalContext};
+    ///
+    /// let trace_id = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
+    /// let context = LocalContext::new(trace_id, SpanId::from_static("00f067aa0ba902b7"), true);
+    /// Format::XRay.write(&context, |name, value| {
+    ///     assert_eq!(name, "x-amzn-trace-id");
+    ///     assert_eq!(value, Some("Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1"));
+    /// });
+    /// ```
+    pub fn write(self, context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
+        match self {
+            Self::TraceContext => {
+                let flags = TraceFlags::NONE.with_sampled(context.is_sampled());
+                let traceparent = TraceParent::new(context.trace_id(), context.span_id(), flags);
+                set("traceparent", Some(traceparent.encode_str(&mut [0; TraceParent::LENGTH])));
+                set("tracestate", None);
+            }
+            Self::B3 => set("b3", Some(b3::encode(context).as_str())),
+            Self::B3Multi => write_b3_multi(context, &context.trace_id().encode(), set),
+            Self::XRay => set("x-amzn-trace-id", Some(xray::encode(context).as_str())),
+            Self::Datadog => write_datadog(context, set),
+            Self::Jaeger => set("uber-trace-id", Some(jaeger::encode(context).as_str())),
+            Self::GrpcTraceBin => set("grpc-trace-bin", Some(grpc_trace_bin::encode(context).as_str())),
+            Self::CloudTrace => set("x-cloud-trace-context", Some(cloud_trace::encode(context).as_str())),
+            Self::OtTracer => write_ot_tracer(context, set),
+        }
+    }
+
+    /// Writes B3 for peers that know 64-bit trace-ids alone; other formats as always.
+    pub(crate) fn write_short(self, context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
+        match (self, b3::short_id(context.trace_id())) {
+            (Self::B3, _) => set("b3", Some(b3::encode_short(context).as_str())),
+            (Self::B3Multi, Some(digits)) => write_b3_multi(context, &digits, set),
+            _ => self.write(context, set),
+        }
+    }
+}
+
+fn trace_context(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
+    TraceParent::parse(value).map(RemoteContext::from).map_err(FormatError::from_core)
+}
+
+impl From<TraceParent> for RemoteContext<'_> {
+    fn from(traceparent: TraceParent) -> Self {
+        let state = SamplingState::from_sampled(traceparent.flags().is_sampled());
+        Self::of_ids(traceparent.trace_id(), Some(traceparent.parent_id()), state)
+    }
+}
+
+fn write_b3_multi(context: &LocalContext<'_>, trace_id: &[u8], mut set: impl FnMut(&'static str, Option<&str>)) {
+    let (sampled, flags) = match (context.is_debug(), context.is_sampled()) {
+        (true, _) => (None, Some("1")),
+        (false, true) => (Some("1"), None),
+        (false, false) => (Some("0"), None),
+    };
+    set("x-b3-traceid", Some(ascii(trace_id)));
+    set("x-b3-spanid", Some(ascii(&context.span_id().encode())));
+    set("x-b3-parentspanid", None);
+    set("x-b3-sampled", sampled);
+    set("x-b3-flags", flags);
+}
+
+fn write_datadog(context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
+    let Some([trace_id, span_id]) = datadog::encode_ids(context) else {
+        for name in Format::Datadog.field_names() {
+            set(name, None);
+        }
+        return;
+    };
+    let tags = datadog::encode_tags(context);
+    set("x-datadog-trace-id", Some(trace_id.as_str()));
+    set("x-datadog-parent-id", Some(span_id.as_str()));
+    set("x-datadog-sampling-priority", Some(datadog::encode_priority(context).as_str()));
+    set("x-datadog-tags", Some(tags.as_str()).filter(|tags| !tags.is_empty()));
+    set("x-datadog-origin", context.carried().datadog_origin());
+}
+
+fn write_ot_tracer(context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
+    let trace_id = context.trace_id().encode();
+    let (_, lower) = trace_id.split_at(16);
+    if context.trace_id().to_u128() as u64 == 0 {
+        for name in Format::OtTracer.field_names() {
+            set(name, None);
+        }
+        return;
+    }
+    set("ot-tracer-traceid", Some(ascii(lower)));
+    set("ot-tracer-spanid", Some(ascii(&context.span_id().encode())));
+    set("ot-tracer-sampled", Some(if context.is_sampled() { "true" } else { "false" }));
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    core::str::from_utf8(digits).unwrap_or_default()
+}

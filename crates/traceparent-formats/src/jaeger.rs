@@ -1,0 +1,112 @@
+//! Jaeger's own format, deprecated by its authors and by OpenTelemetry: the field `uber-trace-id`.
+//!
+//! [Jaeger: propagation format](https://www.jaegertracing.io/sdk-migration/#propagation-format)
+
+use traceparent::{ErrorKind, SpanId, TraceId};
+
+use crate::{
+    context::{LocalContext, RemoteContext},
+    error::{FormatError, Part},
+    format::Format,
+    scan::{Piece, part},
+    state::SamplingState,
+    text::Encoded,
+};
+
+/// The length in bytes of the longest value that is read, with percent-encoded colons.
+pub const MAX_LENGTH: usize = TraceId::LENGTH + 3 + SpanId::LENGTH + 3 + SpanId::LENGTH + 3 + 2;
+
+/// The length in bytes of a value that is written.
+pub const LENGTH: usize = TraceId::LENGTH + 1 + SpanId::LENGTH + 4;
+
+const ACCEPT: u128 = 0x01;
+const DEBUG: u128 = 0x02;
+
+/// Parses a value: trace-id, span-id, the caller's parent, and flags, between colons or percent-encoded colons.
+///
+/// IDs have any number of hex digits of either case up to 32 and 16; zeroes are added on the left. The flags are one or
+/// two hex digits. The parent is not looked at.
+///
+/// # Errors
+///
+/// The left-most rule that is broken: fewer than four parts miss one, a fifth is too long.
+///
+/// ```
+/// use traceparent_formats::jaeger;
+///
+/// let context = jaeger::parse(b"1%3A2%3A0%3A1")?;
+/// assert_eq!(context.span_id().unwrap().to_string(), "0000000000000002");
+/// # Ok::<(), traceparent_formats::FormatError>(())
+/// ```
+pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
+    const FORMAT: Format = Format::Jaeger;
+    let whole = Piece::whole(value);
+    part!(FORMAT, Part::Value, whole.sized(MAX_LENGTH));
+    let is_plain = whole.find(b':').is_some();
+
+    let (first, rest) = cut(whole, is_plain);
+    let number = part!(FORMAT, Part::TraceId, first.any_hex(TraceId::LENGTH));
+    let Some(trace_id) = TraceId::from_u128(number) else {
+        return Err(FormatError::new(FORMAT, Part::TraceId, ErrorKind::AllZero, 0));
+    };
+    let Some(rest) = rest else {
+        return Err(FormatError::new(FORMAT, Part::SpanId, ErrorKind::Missing, whole.end()));
+    };
+    let (second, rest) = cut(rest, is_plain);
+    let number = part!(FORMAT, Part::SpanId, second.any_hex(SpanId::LENGTH));
+    let Some(span_id) = SpanId::from_u64(number as u64) else {
+        return Err(FormatError::new(FORMAT, Part::SpanId, ErrorKind::AllZero, second.start()));
+    };
+    let Some(rest) = rest else {
+        return Err(FormatError::new(FORMAT, Part::ParentSpanId, ErrorKind::Missing, whole.end()));
+    };
+    let (third, rest) = cut(rest, is_plain);
+    if third.len() > SpanId::LENGTH {
+        let end = third.start() + SpanId::LENGTH;
+        return Err(FormatError::new(FORMAT, Part::ParentSpanId, ErrorKind::TooLong, end));
+    }
+    let Some(rest) = rest else {
+        return Err(FormatError::new(FORMAT, Part::SamplingState, ErrorKind::Missing, whole.end()));
+    };
+    let (fourth, rest) = cut(rest, is_plain);
+    let flags = part!(FORMAT, Part::SamplingState, fourth.any_hex(2));
+    if rest.is_some() {
+        return Err(FormatError::new(FORMAT, Part::Value, ErrorKind::TooLong, fourth.end()));
+    }
+    let state = match (flags & ACCEPT != 0, flags & DEBUG != 0) {
+        (false, _) => SamplingState::Deny,
+        (true, false) => SamplingState::Accept,
+        (true, true) => SamplingState::Debug,
+    };
+    Ok(RemoteContext::of_ids(trace_id, Some(span_id), state).with_short(first.len() <= SpanId::LENGTH))
+}
+
+/// Cuts a piece at the first colon, or at the first `%3A` or `%3a` of a value without a colon.
+const fn cut(piece: Piece<'_>, is_plain: bool) -> (Piece<'_>, Option<Piece<'_>>) {
+    if is_plain {
+        return piece.cut(b':');
+    }
+    let mut rest = piece.bytes();
+    while let [_, tail @ ..] = rest {
+        if let [b'%', b'3', b'A' | b'a', ..] = rest {
+            let (head, tail) = piece.split_at(piece.len() - rest.len());
+            return (head, Some(tail.skip(3)));
+        }
+        rest = tail;
+    }
+    (piece, None)
+}
+
+/// Returns the value that goes out.
+pub const fn encode(context: &LocalContext<'_>) -> Encoded<LENGTH> {
+    let mut value = Encoded::EMPTY;
+    value.push(&context.trace_id().encode());
+    value.push(b":");
+    value.push(&context.span_id().encode());
+    value.push(match (context.is_debug(), context.is_sampled()) {
+        (true, _) => b":0:3",
+        (false, true) => b":0:1",
+        (false, false) => b":0:0",
+    });
+    value
+}

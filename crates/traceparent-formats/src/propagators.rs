@@ -1,0 +1,223 @@
+#[cfg(feature = "alloc")]
+use alloc::string::ToString;
+
+use traceparent::{Incoming, Outgoing, TraceParent, TraceState};
+
+use crate::{
+    carried::Carried,
+    context::{LocalContext, RemoteContext},
+    error::FormatError,
+    format::Format,
+};
+
+mod extracted;
+mod names;
+
+pub use self::{extracted::Extracted, names::PropagatorsError};
+
+/// The formats that a service reads, in order, and those that it writes.
+///
+/// The first format with a context wins. Formats before it that are refused are reported, and so is one behind it that
+/// names another trace. W3C Trace Context is always written, others beside it.
+///
+/// ```
+/// use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+/// use traceparent_formats::{Format, Propagators};
+///
+/// const PROPAGATORS: Propagators = Propagators::new(&[Format::TraceContext, Format::B3], &[Format::B3]);
+///
+/// let request = [("b3", &b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d"[..])];
+/// let extracted = PROPAGATORS.extract(|name| request.iter().filter(move |field| field.0 == name).map(|field| field.1));
+/// assert_eq!(extracted.format(), Some(Format::B3));
+///
+/// let outgoing = Policy::new(AlwaysOn).apply(extracted.incoming().clone(), &RandomIdGenerator);
+/// let mut call = Vec::new();
+/// PROPAGATORS.inject(&outgoing, extracted.carried(&outgoing), |name, value| {
+///     call.extend(value.map(|value| (name, value.to_owned())));
+/// });
+/// assert_eq!(call[0], ("traceparent", outgoing.traceparent().to_string()));
+/// assert_eq!(call[1], ("b3", format!("4bf92f3577b34da6a3ce929d0e0e4736-{}-d", outgoing.span_id())));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Propagators {
+    extract: [Option<Format>; Format::ALL.len()],
+    inject: [bool; Format::ALL.len()],
+    is_b3_short: bool,
+}
+
+impl Propagators {
+    /// Reads nothing and writes nothing.
+    pub const NONE: Self =
+        Self { extract: [None; Format::ALL.len()], inject: [false; Format::ALL.len()], is_b3_short: false };
+
+    /// Reads and writes W3C Trace Context alone.
+    pub const TRACE_CONTEXT: Self = Self::new(&[Format::TraceContext], &[]);
+
+    /// Creates propagators that read these formats in order, and write these beside W3C Trace Context.
+    ///
+    /// A format that is listed again is read once.
+    pub const fn new(extract: &[Format], inject: &[Format]) -> Self {
+        let mut propagators = Self::NONE.injecting(Format::TraceContext);
+        let mut i = 0;
+        while i < extract.len() {
+            propagators = propagators.extracting(extract[i]);
+            i += 1;
+        }
+        let mut i = 0;
+        while i < inject.len() {
+            propagators = propagators.injecting(inject[i]);
+            i += 1;
+        }
+        propagators
+    }
+
+    const fn extracting(mut self, format: Format) -> Self {
+        let mut i = 0;
+        while i < self.extract.len() {
+            match self.extract[i] {
+                Some(other) if other as u8 == format as u8 => return self,
+                Some(_) => i += 1,
+                None => {
+                    self.extract[i] = Some(format);
+                    return self;
+                }
+            }
+        }
+        self
+    }
+
+    const fn injecting(mut self, format: Format) -> Self {
+        self.inject[format as usize] = true;
+        self
+    }
+
+    /// Sets whether B3 is written with trace-ids of 16 digits where their upper half is zero, for old peers that know no
+    /// others.
+    pub const fn with_short_b3(self, is_b3_short: bool) -> Self {
+        Self { is_b3_short, ..self }
+    }
+
+    /// Returns an iterator over the formats that are read, in order.
+    pub fn extracted(&self) -> impl Iterator<Item = Format> + use<> {
+        self.extract.into_iter().flatten()
+    }
+
+    /// Returns an iterator over the formats that are written.
+    pub fn injected(&self) -> impl Iterator<Item = Format> + use<> {
+        let inject = self.inject;
+        Format::ALL.into_iter().filter(move |format| inject.get(*format as usize) == Some(&true))
+    }
+
+    /// Returns an iterator over the names of all fields that are read, written or removed.
+    pub fn field_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let Self { extract, inject, .. } = *self;
+        let is_used =
+            move |format: &Format| extract.contains(&Some(*format)) || inject.get(*format as usize) == Some(&true);
+        Format::ALL.into_iter().filter(is_used).flat_map(Format::field_names).copied()
+    }
+
+    /// Reads the fields of a message.
+    ///
+    /// The function is asked for all values of a field by the field's name in lower case, in the order of arrival. It
+    /// joins several `tracestate` fields in an allocation and allocates nothing otherwise.
+    #[cfg(feature = "alloc")]
+    pub fn extract<'a, I>(&self, get: impl FnMut(&'static str) -> I) -> Extracted<'a>
+    where
+        I: IntoIterator<Item = &'a [u8]>,
+    {
+        self.extract_with(get, |traceparents, tracestates| Incoming::from_fields(traceparents, tracestates))
+    }
+
+    /// Reads the fields of a message as `extract` does, and joins several `tracestate` fields in the caller's buffer;
+    /// see [`Incoming::from_fields_in`].
+    pub fn extract_in<'a, I>(&self, get: impl FnMut(&'static str) -> I, buffer: &'a mut [u8]) -> Extracted<'a>
+    where
+        I: IntoIterator<Item = &'a [u8]>,
+    {
+        self.extract_with(get, |traceparents, tracestates| Incoming::from_fields_in(traceparents, tracestates, buffer))
+    }
+
+    fn extract_with<'a, I>(
+        &self,
+        mut get: impl FnMut(&'static str) -> I,
+        trace_context: impl FnOnce(I, I) -> Incoming<'a>,
+    ) -> Extracted<'a>
+    where
+        I: IntoIterator<Item = &'a [u8]>,
+    {
+        let mut trace_context = Some(trace_context);
+        let mut w3c = None;
+        let mut found = Extracted::ABSENT;
+        for format in self.extracted() {
+            let read = match trace_context.take_if(|_| format == Format::TraceContext) {
+                Some(read) => w3c_context(w3c.insert(read(get("traceparent"), get("tracestate")))),
+                None => format.read(&mut get),
+            };
+            found.add(format, read);
+        }
+        found.finish(w3c.unwrap_or(Incoming::Absent))
+    }
+
+    /// Writes the fields of all formats: the function gets each field's name, and its value or `None` if it has to be
+    /// removed because it names a span that is not the parent any more.
+    ///
+    /// Fields of formats that are neither read nor written are left alone. It allocates for a `tracestate` that has
+    /// changed, and nothing otherwise.
+    #[cfg(feature = "alloc")]
+    pub fn inject(
+        &self,
+        outgoing: &Outgoing<'_>,
+        carried: Carried<'_>,
+        mut set: impl FnMut(&'static str, Option<&str>),
+    ) {
+        if self.injected().any(|format| format == Format::TraceContext) {
+            set("traceparent", Some(outgoing.traceparent().encode_str(&mut [0; TraceParent::LENGTH])));
+            let tracestate = outgoing.tracestate();
+            match tracestate.untouched().map(TraceState::as_str) {
+                Some("") => set("tracestate", None),
+                Some(list) => set("tracestate", Some(list)),
+                None => set("tracestate", Some(tracestate.to_string().as_str()).filter(|list| !list.is_empty())),
+            }
+        }
+        self.inject_others(outgoing, carried, set);
+    }
+
+    /// Writes the fields of all formats but W3C Trace Context, for carriers that write `traceparent` and `tracestate`
+    /// themselves. It allocates nothing.
+    pub fn inject_others(
+        &self,
+        outgoing: &Outgoing<'_>,
+        carried: Carried<'_>,
+        mut set: impl FnMut(&'static str, Option<&str>),
+    ) {
+        let context =
+            LocalContext::new(outgoing.traceparent().trace_id(), outgoing.span_id(), outgoing.decision().is_sampled())
+                .with_carried(carried);
+        for format in self.extracted() {
+            if format != Format::TraceContext && self.injected().all(|injected| injected != format) {
+                format.field_names().iter().for_each(|name| set(name, None));
+            }
+        }
+        for format in self.injected().filter(|format| *format != Format::TraceContext) {
+            if self.is_b3_short {
+                format.write_short(&context, &mut set);
+            } else {
+                format.write(&context, &mut set);
+            }
+        }
+    }
+}
+
+impl Default for Propagators {
+    /// Reads and writes W3C Trace Context alone.
+    fn default() -> Self {
+        Self::TRACE_CONTEXT
+    }
+}
+
+fn w3c_context<'a>(incoming: &Incoming<'a>) -> Result<Option<RemoteContext<'a>>, FormatError> {
+    match incoming {
+        Incoming::Invalid(error) => Err(FormatError::from_core(*error)),
+        incoming => Ok(incoming.context().map(|context| RemoteContext::from(context.traceparent))),
+    }
+}

@@ -1,0 +1,114 @@
+use traceparent::{Incoming, Outgoing, TraceState};
+
+use crate::{carried::Carried, context::RemoteContext, error::FormatError, format::Format, state::SamplingState};
+
+/// What [`Propagators`](crate::Propagators) read: the context of the first format that has one, and what was refused.
+#[derive(Clone, Debug)]
+pub struct Extracted<'a> {
+    incoming: Incoming<'a>,
+    winner: Option<(Format, RemoteContext<'a>)>,
+    carried: Carried<'a>,
+    refused: [Option<FormatError>; Format::ALL.len()],
+    conflict: Option<Format>,
+}
+
+impl<'a> Extracted<'a> {
+    pub(super) const ABSENT: Self = Self {
+        incoming: Incoming::Absent,
+        winner: None,
+        carried: Carried::EMPTY,
+        refused: [None; Format::ALL.len()],
+        conflict: None,
+    };
+
+    /// Adds what the next format in order has.
+    pub(super) fn add(&mut self, format: Format, read: Result<Option<RemoteContext<'a>>, FormatError>) {
+        match (read, &self.winner) {
+            (Ok(None), _) => {}
+            (Err(error), _) => {
+                if let Some(refused) = self.refused.get_mut(format as usize) {
+                    *refused = Some(error);
+                }
+            }
+            (Ok(Some(context)), None) => {
+                self.carried = context.carried();
+                self.winner = Some((format, context));
+            }
+            (Ok(Some(context)), Some((_, winner))) => match (context.trace_id(), winner.trace_id()) {
+                (Some(other), Some(id)) if other == id => self.carried = self.carried.merge(context.carried()),
+                (Some(_), Some(_)) => self.conflict = self.conflict.or(Some(format)),
+                _ => {}
+            },
+        }
+    }
+
+    /// Decides with which context the request came in.
+    pub(super) fn finish(self, w3c: Incoming<'a>) -> Self {
+        let incoming = match self.winner {
+            Some((Format::TraceContext, _)) => w3c,
+            Some((_, winner)) => {
+                let tracestate = match w3c {
+                    Incoming::Valid { context, .. } if winner.trace_id() == Some(context.traceparent.trace_id()) => {
+                        context.tracestate
+                    }
+                    _ => TraceState::EMPTY,
+                };
+                winner.into_incoming(tracestate)
+            }
+            None if w3c != Incoming::Absent => w3c,
+            None if self.refused().next().is_some() => Incoming::Refused,
+            None => Incoming::Absent,
+        };
+        Self { incoming, ..self }
+    }
+
+    /// Returns the context for [`Policy::apply`](traceparent::Policy::apply).
+    ///
+    /// Its `tracestate` is that of a valid `traceparent` with the same trace-id, and empty without one.
+    pub const fn incoming(&self) -> &Incoming<'a> {
+        &self.incoming
+    }
+
+    /// Returns the context for [`Policy::apply`](traceparent::Policy::apply), without a copy.
+    pub fn into_incoming(self) -> Incoming<'a> {
+        self.incoming
+    }
+
+    /// Returns the format whose context counts.
+    pub fn format(&self) -> Option<Format> {
+        self.winner.map(|(format, _)| format)
+    }
+
+    /// Returns the context that counts.
+    pub fn context(&self) -> Option<RemoteContext<'a>> {
+        self.winner.map(|(_, context)| context)
+    }
+
+    /// Returns the caller's sampling state.
+    pub fn state(&self) -> Option<SamplingState> {
+        self.context().map(|context| context.state())
+    }
+
+    /// Returns an iterator over the errors of the formats that were refused.
+    pub fn refused(&self) -> impl Iterator<Item = FormatError> + use<> {
+        self.refused.into_iter().flatten()
+    }
+
+    /// Returns the first format that has a valid context of another trace.
+    pub const fn conflict(&self) -> Option<Format> {
+        self.conflict
+    }
+
+    /// Returns what goes on with an outgoing context: everything as long as it continues the caller's trace with the
+    /// caller's decision, and nothing of another trace's.
+    ///
+    /// X-Ray's and Datadog's values are those of any format that was read with the same trace-id.
+    pub fn carried(&self, outgoing: &Outgoing<'_>) -> Carried<'a> {
+        let carried = match self.context().map(|context| context.trace_id()) {
+            Some(Some(id)) if id == outgoing.traceparent().trace_id() => self.carried,
+            Some(None) => Carried::EMPTY.with_debug(self.carried.is_debug()),
+            _ => Carried::EMPTY,
+        };
+        if outgoing.follows_caller() { carried } else { carried.without_decision() }
+    }
+}

@@ -1,0 +1,185 @@
+//! AWS X-Ray: the field `x-amzn-trace-id`, and the same value in the environment variable `_X_AMZN_TRACE_ID` of Lambda.
+//!
+//! [AWS: tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)
+
+use traceparent::{ErrorKind, SpanId, TraceId};
+
+use crate::{
+    context::{LocalContext, RemoteContext},
+    error::{FormatError, Part},
+    format::Format,
+    scan::{Fault, Piece, is_printable, part},
+    state::SamplingState,
+    text::Encoded,
+};
+
+/// The length in bytes of the longest value that is read.
+pub const MAX_LENGTH: usize = 4096;
+
+/// The most bytes of other pairs, with the semicolons before them, that a written value carries on.
+pub const MAX_CARRIED: usize = 256;
+
+/// The length in bytes of the longest value that is written.
+pub const MAX_WRITTEN: usize =
+    "Root=1-12345678-123456789012345678901234;Parent=1234567890123456;Sampled=1".len() + MAX_CARRIED;
+
+/// The length in bytes of `Root`: a version, 8 digits that may be a time, and 24 digits.
+const ROOT: usize = 35;
+
+/// Parses a value: pairs in any order between semicolons.
+///
+/// `Root` without `Parent` is what a load balancer adds. `Sampled` that is `?` or absent defers the decision. Pairs
+/// with other keys are handed out by [`Carried::xray_pairs`](crate::Carried::xray_pairs).
+///
+/// # Errors
+///
+/// The left-most rule that is broken, or `Missing` for a value that has neither `Root` nor `Sampled` alone.
+///
+/// ```
+/// use traceparent_formats::xray;
+///
+/// let context = xray::parse(b"Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a87bd80c:1")?;
+/// assert_eq!(context.trace_id().unwrap().to_string(), "5759e988bd862e3fe1be46a994272793");
+/// assert_eq!(context.span_id(), None);
+/// assert_eq!(context.carried().xray_pairs().next(), Some(("Lineage", "a87bd80c:1")));
+/// # Ok::<(), traceparent_formats::FormatError>(())
+/// ```
+pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
+    let whole = Piece::whole(value);
+    part!(Format::XRay, Part::Value, whole.sized(MAX_LENGTH));
+    let (mut root, mut parent, mut sampled, mut has_self) = (None, None, None, false);
+    let mut rest = Some(whole);
+    while let Some(pairs) = rest {
+        let (pair, behind) = pairs.cut(b';');
+        rest = behind;
+        let pair = pair.trim_spaces();
+        if pair.is_empty() && rest.is_none() && pairs.start() > 0 {
+            break;
+        }
+        part!(Format::XRay, Part::Pair, printable(pair));
+        let (key, Some(value)) = pair.cut(b'=') else {
+            return Err(FormatError::new(Format::XRay, Part::Pair, ErrorKind::MissingEquals, pair.end()));
+        };
+        let is_repeated = if key.is(b"Root") {
+            let root_id = part!(Format::XRay, Part::TraceId, root_id(value));
+            root.replace(root_id).is_some()
+        } else if key.is(b"Parent") {
+            let span_id = part!(Format::XRay, Part::SpanId, value.span_id());
+            parent.replace(span_id).is_some()
+        } else if key.is(b"Sampled") {
+            let state = part!(Format::XRay, Part::SamplingState, state(value));
+            sampled.replace(state).is_some()
+        } else {
+            let is_self = key.is(b"Self");
+            let is_repeated = is_self && has_self;
+            has_self |= is_self;
+            is_repeated
+        };
+        if is_repeated {
+            return Err(FormatError::new(Format::XRay, Part::Pair, ErrorKind::Repeated, key.start()));
+        }
+    }
+    let state = match sampled {
+        Some(state) => state,
+        None => SamplingState::Defer,
+    };
+    let context = match (root, parent, sampled) {
+        (Some(trace_id), span_id, _) => RemoteContext::of_ids(trace_id, span_id, state),
+        (None, None, Some(state)) => RemoteContext::of_state(state),
+        (None, _, _) => {
+            return Err(FormatError::new(Format::XRay, Part::TraceId, ErrorKind::Missing, whole.end()));
+        }
+    };
+    let carried = context.carried().with_xray(value);
+    Ok(context.with_carried(carried))
+}
+
+const fn printable(pair: Piece<'_>) -> Result<(), Fault> {
+    let bytes = pair.bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if !is_printable(bytes[i]) {
+            return pair.fault(ErrorKind::InvalidByte, i);
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+const fn root_id(root: Piece<'_>) -> Result<TraceId, Fault> {
+    // 1-5759e988-bd862e3fe1be46a994272793
+    // 0 2        11
+    match root.bytes() {
+        [] => return root.fault(ErrorKind::Empty, 0),
+        [b'1', ..] => {}
+        [b'0'..=b'9' | b'a'..=b'f', ..] => return root.fault(ErrorKind::ForbiddenVersion, 0),
+        _ => return root.fault(ErrorKind::InvalidByte, 0),
+    }
+    let Some(bytes) = root.bytes().first_chunk::<ROOT>() else {
+        return root.fault(ErrorKind::TooShort, root.len());
+    };
+    if root.len() > ROOT {
+        return root.fault(ErrorKind::TooLong, ROOT);
+    }
+    if bytes[1] != b'-' {
+        return root.fault(ErrorKind::MissingDash, 1);
+    }
+    if bytes[10] != b'-' {
+        return root.fault(ErrorKind::MissingDash, 10);
+    }
+    let mut digits = [0; TraceId::LENGTH];
+    let mut i = 0;
+    while i < digits.len() {
+        digits[i] = bytes[if i < 8 { i + 2 } else { i + 3 }];
+        i += 1;
+    }
+    match TraceId::parse(&digits) {
+        Ok(id) => Ok(id),
+        Err(error) => {
+            let dashes = if error.offset() < 8 { 2 } else { 3 };
+            root.fault(error.kind(), error.offset() + dashes)
+        }
+    }
+}
+
+const fn state(piece: Piece<'_>) -> Result<SamplingState, Fault> {
+    if let Err(fault) = piece.sized(1) {
+        return Err(fault);
+    }
+    match piece.bytes() {
+        [b'0'] => Ok(SamplingState::Deny),
+        [b'1'] => Ok(SamplingState::Accept),
+        [b'?'] => Ok(SamplingState::Defer),
+        _ => piece.fault(ErrorKind::InvalidByte, 0),
+    }
+}
+
+/// Returns the value that goes out: our own pairs, then those carried on, whole ones only.
+///
+/// Pairs beyond [`MAX_CARRIED`] bytes are left out, shorter ones behind them are not.
+pub fn encode(context: &LocalContext<'_>) -> Encoded<MAX_WRITTEN> {
+    let trace_id = context.trace_id().encode();
+    let (time, random) = trace_id.split_at(8);
+    let mut value = Encoded::EMPTY;
+    value.push(b"Root=1-");
+    value.push(time);
+    value.push(b"-");
+    value.push(random);
+    value.push(b";Parent=");
+    value.push(&context.span_id().encode());
+    value.push(if context.is_sampled() { b";Sampled=1" } else { b";Sampled=0" });
+    let mut room = MAX_CARRIED;
+    for (key, content) in context.carried().xray_pairs() {
+        let length = 1 + key.len() + 1 + content.len();
+        if let Some(left) = room.checked_sub(length) {
+            room = left;
+            value.push(b";");
+            value.push(key.as_bytes());
+            value.push(b"=");
+            value.push(content.as_bytes());
+        }
+    }
+    value
+}
+
+const _: () = assert!(ROOT == 1 + 1 + 8 + 1 + 24 && SpanId::LENGTH == 16);
