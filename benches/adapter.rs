@@ -21,8 +21,8 @@ pub(crate) fn operations() -> Vec<Operation> {
     }
     // Traces that start here do not get the random flag, as with the SDK's.
     for members in [0, 1, 3] {
-        all.extend(with("OpenTelemetry API, random flag as it came", OURS, members, ours().with_random_ids(false)));
-        all.extend(with("OpenTelemetry API, random flag as it came", OTEL, members, sdk()));
+        all.extend(with("OpenTelemetry API, random flag unchanged", OURS, members, ours().with_random_ids(false)));
+        all.extend(with("OpenTelemetry API, random flag unchanged", OTEL, members, sdk()));
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all

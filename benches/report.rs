@@ -1,4 +1,7 @@
-//! Nanoseconds, instructions and allocations of every operation, as a table; see `benches/report`.
+//! Nanoseconds, instructions and allocations of every operation, as tables and a chart; see `benches/report`.
+
+mod chart;
+mod documents;
 
 use std::{
     collections::HashMap,
@@ -25,11 +28,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => table(),
-        ["--short"] => short(),
+        ["--write"] => documents::write(&measured()),
         ["--only", name, library, times] => only(name, library, times),
         ["--gate", file] => return gate(file),
         ["--update", file] => update(file),
-        _ => panic!("no arguments, or --short, or --gate FILE, or --update FILE"),
+        _ => panic!("no arguments, or --write, or --gate FILE, or --update FILE"),
     }
     ExitCode::SUCCESS
 }
@@ -78,7 +81,7 @@ fn nanoseconds(all: &mut [Operation]) -> Vec<f64> {
     let mut best = vec![f64::MAX; all.len()];
     for _ in 0..ROUNDS {
         for ((operation, times), best) in all.iter_mut().zip(&times).zip(&mut best) {
-            // Twice, or whoever reads inputs first fetches them for those who follow.
+            // Twice, because the first to read an input fetches it into the cache for the others.
             for _ in 0..2 {
                 *best = best.min(time(operation, *times).as_nanos() as f64 / *times as f64);
             }
@@ -117,30 +120,37 @@ fn table() {
     }
 }
 
-/// One line for each operation: ours, the OpenTelemetry SDK's, and the fastest of the others.
-fn short() {
+/// What was measured of one operation.
+struct Row {
+    operation: String,
+    nanoseconds: f64,
+    instructions: f64,
+    allocations: String,
+    /// Nanoseconds of the OpenTelemetry SDK.
+    sdk: Option<f64>,
+    /// The fastest of the other libraries, and its nanoseconds.
+    fastest: Option<(&'static str, f64)>,
+}
+
+/// Measures every operation that is ours beside the others.
+fn measured() -> Vec<Row> {
     let mut all = all();
     let (times, allocations) = (nanoseconds(&mut all), allocations());
-    println!("| operation | ns | instructions | allocations | opentelemetry_sdk | fastest other |");
-    println!("|---|---:|---:|---:|---:|---:|");
     let measured: Vec<_> = all.iter().zip(times).collect();
-    for (operation, ours) in measured.iter().filter(|(operation, _)| operation.library == OURS) {
+    let ours = measured.iter().filter(|(operation, _)| operation.library == OURS);
+    ours.map(|(operation, time)| {
         let others = || measured.iter().filter(|(other, _)| other.name == operation.name && other.library != OURS);
-        let tell = |(other, time): &(&Operation, f64), named: bool| {
-            let name = if named { format!("{} ", other.library) } else { String::new() };
-            format!("{name}{time:.1} ({:.1}x)", time / ours)
-        };
-        let sdk = others().find(|(other, _)| other.library == OTEL).map(|other| tell(other, false));
         let fastest = others().filter(|(other, _)| other.library != OTEL).min_by(|(_, a), (_, b)| a.total_cmp(b));
-        let allocations = &allocations[&(operation.name.clone(), OURS.to_owned())];
-        println!(
-            "| {} | {ours:.1} | {:.0} | {allocations} | {} | {} |",
-            operation.name,
-            instructions(operation),
-            sdk.unwrap_or_default(),
-            fastest.map(|other| tell(other, true)).unwrap_or_default()
-        );
-    }
+        Row {
+            operation: operation.name.clone(),
+            nanoseconds: *time,
+            instructions: instructions(operation),
+            allocations: allocations[&(operation.name.clone(), OURS.to_owned())].clone(),
+            sdk: others().find(|(other, _)| other.library == OTEL).map(|(_, time)| *time),
+            fastest: fastest.map(|(other, time)| (other.library, *time)),
+        }
+    })
+    .collect()
 }
 
 /// The operations whose instructions are watched.

@@ -20,12 +20,12 @@ SERVICES = [
 SCREENSHOTS = pathlib.Path(os.environ["SCREENSHOTS"])
 
 
-def browse(url, name, *flags):
+def browse(url, name, *flags, size="1400,900"):
     """Returns the page as the browser shows it, and leaves a screenshot."""
     common = [
         os.environ.get("CHROMIUM", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
         "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--hide-scrollbars", "--window-size=1400,900", *flags,
+        "--hide-scrollbars", f"--window-size={size}", *flags,
     ]
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     picture = SCREENSHOTS / f"{name}.png"
@@ -49,7 +49,7 @@ class Pages(unittest.TestCase):
         self.assertEqual((trace["spans"], sorted(trace["services"])), (13, sorted(SERVICES)))
         listed = browse(f"http://127.0.0.1:{port}/traces", "traces")
         self.assertIn(f'href="/traces/{trace["trace_id"]}"', listed)
-        shown = browse(f"http://127.0.0.1:{port}/traces/{trace['trace_id']}", "trace")
+        shown = browse(f"http://127.0.0.1:{port}/traces/{trace['trace_id']}", "trace", size="1200,800")
         self.assertEqual(len(re.findall(r'class="bar c\d+"', shown)), 13)
         for service in SERVICES:
             self.assertIn(f"<b>{html.escape(service)}</b>", shown)
