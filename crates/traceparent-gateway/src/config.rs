@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use traceparent::Trust;
+use traceparent_http::Egress;
 
 mod batch;
 mod environment;
@@ -135,7 +136,7 @@ pub(crate) struct Route {
     /// How long the answer's body may pause; `None` for as long as it likes.
     pub(crate) idle_timeout: Option<Duration>,
     /// Whether the upstream learns of the trace.
-    pub(crate) egress: Egress,
+    pub(crate) egress: Egress<'static>,
 }
 
 impl Route {
@@ -162,17 +163,6 @@ impl Route {
             // `*`, the target of OPTIONS that means the whole server.
             || self.prefix == "/"
     }
-}
-
-/// What an upstream learns of the trace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Egress {
-    /// The gateway's span is its parent.
-    #[default]
-    Inject,
-    /// Nothing: it is somebody else's, and gets neither `traceparent` nor `tracestate`.
-    Strip,
 }
 
 /// The listener for operators.

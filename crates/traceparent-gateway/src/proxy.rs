@@ -17,7 +17,7 @@ use self::{
     upgrade::switch,
 };
 use crate::{
-    config::{Egress, Forwarded, Limits, Listener, Route, Routes},
+    config::{Forwarded, Limits, Listener, Route, Routes},
     http::{
         Client, ConnectOptions, Failure, ForwardOptions, Handler, Peer, TimeoutBody, client, forward_request,
         names_one_host, remove_hop_by_hop, upgrade,
@@ -101,10 +101,8 @@ impl Settings {
         parts.extensions.clear();
 
         let mut call = span.call(&parts.method, &parts.uri);
-        match route.egress {
-            Egress::Inject => call.inject(&mut parts.headers),
-            Egress::Strip => traceparent_http::strip(&mut parts.headers),
-        }
+        call.inject(&mut parts.headers);
+        route.egress.apply(&mut parts.headers);
         // A body that is not there cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
         let (body, cut) = RequestBody::new(TimeoutBody::new(body, limit));

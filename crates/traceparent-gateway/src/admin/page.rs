@@ -6,6 +6,7 @@ use std::{
 };
 
 use opentelemetry::KeyValue;
+use traceparent_http::semconv;
 
 use super::trace::Trace;
 use crate::span::{Row, Span, kind_name};
@@ -135,8 +136,8 @@ fn document(title: &str, body: &dyn Display) -> String {
 
 /// What a span is about: its name, or more of it where the name is only a method.
 fn title(span: &Span) -> String {
-    let is_method = span.text("http.request.method") == Some(&*span.name);
-    match (span.text("url.path"), span.text("url.full")) {
+    let is_method = span.text(semconv::HTTP_REQUEST_METHOD) == Some(&*span.name);
+    match (span.text(semconv::URL_PATH), span.text(semconv::URL_FULL)) {
         (Some(path), _) if is_method => format!("{} {path}", span.name),
         (_, Some(url)) if is_method => format!("{} {url}", span.name),
         _ => span.name.to_string(),
@@ -186,10 +187,10 @@ impl Display for Details<'_> {
             fact(f, "failure", &failure)?;
         }
         if let Some(status) = span.status {
-            fact(f, "http.response.status_code", &status)?;
+            fact(f, semconv::HTTP_RESPONSE_STATUS_CODE, &status)?;
         }
         if let Some(kind) = span.error_type() {
-            fact(f, "error.type", &kind)?;
+            fact(f, semconv::ERROR_TYPE, &kind)?;
         }
         for KeyValue { key, value, .. } in &span.attributes {
             fact(f, key.as_str(), &Escaped(&value.as_str()))?;

@@ -8,10 +8,11 @@ use std::{
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 use traceparent::{PercentageSampler, Trust};
+use traceparent_http::Egress;
 
 use super::{
-    Admin, Config, ConfigError, Egress, Environment, Forwarded, Limits, Listener, Otlp, OtlpProtocol, Route, Routes,
-    Sampling, SpanAttributes, Tracing,
+    Admin, Config, ConfigError, Environment, Forwarded, Limits, Listener, Otlp, OtlpProtocol, Route, Routes, Sampling,
+    SpanAttributes, Tracing,
     error::Place,
     scalar::{
         Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Secret,
@@ -65,7 +66,14 @@ struct RouteEntry {
     connect_timeout: Option<Period>,
     timeout: Option<Period>,
     idle_timeout: Option<Period>,
-    egress: Option<Egress>,
+    egress: Option<EgressEntry>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EgressEntry {
+    Inject,
+    Strip,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -188,7 +196,7 @@ impl RouteEntry {
             connect_timeout: self.connect_timeout.map_or(default.connect_timeout, |period| period.0),
             timeout: self.timeout.map(|period| period.0),
             idle_timeout: self.idle_timeout.map(|period| period.0),
-            egress: self.egress.unwrap_or_default(),
+            egress: self.egress.map_or(default.egress, Into::into),
             ..default
         }
     }
@@ -239,6 +247,15 @@ impl From<TrustEntry> for Trust {
             TrustEntry::Resample => Self::Resample,
             TrustEntry::Restart => Self::Restart,
             TrustEntry::Ignore => Self::Ignore,
+        }
+    }
+}
+
+impl From<EgressEntry> for Egress<'static> {
+    fn from(egress: EgressEntry) -> Self {
+        match egress {
+            EgressEntry::Inject => Self::Inject,
+            EgressEntry::Strip => Self::Strip,
         }
     }
 }

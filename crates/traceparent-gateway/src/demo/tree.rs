@@ -1,6 +1,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use traceparent::{SpanId, TraceId};
+use traceparent_http::semconv;
 
 use crate::span::{Row, Span, rows};
 
@@ -65,8 +66,8 @@ pub(super) fn unordered(spans: &[Span]) -> Vec<Row<'_>> {
 
 /// Returns what a span is about: its name, or more of it where the name is only a method.
 pub(super) fn operation(span: &Span) -> Cow<'_, str> {
-    match span.text("url.path") {
-        _ if span.text("http.request.method") != Some(&*span.name) => (&*span.name).into(),
+    match span.text(semconv::URL_PATH) {
+        _ if span.text(semconv::HTTP_REQUEST_METHOD) != Some(&*span.name) => (&*span.name).into(),
         Some(path) => format!("{} {path}", span.name).into(),
         None => "call upstream".into(),
     }

@@ -10,6 +10,11 @@ use hyper::{
     http::uri::Authority,
 };
 use opentelemetry::{Key, KeyValue, Value};
+use traceparent_http::semconv::{
+    CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS, NETWORK_PEER_ADDRESS,
+    NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_PATH,
+    URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
+};
 
 use crate::{
     config::{Forwarded, Tracing},
@@ -25,12 +30,6 @@ const HEADER_LIMIT: usize = 16;
 /// What the keys start with that are the gateway's own.
 const OWN: [&str; 9] =
     ["http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "service.", "traceparent."];
-
-/// The method of requests whose own is not one that the conventions know.
-const OTHER: &str = "_OTHER";
-
-/// The methods of RFC 9110, and PATCH.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// The facts about a request that are not in it.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +60,7 @@ impl Conventions {
         let attributes = &tracing.span_attributes;
         let fixed = attributes.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
         Self {
-            methods: tracing.known_methods.unwrap_or(&METHODS),
+            methods: tracing.known_methods.unwrap_or(&KNOWN_METHODS),
             header_prefixes: attributes.header_prefixes.clone(),
             fixed: fixed.collect(),
         }
@@ -79,13 +78,13 @@ impl Conventions {
         let (uri, headers) = (request.uri(), request.headers());
         let mut attributes = Vec::with_capacity(14);
         self.push_method(&mut attributes, request.method());
-        attributes.push(KeyValue::new("url.scheme", "http"));
-        attributes.push(KeyValue::new("url.path", cut(uri.path()).to_owned()));
+        attributes.push(KeyValue::new(URL_SCHEME, "http"));
+        attributes.push(KeyValue::new(URL_PATH, cut(uri.path()).to_owned()));
         if let Some(query) = uri.query() {
-            attributes.push(KeyValue::new("url.query", redacted(query)));
+            attributes.push(KeyValue::new(URL_QUERY, redacted(query)));
         }
         if let Some(route) = info.route {
-            attributes.push(KeyValue::new("http.route", route.to_owned()));
+            attributes.push(KeyValue::new(HTTP_ROUTE, route.to_owned()));
         }
         let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
         if let Some(authority) = uri.authority().cloned().or_else(host) {
@@ -97,13 +96,13 @@ impl Conventions {
                 Forwarded::Append => forwarded_for(headers),
                 Forwarded::Replace => None,
             };
-            attributes.push(KeyValue::new("client.address", client.unwrap_or_else(|| address.clone())));
-            attributes.push(KeyValue::new("network.peer.address", address));
-            attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
+            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.unwrap_or_else(|| address.clone())));
+            attributes.push(KeyValue::new(NETWORK_PEER_ADDRESS, address));
+            attributes.push(KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())));
         }
         push_version(&mut attributes, request.version());
         if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-            attributes.push(KeyValue::new("user_agent.original", cut(agent).to_owned()));
+            attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, cut(agent).to_owned()));
         }
         attributes.extend(self.fixed.iter().cloned());
         self.collect(headers, &mut attributes);
@@ -119,7 +118,7 @@ impl Conventions {
             let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
             let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
             let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
-            attributes.push(KeyValue::new("url.full", cut(&url).to_owned()));
+            attributes.push(KeyValue::new(URL_FULL, cut(&url).to_owned()));
         }
         attributes.extend(self.fixed.iter().cloned());
         attributes
@@ -127,9 +126,9 @@ impl Conventions {
 
     fn push_method(&self, attributes: &mut Vec<KeyValue>, method: &Method) {
         let known = self.known_method(method);
-        attributes.push(KeyValue::new("http.request.method", known.unwrap_or(OTHER)));
+        attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD)));
         if known.is_none() {
-            attributes.push(KeyValue::new("http.request.method_original", cut(method.as_str()).to_owned()));
+            attributes.push(KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()).to_owned()));
         }
     }
 
@@ -155,19 +154,15 @@ impl Conventions {
 
 /// Adds the version of HTTP.
 pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
-    let version = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_11 => "1.1",
-        Version::HTTP_2 => "2",
-        _ => return,
-    };
-    attributes.push(KeyValue::new("network.protocol.version", version));
+    if let Some(version) = protocol_version(version) {
+        attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
+    }
 }
 
 fn push_server(attributes: &mut Vec<KeyValue>, authority: &Authority) {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    attributes.push(text("server.address", cut(host)));
-    attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(80))));
+    attributes.push(text(SERVER_ADDRESS, cut(host)));
+    attributes.push(KeyValue::new(SERVER_PORT, i64::from(authority.port_u16().unwrap_or(80))));
 }
 
 fn text(key: &'static str, value: &str) -> KeyValue {

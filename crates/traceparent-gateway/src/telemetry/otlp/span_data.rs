@@ -6,6 +6,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use traceparent::{SpanKind, TraceContext, TraceState};
+use traceparent_http::semconv;
 use traceparent_opentelemetry::to_span_context;
 
 use crate::span::Span;
@@ -15,10 +16,10 @@ pub(super) fn to_span_data(span: Span) -> SpanData {
     let (error_type, is_error) = (span.error_type(), span.is_error());
     let mut attributes = span.attributes;
     if let Some(status) = span.status {
-        attributes.push(KeyValue::new("http.response.status_code", i64::from(status)));
+        attributes.push(KeyValue::new(semconv::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
     }
     if let Some(error_type) = error_type {
-        attributes.push(KeyValue::new("error.type", Value::from(error_type)));
+        attributes.push(KeyValue::new(semconv::ERROR_TYPE, Value::from(error_type)));
     }
     if let Some(refused) = span.refused {
         attributes.push(KeyValue::new("traceparent.refused", refused.to_string()));
