@@ -10,12 +10,12 @@ use crate::config::{Admin, Config, Environment, Listener, Route, Tracing, Upstre
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forwards requests to an upstream and writes one JSON line for each to standard output
@@ -24,10 +24,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-/// How to run the proxy.
+/// The arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A YAML file that says everything: listeners, routes, sampling, where spans go
+    /// A YAML file with all settings: listeners, routes, sampling, export of spans
     #[arg(
         long,
         value_name = "FILE",
@@ -36,27 +36,27 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only says whether the file is right, and ends
+    /// Check the file and exit
     #[arg(long, requires = "config")]
     pub(crate) check: bool,
 
-    /// The address and port to listen on; port 0 takes a free one
+    /// The address and port to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
 
-    /// Where requests go; a path in front of theirs may be part of it
+    /// The URL to forward requests to; its path is put in front of theirs
     #[arg(long, value_name = "URL", required_unless_present = "config")]
     pub(crate) upstream: Option<Upstream>,
 
-    /// The percentage of traces to sample among those decided here, up to six decimals [default: 100]
+    /// The percentage of new traces to sample, with up to six decimals [default: 100]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub(crate) random_sampling: Option<Percent>,
 
-    /// How far callers' traces are trusted
+    /// How far to trust callers' traces
     #[arg(long, value_enum, default_value_t)]
     pub(crate) trust: TrustArg,
 
-    /// The address and port of health, metrics and the last traces, for operators; port 0 takes a free one
+    /// The address and port of the admin API: health, metrics and recent traces; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(crate) admin: Option<SocketAddr>,
 }
@@ -72,7 +72,7 @@ impl RunArgs {
     }
 }
 
-/// How to play the scene.
+/// The arguments of `demo`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
     /// A collector to export the trace to, such as http://127.0.0.1:4317: gRPC at port 4317, otherwise HTTP
@@ -83,7 +83,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) serve: bool,
 
-    /// The address and port to show it at; port 0 takes a free one
+    /// The address and port of the page; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10001", requires = "serve", value_parser = parse_address)]
     pub(crate) admin: SocketAddr,
 }

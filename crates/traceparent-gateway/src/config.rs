@@ -1,4 +1,4 @@
-//! What the gateway is to do, out of the command line or a file, and the environment.
+//! The configuration of the gateway, out of the command line or a file, and the environment.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -22,34 +22,34 @@ pub(crate) use self::{
     upstream::Upstream,
 };
 
-/// Everything the gateway is told: valid, and with every default filled in.
+/// A valid configuration with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// Where clients connect; at least one, all at different addresses.
+    /// The listeners: at least one, all at different addresses.
     pub(crate) listeners: Vec<Listener>,
-    /// What is traced, and where spans go.
+    /// The settings of tracing, and the destination of spans.
     pub(crate) tracing: Tracing,
-    /// The listener for operators, where there is one.
+    /// The listener of the admin API.
     pub(crate) admin: Option<Admin>,
 }
 
-/// A place where clients connect, and what happens to their requests.
+/// An address for clients, and the settings of their requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
     /// The IP address and port; port 0 takes a free one.
     pub(crate) address: SocketAddr,
-    /// How far callers' traces are trusted.
+    /// How far to trust callers' traces.
     pub(crate) trust: Trust,
-    /// What happens to the fields in which proxies tell where a request came from.
+    /// The treatment of the fields about a request's origin.
     pub(crate) forwarded: Forwarded,
-    /// What a client may take up.
+    /// The limits of a client.
     pub(crate) limits: Limits,
-    /// Where requests go.
+    /// The routes of requests.
     pub(crate) routes: Routes,
 }
 
 impl Listener {
-    /// Makes a listener with one route, and defaults for all the rest.
+    /// Creates a listener with one route, and defaults for all the rest.
     pub(crate) fn new(address: SocketAddr, route: Route) -> Self {
         Self {
             address,
@@ -61,27 +61,27 @@ impl Listener {
     }
 }
 
-/// What happens to `X-Forwarded-*` and `Forwarded` fields that come with a request.
+/// The treatment of the `X-Forwarded-*` and `Forwarded` fields of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Forwarded {
-    /// They are a client's invention and give way to what is known here.
+    /// The fields are replaced, because clients may send anything.
     #[default]
     Replace,
-    /// They come from a proxy that is trusted, and are added to.
+    /// The fields are kept and extended, because a trusted proxy sends them.
     Append,
 }
 
-/// What a client may take up.
+/// The limits of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// The longest head of a request, in bytes from 8192 on.
+    /// The largest head of a request, in bytes; at least 8192.
     pub(crate) header_bytes: u32,
-    /// The most header fields of a request.
+    /// The largest number of header fields of a request.
     pub(crate) header_fields: u16,
-    /// How long the head of a request may take from its first byte on.
+    /// The time limit for the head of a request, from its first byte on.
     pub(crate) header_timeout: Duration,
-    /// How long nothing may happen: no request on a connection, no progress of a body.
+    /// The time limit without a request on a connection, or without progress of a body.
     pub(crate) idle_timeout: Duration,
 }
 
@@ -109,41 +109,41 @@ impl Routes {
         Self { routes }
     }
 
-    /// Finds the route for a path.
+    /// Returns the route for a path.
     pub(crate) fn find(&self, path: &str) -> Option<&Route> {
         self.routes.iter().find(|route| route.matches(path))
     }
 
-    /// Iterates over the routes, the one with the longest prefix first.
+    /// Returns an iterator over the routes, longest prefix first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter()
     }
 }
 
-/// Where the requests whose path starts alike go.
+/// The upstream of the requests whose paths start alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// What their path starts with: `/` for all, `/shop` for `/shop` and what is below it.
+    /// The prefix of the paths: `/` for all, `/shop` for `/shop` and all paths below it.
     pub(crate) prefix: String,
     /// The service that answers them.
     pub(crate) upstream: Upstream,
-    /// Whether the upstream is spoken to in HTTP/2, without asking it first, rather than in HTTP/1.1.
+    /// Whether to use HTTP/2, with prior knowledge, instead of HTTP/1.1.
     pub(crate) http2: bool,
-    /// How long connecting may take.
+    /// The time limit for connecting.
     pub(crate) connect_timeout: Duration,
-    /// How long the head of the answer may take, connecting included; `None` for as long as it likes.
+    /// The time limit for the head of the answer, connecting included; `None` for no limit.
     pub(crate) timeout: Option<Duration>,
-    /// How long the answer's body may pause; `None` for as long as it likes.
+    /// The time limit for pauses of the answer's body; `None` for no limit.
     pub(crate) idle_timeout: Option<Duration>,
-    /// Whether the upstream learns of the trace.
+    /// The part of the trace context that the upstream receives.
     pub(crate) egress: Egress<'static>,
 }
 
 impl Route {
-    /// How long connecting may take unless a route says otherwise.
+    /// The default time limit for connecting.
     pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Makes the route of everything to one upstream.
+    /// Creates the route of all requests to one upstream.
     pub(crate) fn to(upstream: Upstream) -> Self {
         Self {
             prefix: "/".into(),
@@ -165,7 +165,7 @@ impl Route {
     }
 }
 
-/// The listener for operators.
+/// The listener of the admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     /// The IP address and port; port 0 takes a free one.
@@ -173,12 +173,12 @@ pub(crate) struct Admin {
 }
 
 impl Config {
-    /// Reads a file; what it leaves open, the environment says.
+    /// Loads a file. The environment's values count where a key is absent.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or holds an unknown key, a value of another type or out of its range:
-    /// the error says where.
+    /// Returns an error if the file cannot be read, or has an unknown key, or a value of another type or out of range. The
+    /// error names the place.
     pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::read(path, &source))?;
         file::parse(path, &text)?.resolve(path, environment)

@@ -25,10 +25,10 @@ mod render;
 mod scene;
 mod tree;
 
-/// How long the spans may take to arrive at a collector.
+/// The time limit for the spans to arrive at a collector.
 const SPANS_LIMIT: Duration = Duration::from_secs(15);
 
-/// The width of what is printed where there is no terminal that knows better.
+/// The width of the output without a terminal.
 const WIDTH: usize = 100;
 
 /// Plays the customer-support scene over real HTTP on loopback ports and prints its trace.

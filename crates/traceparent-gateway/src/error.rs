@@ -2,28 +2,28 @@ use std::{io, net::SocketAddr};
 
 use crate::{config::ConfigError, telemetry::OtlpError};
 
-/// Why the program ends with a failure.
+/// The error returned when the program fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The configuration file is of no use.
+    /// The configuration file is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}", listen_advice(source))]
     Listen {
-        /// The address asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Ctrl-C and SIGTERM cannot be caught.
     #[error("cannot catch the signals that stop the gateway: {0}")]
     Signals(io::Error),
-    /// Spans cannot be exported as asked.
+    /// The exporter of spans is misconfigured.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
-    /// The scene of the demo did not play to its end.
-    #[error("the demo did not play to its end: {0}")]
+    /// The scene of the demo failed.
+    #[error("the demo failed: {0}")]
     Scene(Box<dyn std::error::Error + Send + Sync>),
     /// The trace of the demo is not the expected one.
     #[error("the demo's trace is not the expected tree: {0}")]
@@ -46,10 +46,10 @@ impl Error {
 fn listen_advice(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "the port is in use; stop what listens there, or give another one to --listen".into()
+            "the port is in use; stop the other program, or choose another port with --listen".into()
         }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; try 127.0.0.1".into(),
-        io::ErrorKind::PermissionDenied => "not allowed; give --listen a port from 1024 on".into(),
+        io::ErrorKind::PermissionDenied => "not allowed; choose a port from 1024 on with --listen".into(),
         _ => error.to_string(),
     }
 }

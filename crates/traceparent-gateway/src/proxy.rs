@@ -33,7 +33,7 @@ pub(crate) struct Proxy {
     settings: ArcSwap<Settings>,
 }
 
-/// What a request keeps to from its beginning to its end.
+/// The settings of a request from its beginning to its end.
 struct Settings {
     tracer: Tracer,
     forwarded: Forwarded,
@@ -47,7 +47,7 @@ impl Proxy {
         Self { settings: ArcSwap::from_pointee(Settings::new(tracer, listener, &[])) }
     }
 
-    /// Changes what happens to requests from now on. Connections stay, to clients and to upstreams.
+    /// Replaces the settings of later requests. Connections to clients and to upstreams stay open.
     pub(crate) fn change(&self, tracer: Tracer, listener: Listener) {
         let settings = Settings::new(tracer, listener, &self.settings.load().clients);
         self.settings.store(Arc::new(settings));
@@ -103,7 +103,7 @@ impl Settings {
         let mut call = span.call(&parts.method, &parts.uri);
         call.inject(&mut parts.headers);
         route.egress.apply(&mut parts.headers);
-        // A body that is not there cannot be late.
+        // An absent body cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
         let (body, cut) = RequestBody::new(TimeoutBody::new(body, limit));
         let answer = client.request(Request::from_parts(parts, body));
@@ -138,11 +138,11 @@ impl Handler for Proxy {
         self.settings.load().limits
     }
 
-    /// Answers a request, by the upstream where that is possible. The span ends with the body.
+    /// Forwards a request, or answers it with its failure. The span ends with the body.
     async fn handle(&self, client: Peer, request: Request<Incoming>) -> Response<ResponseBody> {
         let settings = self.settings.load_full();
         let route = settings.routes.find(request.uri().path());
-        // A route for everything says nothing about a request.
+        // The route of all requests is no name for one.
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
         let mut span = settings.tracer.serve(&client, &request, name);
         let (response, call) = match settings.forward(route, client, request, &span).await {
@@ -157,7 +157,7 @@ impl Handler for Proxy {
     }
 }
 
-/// The kind of connection that a route's upstream needs.
+/// Returns the options of connections to a route's upstream.
 fn connect_options(route: &Route) -> ConnectOptions {
     ConnectOptions { http2: route.http2, connect_timeout: route.connect_timeout }
 }

@@ -16,13 +16,13 @@ use crate::{
     tracer::Tracer,
 };
 
-/// How long requests in flight may take when the gateway stops.
+/// The time limit for requests in flight when the gateway stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the last spans may take to arrive where they go.
+/// The time limit for the last spans to arrive.
 const SPANS_LIMIT: Duration = Duration::from_secs(5);
 
-/// How far the gateway is with stopping.
+/// The phase of stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
@@ -34,11 +34,11 @@ enum Phase {
 ///
 /// # Errors
 ///
-/// The file is of no use; an address cannot be listened on; signals cannot be caught.
+/// Returns an error if the file is invalid, an address cannot be listened on, or signals cannot be caught.
 pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), Error> {
     let Some(config) = configured(&args, &environment)? else { return Ok(()) };
     if args.check {
-        tell("the configuration is right");
+        tell("configuration OK");
         return Ok(());
     }
 
@@ -79,12 +79,12 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     while signals.next().await == Signal::Reload {
         match configured(&args, &environment) {
             Ok(config) => running.reload(config),
-            Err(error) => tell(format_args!("not reloaded, everything stays as it was: {error}")),
+            Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
         }
     }
     drop(running);
 
-    tell("stopping: requests in flight may finish; Ctrl-C again cuts them");
+    tell("stopping: waiting for requests in flight; Ctrl-C again cuts them");
     go_on.send_replace(Phase::Draining);
     let limit = async {
         select! {
@@ -104,15 +104,15 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     Ok(())
 }
 
-/// Serves a listener until it is over; returns how many connections had to be cut.
+/// Serves a listener until it stops, and returns the number of connections that were cut.
 async fn serve(mut server: Server, proxy: Arc<Proxy>, mut phase: watch::Receiver<Phase>) -> usize {
-    // The other end stays as long as this does.
+    // The sender outlives this future.
     let mut reached = async |least| drop(phase.wait_for(|phase| *phase >= least).await);
     server.serve(proxy, reached(Phase::Draining)).await;
     server.drain(reached(Phase::Cutting)).await
 }
 
-/// Reads what the command line says, or the file that it names; `None` if that is nothing.
+/// Returns the configuration of the command line, or of the file that it names.
 fn configured(args: &RunArgs, environment: &Environment) -> Result<Option<Config>, Error> {
     Ok(match &args.config {
         Some(path) => Some(Config::load(path, environment)?),
@@ -120,7 +120,7 @@ fn configured(args: &RunArgs, environment: &Environment) -> Result<Option<Config
     })
 }
 
-/// Where a listener's requests go, in a few words.
+/// Returns the upstreams of a listener, in words.
 fn targets(listener: &Listener) -> String {
     let mut upstreams: Vec<_> = listener.routes.iter().map(|route| route.upstream.to_string()).collect();
     upstreams.sort_unstable();
@@ -128,7 +128,7 @@ fn targets(listener: &Listener) -> String {
     upstreams.join(" and ")
 }
 
-/// What can be changed while it runs.
+/// The state of a running gateway that a reload changes.
 struct Running {
     config: Config,
     recorder: Recorder,
@@ -143,7 +143,7 @@ impl Running {
         Tracer::new(&self.config.tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
     }
 
-    /// Takes over what can be taken over, and tells what cannot.
+    /// Applies the settings that can change, and reports those that need a restart.
     fn reload(&mut self, new: Option<Config>) {
         let Some(Config { mut listeners, tracing, admin }) = new else { return };
         let old = &self.config.tracing;
@@ -154,7 +154,7 @@ impl Running {
         for number in 0..self.proxies.len() {
             let address = self.config.listeners[number].address;
             let Some(at) = listeners.iter().position(|listener| listener.address == address) else {
-                tell(format_args!("the listener at {address} stays as it is until the next start"));
+                tell(format_args!("the listener at {address} needs a restart to change"));
                 continue;
             };
             let listener = listeners.remove(at);
@@ -162,8 +162,8 @@ impl Running {
             self.config.listeners[number] = listener;
         }
         for listener in listeners {
-            tell(format_args!("the listener at {} opens with the next start", listener.address));
+            tell(format_args!("the listener at {} needs a restart to open", listener.address));
         }
-        tell("reloaded");
+        tell("configuration reloaded");
     }
 }

@@ -1,15 +1,15 @@
 use std::io;
 
-/// What somebody wants of the gateway.
+/// A request of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// Ctrl-C, or SIGTERM where there is such a thing.
+    /// Ctrl-C, or SIGTERM on Unix.
     Stop,
-    /// SIGHUP, where there is such a thing and somebody wants to know.
+    /// SIGHUP on Unix, if it is caught.
     Reload,
 }
 
-/// The signals that come from outside.
+/// The caught signals.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -20,7 +20,7 @@ pub(crate) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// From now on, signals are kept for [`Self::next`]; SIGHUP only if it means something.
+    /// Catches signals for [`Self::next`], with SIGHUP among them if it is to reload.
     pub(crate) fn catch(reload: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,13 +45,13 @@ impl Signals {
         }
     }
 
-    /// Waits until somebody wants it to stop.
+    /// Waits for a signal to stop.
     pub(crate) async fn stop(&mut self) {
         while self.next().await != Signal::Stop {}
     }
 }
 
-/// The signals that come from outside: Ctrl-C.
+/// The caught signals: Ctrl-C.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -60,7 +60,7 @@ pub(crate) struct Signals {
 
 #[cfg(windows)]
 impl Signals {
-    /// From now on, signals are kept for [`Self::next`].
+    /// Catches signals for [`Self::next`].
     pub(crate) fn catch(_reload: bool) -> io::Result<Self> {
         let interrupt = tokio::signal::windows::ctrl_c()?;
         Ok(Self { interrupt })
@@ -71,7 +71,7 @@ impl Signals {
         Signal::Stop
     }
 
-    /// Waits until somebody wants it to stop.
+    /// Waits for a signal to stop.
     pub(crate) async fn stop(&mut self) {
         self.next().await;
     }

@@ -23,17 +23,17 @@ pub(crate) struct Span {
     pub(crate) name: Cow<'static, str>,
     pub(crate) start: SystemTime,
     pub(crate) duration: Duration,
-    /// Ids, flags and `tracestate`, as they went out.
+    /// The IDs, flags and `tracestate` that were sent.
     pub(crate) context: TraceContext<'static>,
     pub(crate) parent_id: Option<SpanId>,
     pub(crate) origin: Origin,
     pub(crate) link: Option<TraceParent>,
-    /// Why `traceparent`, or else `tracestate`, was refused.
+    /// The error of `traceparent`, or else of `tracestate`.
     pub(crate) refused: Option<ParseError>,
-    /// The status of the response; `None` when there was none.
+    /// The status of the response; `None` without a response.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<Failure>,
-    /// What else there is to know, by OpenTelemetry's conventions.
+    /// The attributes by OpenTelemetry's conventions.
     pub(crate) attributes: Vec<KeyValue>,
 }
 
@@ -50,7 +50,7 @@ impl Span {
         self.context.traceparent.flags().is_sampled()
     }
 
-    /// Returns how many bytes it has when it is exported, about.
+    /// Returns the approximate size of the exported span, in bytes.
     pub(crate) fn size(&self) -> usize {
         let texts = self.attributes.iter().map(|attribute| match &attribute.value {
             Value::String(text) => attribute.key.as_str().len() + text.as_str().len(),
@@ -60,7 +60,7 @@ impl Span {
         overhead + self.name.len() + self.context.tracestate.as_str().len() + texts.sum::<usize>()
     }
 
-    /// Returns the text of an attribute.
+    /// Returns the text of an attribute, or `None` if it is absent or no text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
         match &found.value {
@@ -69,7 +69,7 @@ impl Span {
         }
     }
 
-    /// Whether it went wrong: no or a broken response, 5xx from a server, 4xx or 5xx to a client.
+    /// Returns whether the span is an error: an absent or broken response, 5xx of a server, 4xx or 5xx for a client.
     ///
     /// [OpenTelemetry: status of HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status)
     pub(crate) fn is_error(&self) -> bool {
@@ -77,7 +77,7 @@ impl Span {
         self.failure.is_some() || self.status.is_some_and(|status| status >= least)
     }
 
-    /// Returns the class of what went wrong, `error.type`.
+    /// Returns the class of the error, `error.type`.
     pub(crate) fn error_type(&self) -> Option<Cow<'static, str>> {
         match (self.failure, self.status) {
             (Some(failure), _) => Some(failure.as_str().into()),

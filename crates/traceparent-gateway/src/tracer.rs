@@ -45,8 +45,8 @@ impl Tracer {
         Self(Arc::new(Shared { service, policy, recorder, forwarded, metrics, conventions }))
     }
 
-    /// Opens the span of serving a request, in the trace that policy says. It is named by the method, and by the
-    /// route where requests are routed.
+    /// Opens the span of serving a request, in the trace that the policy decides. Its name is the method, with the route if
+    /// there is one.
     ///
     /// [OpenTelemetry: HTTP server span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span)
     pub(crate) fn serve<B>(&self, client: &Peer, request: &Request<B>, route: Option<&str>) -> OpenSpan {
@@ -70,7 +70,7 @@ impl Tracer {
         self.0.conventions.known_method(method).unwrap_or("HTTP")
     }
 
-    /// Opens the span of making a request that nothing led to.
+    /// Opens the span of making a request, as the root of a new trace.
     pub(crate) fn start(&self, method: &Method, target: &Uri) -> OpenSpan {
         let name = self.method_name(method);
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
@@ -80,7 +80,7 @@ impl Tracer {
     }
 }
 
-/// Shows a sampler whether the client asks for a trace.
+/// The attribute by which a sampler sees that the client asks for a trace.
 struct ClientTraceId<'a>(&'a HeaderMap);
 
 impl Attributes for ClientTraceId<'_> {

@@ -13,10 +13,10 @@ use crate::span::{Row, Span, kind_name};
 
 const STYLE: &str = include_str!("page.css");
 
-/// How many marks a time axis has at most, besides 0.
+/// The largest number of marks on a time axis, besides 0.
 const MARKS: u32 = 8;
 
-/// Shows the last traces.
+/// Returns the page of the last traces.
 pub(crate) fn list(traces: &[Trace<'_>]) -> String {
     let longest = traces.iter().map(|trace| trace.duration).max().unwrap_or_default();
     let rows = each(traces, |trace, f| list_row(f, trace, longest));
@@ -52,7 +52,7 @@ fn list_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, longest: Duration) ->
     )
 }
 
-/// Shows one trace: when each span was at work, and all that is known about it.
+/// Returns the page of one trace: the time of each span, and its details.
 pub(crate) fn waterfall(trace: &Trace<'_>) -> String {
     let Some(root) = trace.root() else { return unknown() };
     let step = step(trace.duration);
@@ -92,7 +92,7 @@ fn span_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, row: &Row<'_>, color:
     let span = row.span;
     let (left, width) = (percent(trace.offset(span), trace.duration), percent(span.duration, trace.duration));
     let failed = if span.is_error() { " failed" } else { "" };
-    // A label stands behind its bar; where there is no room, before it; where there is none either, in it.
+    // A label stands behind its bar, or before it, or inside of it: where there is room.
     let (class, label) = match () {
         () if left + width <= 80.0 => ("label", format!("left:{:.3}%", left + width)),
         () if left >= 20.0 => ("label", format!("right:{:.3}%", 100.0 - left)),
@@ -112,16 +112,16 @@ fn span_row(f: &mut fmt::Formatter<'_>, trace: &Trace<'_>, row: &Row<'_>, color:
     )
 }
 
-/// Says that there is no such trace.
+/// Returns the page for an unknown trace.
 pub(crate) fn unknown() -> String {
-    let body = "<p class=back><a href=\"/traces\">All traces</a></p><p class=empty>This trace is not here. Only the \
-                last ones are kept, and only those that are sampled.</p>";
+    let body = "<p class=back><a href=\"/traces\">All traces</a></p><p class=empty>Trace not found. Only the \
+                latest sampled traces are kept.</p>";
     document("No such trace", &body)
 }
 
 fn document(title: &str, body: &dyn Display) -> String {
     let mut html = String::with_capacity(16 * 1024);
-    // A string takes everything.
+    // Writing to a string cannot fail.
     let _ = write!(
         html,
         "<!doctype html><html lang=en><head><meta charset=utf-8>\
@@ -134,7 +134,7 @@ fn document(title: &str, body: &dyn Display) -> String {
     html
 }
 
-/// What a span is about: its name, or more of it where the name is only a method.
+/// Returns the name of a span, with its path or URL if the name is only a method.
 fn title(span: &Span) -> String {
     let is_method = span.text(semconv::HTTP_REQUEST_METHOD) == Some(&*span.name);
     match (span.text(semconv::URL_PATH), span.text(semconv::URL_FULL)) {
@@ -144,23 +144,23 @@ fn title(span: &Span) -> String {
     }
 }
 
-/// The class of a service's color: one of twelve, by its place among the services of the trace.
+/// Returns the class of a service's color: one of twelve, by its place among the services of the trace.
 fn color(services: &[&str], service: &str) -> usize {
     services.iter().position(|other| *other == service).unwrap_or_default() % 12
 }
 
-/// A part of a duration in percent, from 0 to 100.
+/// Returns a part of a duration in percent, from 0 to 100.
 fn percent(part: Duration, whole: Duration) -> f64 {
     if whole.is_zero() { 0.0 } else { (100.0 * part.as_secs_f64() / whole.as_secs_f64()).min(100.0) }
 }
 
-/// The distance of the marks on a time axis: 1, 2 or 5 times a power of ten, so that there are few.
+/// Returns the distance of the marks on a time axis: 1, 2 or 5 times a power of ten.
 fn step(duration: Duration) -> Duration {
     let steps = (0..12).flat_map(|power| [1, 2, 5].map(|factor| Duration::from_micros(factor * 10_u64.pow(power))));
     steps.into_iter().find(|step| *step * MARKS >= duration).unwrap_or(duration)
 }
 
-/// All attributes of a span, and its ids.
+/// The attributes of a span, and its IDs.
 struct Details<'a>(&'a Span);
 
 impl Display for Details<'_> {
@@ -203,7 +203,7 @@ fn fact(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Res
     write!(f, "<div><dt>{}<dd>{value}</div>", Escaped(name))
 }
 
-/// What went wrong, easy to see.
+/// The error of a span, highlighted.
 struct ErrorMark<'a>(&'a Span);
 
 impl Display for ErrorMark<'_> {
@@ -213,7 +213,7 @@ impl Display for ErrorMark<'_> {
     }
 }
 
-/// A number of errors, easy to see.
+/// A number of errors, highlighted unless it is 0.
 struct ErrorCount(usize);
 
 impl Display for ErrorCount {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn times_are_short() {
-        let told = |microseconds| Time(Duration::from_micros(microseconds)).to_string();
-        assert_eq!([0, 900, 1000, 110_349, 2_500_000].map(told), ["0", "900 µs", "1 ms", "110.3 ms", "2.50 s"]);
+        let text = |microseconds| Time(Duration::from_micros(microseconds)).to_string();
+        assert_eq!([0, 900, 1000, 110_349, 2_500_000].map(text), ["0", "900 µs", "1 ms", "110.3 ms", "2.50 s"]);
     }
 }

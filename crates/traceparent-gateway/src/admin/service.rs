@@ -22,7 +22,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What operators are told, on a listener of their own: health, metrics and the last traces.
+/// The admin API: health, metrics and recent traces.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminService {
     metrics: Arc<Metrics>,
@@ -63,7 +63,11 @@ impl AdminService {
                 }
                 None => answer(StatusCode::NOT_FOUND, JSON, json!({ "error": "no such trace" }).to_string()),
             },
-            _ => answer(StatusCode::NOT_FOUND, TEXT, "There are /healthz, /metrics, /traces and /api/traces.\n"),
+            _ => answer(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "Not found. The paths are /healthz, /metrics, /traces and /api/traces.\n",
+            ),
         }
     }
 
@@ -77,7 +81,7 @@ impl Handler for AdminService {
 
     async fn handle(&self, _client: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "There is only something to read here.\n");
+            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD are supported.\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
@@ -95,7 +99,7 @@ fn redirect(to: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// Makes an answer of which a browser loads and runs nothing but the page's own style.
+/// Creates a response of which a browser loads and runs nothing but the page's own style.
 fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;

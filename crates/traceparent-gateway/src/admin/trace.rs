@@ -8,7 +8,7 @@ use traceparent::TraceId;
 
 use crate::span::{Row, Span, rows};
 
-/// What is known of one trace, in the order in which it is shown.
+/// The known spans of one trace, in the order in which they are shown.
 #[derive(Debug)]
 pub(crate) struct Trace<'a> {
     pub(crate) id: TraceId,
@@ -28,7 +28,7 @@ impl<'a> Trace<'a> {
         Some(Self { id, start, duration: end.duration_since(start).unwrap_or_default(), rows })
     }
 
-    /// Returns the span that everything hangs from, as far as is known.
+    /// Returns the first root.
     pub(crate) fn root(&self) -> Option<&'a Span> {
         self.rows.first().map(|row| row.span)
     }
@@ -55,7 +55,7 @@ impl<'a> Trace<'a> {
 }
 
 impl Serialize for Trace<'_> {
-    /// Tells about the trace without its spans.
+    /// Serializes a summary, without the spans.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let root = self.root();
         let mut object = serializer.serialize_struct("Trace", 8)?;

@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-/// How spans are gathered before they are exported: `OTEL_BSP_*`.
+/// The limits of the batches in which spans are exported: `OTEL_BSP_*`.
 ///
 /// [OpenTelemetry: batch span processor](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// How many spans may wait; further ones are dropped.
+    /// The largest number of waiting spans; further ones are dropped.
     pub(crate) queue: usize,
     /// The largest number of spans in one export.
     pub(crate) size: usize,
     /// The longest time for which a span waits for others.
     pub(crate) delay: Duration,
-    /// How long the export of a batch may take.
+    /// The time limit for the export of a batch.
     pub(crate) timeout: Duration,
 }
 

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why a configuration file is of no use: the file, the line and column, the key, and what is wrong there.
+/// The error returned when a configuration file is invalid: the file, line and column, key, and rule.
 ///
 /// `gateway.yaml:3:5: listeners[0].adress: unknown field ...`
 #[derive(Debug, thiserror::Error)]
@@ -14,12 +14,12 @@ pub(crate) struct ConfigError {
     what: String,
 }
 
-/// Where in the file; nowhere if all of it is meant.
+/// A place in the file, empty for the whole file.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    /// Line and column, from 1 on.
+    /// The line and column, from 1 on.
     pub(super) position: Option<(u64, u64)>,
-    /// Such as `listeners[0].address`.
+    /// The path of the key, such as `listeners[0].address`.
     pub(super) key: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The file as it is written.
+//! The file's own form.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -112,7 +112,7 @@ struct AdminEntry {
     address: Spanned<Address>,
 }
 
-/// Reads a file's text.
+/// Parses a file's text.
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     let mut track = serde_path_to_error::Track::new();
     let options = serde_saphyr::options! { with_snippet: false };
@@ -131,7 +131,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
 }
 
 impl File {
-    /// Fills in what the file leaves open, and refuses what is right only by itself.
+    /// Fills in the defaults, and refuses values that contradict each other.
     pub(super) fn resolve(self, path: &Path, environment: &Environment) -> Result<Config, ConfigError> {
         let refuse = |key: String, value: &Location, what: &str| {
             let place = Place { position: Some((value.line(), value.column())), key: Some(key) };

@@ -1,4 +1,4 @@
-//! The values of the file's keys, each with its own idea of what is right.
+//! The values of the file's keys, each with its own rule.
 
 use std::{fmt::Display, net::SocketAddr, time::Duration};
 
@@ -12,7 +12,7 @@ use traceparent::Percent;
 
 use super::Upstream;
 
-/// Makes a type that is read from a scalar by a function.
+/// Declares a type that is parsed from a scalar by a function.
 macro_rules! scalar {
     ($(#[$doc:meta])* $name:ident($type:ty) = $read:expr) => {
         $(#[$doc])*
@@ -43,12 +43,12 @@ scalar!(
     Period(Duration) = period
 );
 scalar!(
-    /// A path, as it came: nothing is decoded.
+    /// A path, which is not decoded.
     #[derive(Debug)]
     Prefix(String) = prefix
 );
 scalar!(
-    /// A text that says something.
+    /// A text that is not blank.
     #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
     Name(String) = name
 );
@@ -58,7 +58,7 @@ scalar!(
     Field(HeaderName) = field
 );
 scalar!(
-    /// The value of a header that is not to be shown.
+    /// The value of a header, hidden in debug output.
     #[derive(Debug)]
     Secret(HeaderValue) = secret
 );
@@ -67,7 +67,7 @@ scalar!(
     Collector(Uri) = collector
 );
 scalar!(
-    /// A size that HTTP/1.1 and HTTP/2 can both keep to.
+    /// A size that suits HTTP/1.1 and HTTP/2.
     #[derive(Debug)]
     HeaderBytes(u32) = |text| number(text, 8192, 1024 * 1024)
 );
@@ -106,15 +106,15 @@ fn prefix(text: &str) -> Result<String, &'static str> {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() { Err("it is empty") } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() { Err("the text is empty") } else { Ok(text.to_owned()) }
 }
 
 fn field(text: &str) -> Result<HeaderName, &'static str> {
-    text.parse().map_err(|_| "no header has such a name")
+    text.parse().map_err(|_| "not a header name")
 }
 
 fn secret(text: &str) -> Result<HeaderValue, &'static str> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| "no header can have such a value")?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| "not a header value")?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -140,7 +140,7 @@ impl Default for Percentage {
     }
 }
 
-/// What must not be empty.
+/// A list that is not empty.
 #[derive(Debug)]
 pub(super) struct List<T>(pub(super) Vec<T>);
 

@@ -176,11 +176,11 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             tracing("overall_sampling: all"),
             "gateway.yaml:7:21: tracing.overall_sampling: invalid byte in percentage at offset 0; give a number from 0 to 100, such as 12.5",
         ),
-        (tracing("service_name: ''"), "gateway.yaml:7:17: tracing.service_name: it is empty"),
+        (tracing("service_name: ''"), "gateway.yaml:7:17: tracing.service_name: the text is empty"),
         (tracing("service_name: [a]"), "gateway.yaml:7:17: tracing.service_name: expected string scalar"),
         (
             tracing("span_attributes: {header_prefixes: [a b]}"),
-            "gateway.yaml:7:39: tracing.span_attributes.header_prefixes[0]: no header has such a name",
+            "gateway.yaml:7:39: tracing.span_attributes.header_prefixes[0]: not a header name",
         ),
         (
             tracing("otlp: {endpoint: 'https://c'}"),

@@ -10,32 +10,32 @@ use traceparent::{
 
 use super::Environment;
 
-/// The service's name where nobody gave it one.
+/// The default name of the service.
 const SERVICE_NAME: &str = "gateway";
 
-/// What is traced, and where spans go.
+/// The settings of tracing, and the destination of spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tracing {
     /// The resource's `service.name`.
     pub(crate) service_name: String,
     /// The resource's further attributes.
     pub(crate) resource: Vec<(String, String)>,
-    /// Which traces are sampled among those decided here.
+    /// The sampler of the traces that are decided here.
     pub(crate) sampling: Sampling,
-    /// What spans tell besides what every span tells.
+    /// The additional attributes of spans.
     pub(crate) span_attributes: SpanAttributes,
-    /// Where spans are exported to, as far as the file says so: the environment may name a collector too.
+    /// The collector of the file. The environment may name one, too.
     pub(crate) otlp: Option<Otlp>,
     /// The methods that spans may name, instead of those of HTTP.
     pub(crate) known_methods: Option<&'static [&'static str]>,
 }
 
-/// Which traces are sampled among those decided here.
+/// The sampler of the traces that are decided here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sampling {
     /// The file's percentages. `client_sampling` looks at the attribute [`PercentageSampler::CLIENT_TRACE_ID`].
     Percentages(PercentageSampler),
-    /// The percentage of the command line, the same whoever the caller is.
+    /// The percentage of the command line, the same for all callers.
     Probability(ProbabilitySampler),
     /// The environment's sampler.
     Environment(SamplerConfig),
@@ -51,29 +51,29 @@ impl Sampler for Sampling {
     }
 }
 
-/// What spans tell besides what every span tells.
+/// The additional attributes of spans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpanAttributes {
-    /// Request headers whose lower-case names start like one of these become attributes.
+    /// The lower-case prefixes of the request headers that become attributes.
     pub(crate) header_prefixes: Vec<String>,
-    /// Attributes that every span gets.
+    /// The attributes of every span.
     pub(crate) fixed: Vec<(String, String)>,
 }
 
-/// A collector that takes OTLP. What is not set here, the environment or OpenTelemetry's default says.
+/// A collector that takes OTLP. An absent value is that of the environment, or OpenTelemetry's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Otlp {
     /// Its URL, with `http://`.
     pub(crate) endpoint: Option<Uri>,
-    /// How it is spoken to.
+    /// The protocol.
     pub(crate) protocol: Option<OtlpProtocol>,
-    /// What every export carries, such as a key. Values are secrets.
+    /// The headers of every export, such as a key. Values are secrets.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// How long one export may take.
+    /// The time limit of one export.
     pub(crate) timeout: Option<Duration>,
 }
 
-/// How a collector is spoken to.
+/// A protocol of a collector.
 ///
 /// [OpenTelemetry: OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -87,13 +87,14 @@ pub(crate) enum OtlpProtocol {
 }
 
 impl Tracing {
-    /// Samples everything of this service.
+    /// Creates the settings of a service that samples everything.
     pub(crate) fn of_service(service_name: &str) -> Self {
         let sampling = Sampling::Probability(ProbabilitySampler::from_percent(Percent::HUNDRED));
         Self::new(Some(service_name.to_owned()), sampling, &Environment::default())
     }
 
-    /// Samples a percentage of the traces that start here, or as the environment says, or else all.
+    /// Creates the settings for a percentage of the traces that start here. The default is the environment's sampler, or else
+    /// all traces.
     pub(crate) fn of_percentage(random_sampling: Option<Percent>, environment: &Environment) -> Self {
         let sampling = match (random_sampling, environment.sampler) {
             (None, Some(sampler)) => Sampling::Environment(sampler),

@@ -5,34 +5,34 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 
-/// Where requests go: a host, a port, and a path in front of theirs.
+/// The target of requests: a host, a port, and a path in front of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream {
     authority: Authority,
-    /// Without a slash at its end, so empty for most.
+    /// The path without a slash at its end: often empty.
     base: String,
 }
 
-/// Why a text is no upstream, and what to write instead.
+/// The error returned when parsing an upstream fails, with advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UpstreamError {
-    /// It is not an absolute URL.
+    /// The text is not an absolute URL.
     #[error("not a URL; write it in full, such as http://127.0.0.1:8080")]
     NotAUrl,
-    /// It is a URL of another scheme.
+    /// The URL has another scheme.
     #[error("only http:// is supported; for an https upstream, put a proxy that speaks TLS between")]
     NotHttp,
-    /// It holds a user name or a password.
-    #[error("user names and passwords are not supported; leave out what stands before the @")]
+    /// The URL has a user name or a password.
+    #[error("user names and passwords are not supported; remove the part before the @")]
     UserInfo,
-    /// It holds a query.
-    #[error("a query is not supported; leave out the ? and what follows")]
+    /// The URL has a query.
+    #[error("a query is not supported; remove the part from the ? on")]
     Query,
 }
 
 impl Upstream {
-    /// Returns the URL a request for this target is forwarded to: path and query as they came, after
-    /// the upstream's own path. `None` when that gets too long for a URL.
+    /// Returns the URL that a request for this target is forwarded to: the upstream's own path, and the received path and
+    /// query, unchanged. Returns `None` if that is too long for a URL.
     pub(crate) fn join(&self, target: &Uri) -> Option<Uri> {
         let path = target.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let path = if self.base.is_empty() || path == "*" {

@@ -118,7 +118,7 @@ impl Display for Millis {
 }
 
 fn push(text: &mut String, more: fmt::Arguments<'_>) {
-    // A string takes everything.
+    // Writing to a string cannot fail.
     let _ = text.write_fmt(more);
 }
 

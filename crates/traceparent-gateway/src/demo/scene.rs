@@ -24,16 +24,16 @@ use crate::{
     tracer::{OpenSpan, SpanBody, Tracer},
 };
 
-/// What the customer asks.
+/// The question of the customer.
 pub(super) const QUESTION: &str = "My router is dead. Is my contract paid, and can you send a new one?";
 
-/// How long the scene may take; it takes about a tenth of a second.
+/// The time limit of the scene, which takes about a tenth of a second.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How many spans there may be; there are fewer.
+/// Room for more spans than the scene has.
 const SPANS: usize = 64;
 
-/// How long connections may take to close when the scene is over.
+/// The time limit for connections to close when the scene is over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Creates the tracers of all services, which sample everything.
@@ -53,7 +53,7 @@ impl Tracers {
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a played scene leaves behind.
+/// The answer and the spans of a played scene.
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) answer: String,
@@ -61,7 +61,7 @@ pub(super) struct Recording {
     pub(super) spans: Vec<Span>,
 }
 
-/// Everybody who serves requests in the scene.
+/// A service of the scene.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
     Main,
@@ -96,7 +96,7 @@ impl Actor {
     }
 }
 
-/// Where each actor is reached: the agents through their gateways.
+/// The addresses of the actors: the agents' are those of their gateways.
 #[derive(Debug)]
 struct Places {
     main: SocketAddr,
@@ -107,7 +107,7 @@ struct Places {
     inventory: SocketAddr,
 }
 
-/// Starts all services, lets the customer ask, and stops them again.
+/// Starts all services, asks the customer's question, and stops them again.
 pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Recording, Error> {
     let mut outlet = telemetry.collect(SpanFilter::All, SPANS);
     let tracers = Tracers { recorder: telemetry.recorder(), metrics: Arc::clone(telemetry.metrics()) };
@@ -162,7 +162,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// The plot: what everybody does when asked, within their own span.
+    /// Does the actor's part of the plot within a span.
     async fn work(&self, span: &OpenSpan, asked: &Value) -> Result<Value, Failed> {
         let places = &*self.places;
         match self.actor {
@@ -231,7 +231,7 @@ impl Handler for Desk {
     }
 }
 
-/// Where servers run until the scene is over.
+/// The servers of the scene, which run until it is over.
 struct Stage {
     tracers: Tracers,
     stopped: watch::Receiver<()>,
@@ -274,7 +274,7 @@ async fn bind() -> Result<Server, Error> {
     Server::bind(address).await.map_err(Error::listen(address))
 }
 
-/// Calls somebody, with this span as the parent; returns the head of the response, and the answer in it.
+/// Makes a call with this span as the parent, and returns the head and the body of the response.
 async fn call(
     client: &Client<Full<Bytes>>,
     span: &OpenSpan,
@@ -313,7 +313,7 @@ fn text<'a>(answer: &'a Value, field: &str) -> Result<&'a str, Failed> {
     answer[field].as_str().ok_or_else(|| format!("an answer has no {field}").into())
 }
 
-/// Does the work of so many milliseconds.
+/// Works for a time.
 async fn take(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds)).await;
 }

@@ -22,7 +22,7 @@ const EXPECTED: [(&str, &str, Option<usize>); 13] = [
     ("inventory", "reserve a router", Some(12)),
 ];
 
-/// What is wrong with a trace.
+/// A difference between a trace and the scene's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mismatch {
     #[error("no span was recorded")]
@@ -43,7 +43,7 @@ pub(super) enum Mismatch {
     Place { number: usize, expected: String, found: String },
 }
 
-/// Builds the tree of the spans by their ids alone, and compares it with the scene's.
+/// Builds the tree of the spans by their IDs alone, and compares it with the scene's.
 pub(super) fn check(spans: &[Span]) -> Result<Vec<Row<'_>>, Mismatch> {
     let rows = tree(spans)?;
     for ((number, expected), row) in (1..).zip(EXPECTED).zip(&rows) {
@@ -57,14 +57,14 @@ pub(super) fn check(spans: &[Span]) -> Result<Vec<Row<'_>>, Mismatch> {
     if rows.len() == EXPECTED.len() { Ok(rows) } else { Err(Mismatch::Count(rows.len())) }
 }
 
-/// Lists the spans of what may not be a tree, in the order in which they started.
+/// Returns spans that may not be a tree, in the order in which they started.
 pub(super) fn unordered(spans: &[Span]) -> Vec<Row<'_>> {
     let mut rows: Vec<_> = spans.iter().map(|span| Row { span, depth: 0, parent: None }).collect();
     rows.sort_by_key(|row| row.span.start);
     rows
 }
 
-/// Returns what a span is about: its name, or more of it where the name is only a method.
+/// Returns the name of a span, with its path if the name is only a method.
 pub(super) fn operation(span: &Span) -> Cow<'_, str> {
     match span.text(semconv::URL_PATH) {
         _ if span.text(semconv::HTTP_REQUEST_METHOD) != Some(&*span.name) => (&*span.name).into(),

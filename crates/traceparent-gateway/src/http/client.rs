@@ -11,12 +11,12 @@ use crate::config::Route;
 /// A client that keeps its connections open.
 pub(crate) type Client<B> = legacy::Client<HttpConnector, B>;
 
-/// How to connect to an upstream.
+/// The options of connections to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectOptions {
     /// Whether to use HTTP/2, with prior knowledge, instead of HTTP/1.1.
     pub(crate) http2: bool,
-    /// How long connecting may take.
+    /// The time limit for connecting.
     pub(crate) connect_timeout: Duration,
 }
 

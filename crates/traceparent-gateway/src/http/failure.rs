@@ -5,9 +5,9 @@ use hyper_util::client::legacy;
 
 use super::Paused;
 
-/// Why a request did not go well, told in the span and, in fewer words, to the client.
+/// A failure of a request, recorded in the span and, in fewer words, sent to the client.
 ///
-/// Holds nothing of what came in.
+/// It holds no input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("cannot connect to the upstream: {0}")]
@@ -43,7 +43,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Finds out why the upstream gave no response.
+    /// Returns the failure for a client error before the response.
     pub(crate) fn of(error: &legacy::Error) -> Self {
         if error.is_connect() {
             return match find::<io::Error>(error) {
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// Returns a short, stable name, made for metric labels and `error.type`.
+    /// Returns a short, stable name for metric labels and `error.type`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable(_) => "upstream_unreachable",
@@ -79,17 +79,17 @@ impl Failure {
         }
     }
 
-    /// Finds out why the body of the client's request did not come to its end.
+    /// Returns the failure for an error of the request's body.
     pub(crate) fn of_request(error: &(dyn Error + 'static)) -> Self {
         if find::<Paused>(error).is_some() { Self::RequestPaused } else { Self::RequestCut }
     }
 
-    /// Finds out why the body of the upstream's response did not come to its end.
+    /// Returns the failure for an error of the response's body.
     pub(crate) fn of_answer(error: &(dyn Error + 'static)) -> Self {
         if find::<Paused>(error).is_some() { Self::AnswerPaused } else { Self::AnswerCut }
     }
 
-    /// Returns the status the client gets.
+    /// Returns the status that is sent to the client.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::RequestCut | Self::NotOneHost => StatusCode::BAD_REQUEST,
@@ -105,8 +105,7 @@ impl Failure {
         }
     }
 
-    /// Returns the text the client gets: it says what happened, and nothing about what is behind
-    /// the gateway.
+    /// Returns the text that is sent to the client. It holds nothing about the upstream.
     pub(crate) fn answer(self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::UnknownHost => "The service behind this gateway cannot be reached.\n",

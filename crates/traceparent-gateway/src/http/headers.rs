@@ -15,7 +15,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The fields that are about one connection, besides those that `Connection` names.
+/// The fields of a single connection, besides those that `Connection` names.
 ///
 /// [RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -35,18 +35,18 @@ pub(crate) struct ForwardOptions<'a> {
     /// The client's address, as [`address`] writes it.
     pub(crate) client: &'a HeaderValue,
     pub(crate) forwarded: Forwarded,
-    /// Whether the upstream is spoken to in HTTP/2.
+    /// Whether the upstream's protocol is HTTP/2.
     pub(crate) http2: bool,
-    /// What the connection may become, if the upstream likes.
+    /// The protocols to which the client wants to upgrade.
     pub(crate) upgrade: Option<&'a HeaderValue>,
 }
 
-/// Writes an address as fields tell it: IPv4 in its own form even where the system has it inside IPv6.
+/// Returns an address in the form of fields: IPv4 in its own form, even if the system has mapped it to IPv6.
 pub(crate) fn address(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-/// Makes the headers that came with a request those that go on.
+/// Turns the received headers of a request into those that are forwarded.
 pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOptions<'_>) {
     let trailers = accepts_trailers(&parts.headers);
     remove_hop_by_hop(&mut parts.headers);
@@ -60,7 +60,7 @@ pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOption
         parts.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     if options.http2 {
-        // It has the upstream's authority in its place.
+        // HTTP/2 has `:authority` in its place.
         parts.headers.remove(HOST);
     } else if let Some(upgrade) = options.upgrade {
         parts.headers.insert(UPGRADE, upgrade.clone());
@@ -76,7 +76,7 @@ pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOption
     parts.headers.append(VIA, HeaderValue::from_static(via));
 }
 
-/// Whether it is clear whose request it is: it names one host, or none where it may.
+/// Returns whether a request names exactly one host, or none in HTTP/1.0 and HTTP/2.
 ///
 /// [RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2-6)
 pub(crate) fn names_one_host(parts: &request::Parts) -> bool {
@@ -85,19 +85,19 @@ pub(crate) fn names_one_host(parts: &request::Parts) -> bool {
     (hosts.next().is_some() || !needed) && hosts.next().is_none()
 }
 
-/// Removes what is not for the next connection.
+/// Removes the fields of this connection.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok());
-    // What is meant for the end of the way is not about a connection, whoever says so.
+    // `Host` is for the end of the way and never about a connection.
     let named: Vec<HeaderName> = named.filter(|name| *name != HOST).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-/// Returns what a client wants its connection to become, such as a WebSocket.
+/// Returns the protocols to which a client wants to upgrade its connection, such as `websocket`.
 ///
-/// Not `h2c`: HTTP/2 that was asked for like this would tunnel requests past the gateway.
+/// Returns `None` for `h2c`, which would tunnel requests past the gateway.
 pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
     let asked = parts.version == Version::HTTP_11 && tokens(&parts.headers, &CONNECTION).any(is("upgrade"));
     if !asked || tokens(&parts.headers, &UPGRADE).any(is("h2c")) {
@@ -106,7 +106,7 @@ pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
     parts.headers.get(UPGRADE).cloned()
 }
 
-/// Says where the request came from.
+/// Adds the fields about the origin of the request.
 fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
     match options.forwarded {
         Forwarded::Replace => {
@@ -137,7 +137,7 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
     }
 }
 
-/// A list of text out of all fields of this name; `None` without any.
+/// Returns all fields of this name as one list, or `None` without any.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<_> = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).collect();
     if values.is_empty() { None } else { Some(values.join(", ")) }
@@ -157,13 +157,13 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, &TE).any(is("trailers"))
 }
 
-/// The members of a list in all fields of this name.
+/// Returns an iterator over the list members in all fields of this name.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// An authority without user name and password.
+/// Returns an authority without user name and password.
 pub(crate) fn host(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

@@ -27,17 +27,17 @@ mod stream;
 
 pub(crate) use self::stream::UnderWay;
 
-/// How many requests a client may have under way on one connection of HTTP/2.
+/// The largest number of concurrent requests on one connection of HTTP/2.
 const STREAMS: u32 = 200;
 
-/// How long to wait when the system has no more connections to give.
+/// The pause after the system has refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers requests.
+/// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
     type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
 
-    /// Returns what the client of a new connection may take up.
+    /// Returns the limits of a new connection.
     fn limits(&self) -> Limits {
         Limits::default()
     }
@@ -56,13 +56,13 @@ pub(crate) struct Peer {
     pub(crate) under_way: UnderWay,
 }
 
-/// A server of HTTP/1.1 and HTTP/2, which clients choose by starting to speak it, and its connections.
+/// A server of HTTP/1.1 and HTTP/2, and its connections. The first bytes of a client choose the protocol.
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     connections: JoinSet<()>,
-    /// Its other end is kept by every connection, whatever has become of it.
+    /// A channel whose sender is kept by every connection, upgraded ones included.
     open: (Sender<Infallible>, Receiver<Infallible>),
     graceful: GracefulShutdown,
 }
@@ -80,7 +80,7 @@ impl Server {
         self.address
     }
 
-    /// Serves connections until it is time to stop; those that are open then stay so.
+    /// Accepts and serves connections until it is told to stop. Open connections stay open.
     pub(crate) async fn serve(&mut self, handler: Arc<impl Handler>, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
@@ -91,7 +91,7 @@ impl Server {
                     Ok((stream, client)) => self.connect(stream, client, Arc::clone(&handler)),
                     Err(error) if is_about_one_connection(&error) => {}
                     Err(error) => {
-                        tell(format_args!("cannot accept connections for now: {error}"));
+                        tell(format_args!("accepting connections failed, trying again: {error}"));
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -100,7 +100,7 @@ impl Server {
     }
 
     fn connect(&mut self, stream: TcpStream, address: SocketAddr, handler: Arc<impl Handler>) {
-        // An optimization only: it works without.
+        // An optimization only.
         let _ = stream.set_nodelay(true);
         let limits = handler.limits();
         let requests = Requests::new(self.open.0.clone());
@@ -117,13 +117,13 @@ impl Server {
         let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();
         let connection = self.graceful.watch(connection);
         self.connections.spawn(async {
-            // Clients come and go as they like; what matters about that is in the spans.
+            // The errors of connections are in the spans.
             let _ = connection.await;
         });
     }
 
-    /// Accepts no more and waits for requests in flight, and for connections that have become something else, until
-    /// the limit; returns how many connections had to be cut then.
+    /// Stops accepting, and waits until the limit for requests in flight and upgraded connections. Returns the number of
+    /// connections that are cut then.
     pub(crate) async fn drain(self, limit: impl Future<Output = ()>) -> usize {
         let Self { listener, mut connections, open: (open, mut closed), graceful, .. } = self;
         drop((listener, open));
@@ -143,14 +143,14 @@ impl Server {
     }
 }
 
-/// Lets the process have as many connections as the system allows it to ask for: shells often grant it 1024.
+/// Raises the limit of open files to the hard limit: the usual soft limit is 1024.
 pub(crate) fn allow_many_connections() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
         let limit = getrlimit(Resource::Nofile);
-        // Where it is refused, what there is must do.
+        // The old limit is kept if that fails.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
@@ -160,7 +160,7 @@ fn protocols(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // The stream sees to it, for both protocols.
+        // The stream has a timeout for both protocols.
         .header_read_timeout(None)
         .max_headers(limits.header_fields.into())
         .max_buf_size(limits.header_bytes as usize);

@@ -9,7 +9,7 @@ use tokio::{io::copy_bidirectional, try_join};
 
 use crate::http::{UnderWay, remove_hop_by_hop};
 
-/// Makes the two connections one, once the client has the response.
+/// Joins the two connections, once the client has the response.
 pub(super) fn switch(client: OnUpgrade, response: &mut Response<Incoming>, under_way: UnderWay) {
     let upgrade = response.headers_mut().remove(UPGRADE);
     let upstream = hyper::upgrade::on(&mut *response);
@@ -20,7 +20,7 @@ pub(super) fn switch(client: OnUpgrade, response: &mut Response<Incoming>, under
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     tokio::spawn(async move {
         if let Ok((client, upstream)) = try_join!(client, upstream) {
-            // Either end may close as it likes: what was said is nobody's but theirs.
+            // Either end may close at any time.
             let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
         }
         drop(under_way);

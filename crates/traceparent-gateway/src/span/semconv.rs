@@ -1,4 +1,4 @@
-//! What a span says about a request, by OpenTelemetry's semantic conventions.
+//! The attributes of a request's span, by OpenTelemetry's semantic conventions.
 //!
 //! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
@@ -21,13 +21,13 @@ use crate::{
     http::host,
 };
 
-/// How much of a text from outside is kept in a span, in bytes.
+/// The length at which received texts are cut, in bytes.
 const TEXT_LIMIT: usize = 512;
 
-/// How many attributes may come from one request's headers.
+/// The largest number of attributes out of one request's headers.
 const HEADER_LIMIT: usize = 16;
 
-/// What the keys start with that are the gateway's own.
+/// The prefixes of the keys that are the gateway's own.
 const OWN: [&str; 9] =
     ["http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "service.", "traceparent."];
 
@@ -46,10 +46,9 @@ pub(crate) struct RequestInfo<'a> {
 pub(crate) struct Conventions {
     /// The methods that spans name.
     methods: &'static [&'static str],
-    /// Headers that start with one of these become attributes: `x-shop-tenant-id` becomes `tenant.id` where
-    /// `x-shop-` is listed.
+    /// The prefixes of headers that become attributes: with `x-shop-`, `x-shop-tenant-id` becomes `tenant.id`.
     header_prefixes: Vec<String>,
-    /// Attributes of every span.
+    /// The attributes of every span.
     fixed: Vec<KeyValue>,
 }
 
@@ -132,7 +131,7 @@ impl Conventions {
         }
     }
 
-    /// Adds what the headers say, but nothing that a client could pass off as said by the gateway.
+    /// Adds the attributes of headers, except for keys of the gateway's own.
     fn collect(&self, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
         if self.header_prefixes.is_empty() {
             return;
@@ -169,14 +168,14 @@ fn text(key: &'static str, value: &str) -> KeyValue {
     KeyValue::new(Key::from_static_str(key), Value::from(value.to_owned()))
 }
 
-/// The first address in `X-Forwarded-For`, where it is one.
+/// Returns the first address in `X-Forwarded-For`.
 fn forwarded_for(headers: &HeaderMap) -> Option<String> {
     let first = headers.get("x-forwarded-for")?.to_str().ok()?.split(',').next()?.trim();
     let address: std::net::IpAddr = first.parse().ok()?;
     Some(address.to_string())
 }
 
-/// A query with all its values taken out: they may be secrets, and nobody can tell which.
+/// Returns a query with all its values removed, because they may be secrets.
 fn redacted(query: &str) -> String {
     let mut out = String::with_capacity(query.len().min(TEXT_LIMIT));
     for parameter in query.split('&') {
@@ -197,7 +196,7 @@ fn redacted(query: &str) -> String {
     out
 }
 
-/// The text as far as it is kept.
+/// Returns the text up to the limit.
 pub(crate) fn cut(text: &str) -> &str {
     let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     end.map_or("", |end| &text[..end])
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_nobody_knows_are_not_told() {
+    fn unknown_methods_have_no_name() {
         let conventions = conventions(SpanAttributes::default());
         assert_eq!(conventions.known_method(&Method::PATCH), Some("PATCH"));
         assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_of_a_query_is_told() {
+    fn the_values_of_queries_are_redacted() {
         let cases = [
             ("", ""),
             ("secret", "REDACTED"),
@@ -240,8 +239,8 @@ mod tests {
             ("a=secret&b=&secret", "a=REDACTED&b=REDACTED&REDACTED"),
             ("a=secret=secret", "a=REDACTED"),
         ];
-        for (query, told) in cases {
-            assert_eq!(redacted(query), told);
+        for (query, expected) in cases {
+            assert_eq!(redacted(query), expected);
         }
         assert!(redacted(&"a=1&".repeat(1000)).len() <= TEXT_LIMIT);
         assert_eq!(redacted(&format!("{}=1", "a".repeat(TEXT_LIMIT))), "");

@@ -7,14 +7,14 @@ use std::{
 use super::sink::{Outlet, POLL};
 use crate::span::Span;
 
-/// How many finished spans may wait to be written.
+/// The largest number of spans that wait to be written.
 pub(super) const CAPACITY: usize = 4096;
 
-/// How many bytes of lines are gathered before they are written, while more spans wait.
+/// The number of bytes after which lines are written even if more spans wait.
 const CHUNK: usize = 64 * 1024;
 
-/// Writes spans as JSON lines until there are no more. When the output is closed, spans are still taken, so
-/// that the queue stays empty.
+/// Writes spans as JSON lines until all recorders are gone. If the output is closed, spans are taken and dropped, so that
+/// the queue stays empty.
 pub(super) fn write(outlet: Outlet, mut out: impl Write) {
     let Outlet { mut spans, counts } = outlet;
     let mut lines = Vec::with_capacity(CHUNK);

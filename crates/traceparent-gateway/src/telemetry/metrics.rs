@@ -15,11 +15,11 @@ use crate::http::Failure;
 /// The bounds of the latency histogram, in seconds: those that OpenTelemetry advises for HTTP.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// What the gateway counts, in the order in which it is told.
+/// The metrics of the gateway, in the order in which they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     open: AtomicI64,
-    /// By the first digit of the status; 0 where there was none.
+    /// The number of requests by the first digit of the status, or 0 without a status.
     requests: [AtomicU64; 6],
     contexts: Labelled<3>,
     sampled: AtomicU64,
@@ -29,7 +29,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// A request came in, with this context.
+    /// Counts a request that has been received with this context.
     pub(crate) fn started(&self, origin: Origin, sampled: bool, refused: Option<ErrorKind>) {
         self.open.fetch_add(1, Relaxed);
         self.contexts.add(origin.as_str());
@@ -39,7 +39,7 @@ impl Metrics {
         }
     }
 
-    /// A request has been answered to its end, or given up.
+    /// Counts a request that has ended.
     pub(crate) fn ended(&self, status: Option<u16>, failure: Option<Failure>) {
         self.open.fetch_sub(1, Relaxed);
         let class = status.map_or(0, |status| usize::from(status / 100));
@@ -51,7 +51,7 @@ impl Metrics {
         }
     }
 
-    /// The upstream has begun to answer, this long after it was asked.
+    /// Records the time from a request to the head of the upstream's answer.
     pub(crate) fn upstream_answered(&self, after: Duration) {
         self.upstream.observe(after);
     }
@@ -61,7 +61,7 @@ impl Metrics {
     /// [Prometheus: exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/)
     pub(crate) fn write(&self, sinks: &[(&'static str, Arc<Counts>)]) -> String {
         let mut text = String::new();
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.write_to(&mut text, sinks);
         text
     }
@@ -74,7 +74,7 @@ impl Metrics {
         for (class, count) in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(&self.requests) {
             writeln!(text, "{PREFIX}requests_total{{status=\"{class}\"}} {}", count.load(Relaxed))?;
         }
-        head(text, "contexts_total", "counter", "Trace contexts, by where the trace comes from.")?;
+        head(text, "contexts_total", "counter", "Trace contexts, by the origin of the trace.")?;
         for origin in [Origin::Started, Origin::Continued, Origin::Restarted] {
             let count = self.contexts.get(origin.as_str());
             writeln!(text, "{PREFIX}contexts_total{{origin=\"{}\"}} {count}", origin.as_str())?;
@@ -82,15 +82,15 @@ impl Metrics {
         head(text, "contexts_sampled_total", "counter", "Trace contexts that are sampled.")?;
         writeln!(text, "{PREFIX}contexts_sampled_total {}", self.sampled.load(Relaxed))?;
 
-        head(text, "contexts_refused_total", "counter", "Headers that were refused, by the rule they break.")?;
+        head(text, "contexts_refused_total", "counter", "Headers that were refused, by the broken rule.")?;
         for (kind, count) in self.refused.iter() {
             writeln!(text, "{PREFIX}contexts_refused_total{{kind=\"{kind}\"}} {count}")?;
         }
-        head(text, "failures_total", "counter", "Requests that went wrong, by what did.")?;
+        head(text, "failures_total", "counter", "Requests that failed, by the kind of failure.")?;
         for (kind, count) in self.failures.iter() {
             writeln!(text, "{PREFIX}failures_total{{kind=\"{kind}\"}} {count}")?;
         }
-        head(text, "spans_total", "counter", "Spans, by where they were to go and whether they arrived.")?;
+        head(text, "spans_total", "counter", "Spans, by sink and outcome.")?;
         for (sink, counts) in sinks {
             writeln!(text, "{PREFIX}spans_total{{sink=\"{sink}\",outcome=\"exported\"}} {}", counts.taken())?;
             writeln!(text, "{PREFIX}spans_total{{sink=\"{sink}\",outcome=\"dropped\"}} {}", counts.dropped())?;
@@ -110,7 +110,7 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(text, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}")
 }
 
-/// Counters by a label with few values, all of them names in this program's text.
+/// Counters by a label with few values, all of them constants.
 #[derive(Debug)]
 struct Labelled<const N: usize> {
     counts: [(std::sync::OnceLock<&'static str>, AtomicU64); N],
@@ -123,7 +123,7 @@ impl<const N: usize> Default for Labelled<N> {
 }
 
 impl<const N: usize> Labelled<N> {
-    /// Counts one more; a label that finds no place is not counted.
+    /// Adds one to a label, unless all places are taken by others.
     fn add(&self, label: &'static str) {
         let found = self.counts.iter().find(|(place, _)| *place.get_or_init(|| label) == label);
         if let Some((_, count)) = found {
@@ -140,10 +140,10 @@ impl<const N: usize> Labelled<N> {
     }
 }
 
-/// How many durations fell below each bound.
+/// A histogram of durations.
 #[derive(Debug, Default)]
 struct Histogram {
-    /// Not cumulated; the last one is for what is beyond all bounds.
+    /// Counts that are not cumulated. The last one is for durations beyond all bounds.
     counts: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }
@@ -159,7 +159,7 @@ impl Histogram {
 
     fn write_to(&self, text: &mut String) -> fmt::Result {
         let name = "upstream_response_seconds";
-        head(text, name, "histogram", "Time from asking the upstream to the head of its answer.")?;
+        head(text, name, "histogram", "Time from the request to the head of the upstream's answer.")?;
         let mut below = 0;
         for (place, count) in self.counts.iter().enumerate() {
             below += count.load(Relaxed);

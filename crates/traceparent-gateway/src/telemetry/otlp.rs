@@ -23,26 +23,26 @@ mod span_data;
 
 pub(super) use self::resource::resource;
 
-/// How large a batch may be, in bytes, about: collectors refuse messages of more than 4 MiB, and what strangers send is
-/// part of it.
+/// The approximate size limit of a batch, in bytes. Collectors refuse messages of more than 4 MiB, and a batch holds
+/// untrusted input.
 const BATCH_BYTES: usize = 3 << 20;
 
-/// Why spans cannot be exported.
+/// The error returned when spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OtlpError {
-    /// The endpoint is not one that can be used.
+    /// The endpoint is not a plain HTTP URL.
     #[error("the OTLP endpoint is not a URL of the form http://host:port; for https, put a collector between")]
     Endpoint,
-    /// The exporter refuses its configuration.
-    #[error("the OTLP exporter cannot be made: {0}")]
+    /// The exporter cannot be built.
+    #[error("cannot create the OTLP exporter: {0}")]
     Exporter(#[from] ExporterBuildError),
-    /// The system refuses what the exporter needs.
-    #[error("the OTLP exporter cannot be started: {0}")]
+    /// The exporter's runtime cannot be started.
+    #[error("cannot start the OTLP exporter: {0}")]
     System(#[from] io::Error),
 }
 
-/// Starts a thread that exports sampled spans in batches, each under the resource of its service. To be called on
-/// Tokio's threads.
+/// Starts a thread that exports sampled spans in batches, each under the resource of its service. Must be called within a
+/// Tokio runtime.
 pub(super) fn start(
     collector: Otlp,
     variables: &OtlpVariables,
@@ -50,7 +50,7 @@ pub(super) fn start(
     resource: Resource,
 ) -> Result<(Sink, Worker), OtlpError> {
     let settings = Settings::new(collector, variables)?;
-    // What is wrong with the settings is to be known now.
+    // An error of the settings is returned now instead of with the first batch.
     settings.exporter(&resource)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let exporters = Exporters::new(settings, resource);
@@ -59,7 +59,7 @@ pub(super) fn start(
     Ok((sink, worker))
 }
 
-/// Gathers spans to batches and exports them, until there are no more.
+/// Exports spans in batches until all recorders are gone.
 async fn export_all(outlet: Outlet, mut exporters: Exporters, batch: Batch) {
     let Outlet { mut spans, counts } = outlet;
     let mut gathered = Vec::with_capacity(batch.size);

@@ -13,14 +13,14 @@ use tokio::{
 
 use crate::span::Span;
 
-/// Which spans a sink takes.
+/// The spans that a sink takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpanFilter {
     All,
     Sampled,
 }
 
-/// Where finished spans go: a queue with room for so many, and a thread at its other end that nobody waits for.
+/// The sending end of a bounded queue of finished spans.
 #[derive(Debug)]
 pub(crate) struct Sink {
     filter: SpanFilter,
@@ -29,7 +29,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Makes a sink and its other end; spans come out until all recorders are gone.
+    /// Creates a sink and its outlet, which ends when all recorders are gone.
     pub(crate) fn new(filter: SpanFilter, capacity: usize) -> (Self, Outlet) {
         let (queue, spans) = mpsc::channel(capacity.max(1));
         let counts = Arc::<Counts>::default();
@@ -48,7 +48,7 @@ impl Sink {
     }
 }
 
-/// What became of a sink's spans. Those neither taken nor dropped wait.
+/// The counters of a sink's spans. Spans that are neither taken nor dropped are waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     offered: AtomicU64,
@@ -57,17 +57,17 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// How many spans there were.
+    /// Returns the number of spans that were offered.
     pub(crate) fn offered(&self) -> u64 {
         self.offered.load(Relaxed)
     }
 
-    /// How many have arrived where they were to go.
+    /// Returns the number of spans that have arrived.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
     }
 
-    /// How many found no room to wait in, and how many were refused at the other end.
+    /// Returns the number of spans that found the queue full, or were refused at its other end.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -81,10 +81,10 @@ impl Counts {
     }
 }
 
-/// How often a sink's thread looks for spans while some come: nobody has to wake it for each of them.
+/// The interval at which a busy sink's thread looks for spans, so that it need not be woken for each of them.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// The end of a sink where spans come out.
+/// The receiving end of a sink.
 #[derive(Debug)]
 pub(crate) struct Outlet {
     pub(crate) spans: mpsc::Receiver<Arc<Span>>,
@@ -100,7 +100,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a thread that takes spans until there are no more.
+    /// Starts a thread that takes spans until all recorders are gone.
     pub(crate) fn start(name: &'static str, outlet: Outlet, work: impl FnOnce(Outlet) + Send + 'static) -> Self {
         let counts = Arc::clone(&outlet.counts);
         let (end, done) = oneshot::channel();
@@ -119,7 +119,7 @@ impl Worker {
         &self.counts
     }
 
-    /// Waits until the last span is taken, once all recorders are gone, but no longer than this.
+    /// Waits until the last span is taken, once all recorders are gone, but no longer than the limit.
     pub(crate) async fn finish(&mut self, limit: Duration) -> Report {
         let _ = timeout(limit, &mut self.done).await;
         let taken = self.counts.taken();
@@ -127,10 +127,10 @@ impl Worker {
     }
 }
 
-/// What became of a sink's spans in the end.
+/// The final counts of a sink's spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) taken: u64,
-    /// All others.
+    /// The number of all other spans.
     pub(crate) dropped: u64,
 }

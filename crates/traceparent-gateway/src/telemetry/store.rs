@@ -9,19 +9,19 @@ use traceparent::TraceId;
 use super::sink::{Outlet, POLL};
 use crate::span::Span;
 
-/// How many finished spans may wait to be kept.
+/// The largest number of spans that wait to be kept.
 pub(super) const CAPACITY: usize = 4096;
 
-/// How many traces are kept: the last ones that began here.
+/// The largest number of kept traces.
 const TRACES: usize = 200;
 
-/// How many spans are kept, in all traces together.
+/// The largest number of kept spans, in all traces together.
 const SPANS: usize = 4096;
 
-/// How many spans of one trace are kept.
+/// The largest number of kept spans of one trace.
 const SPANS_OF_ONE: usize = 1024;
 
-/// The last sampled traces, in memory: what there is to look at without a collector.
+/// The last sampled traces, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     traces: Mutex<Traces>,
@@ -36,7 +36,7 @@ struct Traces {
 }
 
 impl Store {
-    /// Keeps spans until there are no more.
+    /// Keeps spans until all recorders are gone.
     pub(super) fn fill(&self, outlet: Outlet) {
         let Outlet { mut spans, counts } = outlet;
         while let Some(span) = spans.blocking_recv() {
@@ -68,7 +68,7 @@ impl Store {
 }
 
 impl Traces {
-    /// Keeps a span unless its trace has too many, and forgets the oldest traces that find no room any more.
+    /// Keeps a span unless its trace is full, and removes the oldest traces while there are too many.
     fn keep(&mut self, span: Arc<Span>) -> bool {
         let id = span.trace_id();
         let trace = self.spans_of.entry(id).or_default();

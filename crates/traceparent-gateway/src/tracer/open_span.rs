@@ -15,8 +15,7 @@ use crate::{
     span::{Span, semconv::push_version},
 };
 
-/// A span that goes on; it ends when this is dropped, which without an answer means that nobody waits
-/// for one any more.
+/// An open span, which ends when it is dropped. Without an answer, the client has left.
 pub(crate) struct OpenSpan {
     tracer: Tracer,
     kind: SpanKind,
@@ -27,7 +26,7 @@ pub(crate) struct OpenSpan {
     started: Instant,
     status: Option<u16>,
     failure: Option<Failure>,
-    /// `None` where nobody wants this span.
+    /// `None` if no sink takes this span.
     attributes: Option<Vec<KeyValue>>,
 }
 
@@ -69,7 +68,7 @@ impl OpenSpan {
         self.name = name.into();
     }
 
-    /// Notes the head of the response.
+    /// Records the head of the response.
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status().as_u16());
         if self.kind == SpanKind::Client {
@@ -80,12 +79,12 @@ impl OpenSpan {
         }
     }
 
-    /// Says what went wrong; what was said first stays.
+    /// Sets the failure, unless there is one.
     pub(crate) fn failed(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
     }
 
-    /// Makes this span the parent of a call, by the call's headers.
+    /// Writes this span into the headers of a call, as its parent.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
         traceparent_http::inject(&self.context, headers);
     }

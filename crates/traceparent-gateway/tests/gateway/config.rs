@@ -28,7 +28,7 @@ fn path(gateway: &Gateway, path: &str) -> (u16, String) {
 fn a_right_file_is_said_to_be_right() {
     let file = file(include_str!("../../gateway.yaml"));
     let (code, told) = refused(&["run", "--check", "--config", file.to_str().unwrap()]);
-    assert_eq!((code, told.as_str()), (0, "the configuration is right\n"));
+    assert_eq!((code, told.as_str()), (0, "configuration OK\n"));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn routes_and_sampling_change_without_losing_a_connection() {
     assert_eq!(old.head().traceparent()[3], "03");
 
     let text = routes(&[("/", &new.url(), "")]) + "tracing:\n  random_sampling: 0\n";
-    assert_eq!(gateway.reload(&text), "reloaded");
+    assert_eq!(gateway.reload(&text), "configuration reloaded");
     connection.write(request);
     assert_eq!(connection.response().body, "new");
     assert_eq!(new.head().traceparent()[3], "02");
@@ -171,7 +171,7 @@ fn a_request_in_flight_keeps_to_what_it_started_with() {
     let mut connection = gateway.connect();
     connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     old.head();
-    assert_eq!(gateway.reload(&routes(&[("/", &new.url(), "")])), "reloaded");
+    assert_eq!(gateway.reload(&routes(&[("/", &new.url(), "")])), "configuration reloaded");
     go_on.send(()).unwrap();
     assert_eq!(connection.response().body, "old");
     assert_eq!(path(&gateway, "/").1, "new");
@@ -183,10 +183,10 @@ fn a_broken_file_changes_nothing_and_says_so() {
     let text = routes(&[("/", &upstream.url(), "")]);
     let mut gateway = Gateway::configured(&text, &[]);
     let told = gateway.reload(&text.replace("upstream", "downstream"));
-    assert!(told.starts_with("not reloaded, everything stays as it was: "), "{told}");
+    assert!(told.starts_with("reload failed, keeping the current configuration: "), "{told}");
     assert!(told.contains(".yaml:5:9: listeners[0].routes[0].downstream: unknown field"), "{told}");
     assert_eq!(path(&gateway, "/"), (200, "ok".into()));
-    assert_eq!(gateway.reload(&text), "reloaded");
+    assert_eq!(gateway.reload(&text), "configuration reloaded");
 }
 
 #[test]
@@ -198,9 +198,9 @@ fn what_cannot_change_while_it_runs_is_told() {
     assert_eq!(
         gateway.reload(&more),
         "service_name, otlp and admin stay as they are until the next start\n\
-         the listener at 127.0.0.1:0 stays as it is until the next start\n\
-         the listener at 127.0.0.1:1 opens with the next start\n\
-         reloaded"
+         the listener at 127.0.0.1:0 needs a restart to change\n\
+         the listener at 127.0.0.1:1 needs a restart to open\n\
+         configuration reloaded"
     );
     assert_eq!(path(&gateway, "/"), (200, "ok".into()));
     assert_eq!(span_of(gateway)["service"], "gateway");

@@ -39,7 +39,7 @@ fn a_request_in_flight_is_finished() {
     connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     upstream.head();
     gateway.signal("TERM");
-    assert_eq!(gateway.told(), "stopping: requests in flight may finish; Ctrl-C again cuts them");
+    assert_eq!(gateway.told(), "stopping: waiting for requests in flight; Ctrl-C again cuts them");
     go_on.send(()).unwrap();
     let response = connection.response();
     assert_eq!((response.status, response.body.as_str()), (200, "late"));

@@ -11,7 +11,7 @@ fn a_port_in_use_is_told_with_a_way_out() {
     assert_eq!(
         told,
         format!(
-            "error: cannot listen on {address}: the port is in use; stop what listens there, or give another one to --listen\n"
+            "error: cannot listen on {address}: the port is in use; stop the other program, or choose another port with --listen\n"
         )
     );
 }
@@ -22,8 +22,8 @@ fn bad_upstreams_are_told_with_a_way_out() {
         ("127.0.0.1:8080", "not a URL; write it in full, such as http://127.0.0.1:8080"),
         ("https://127.0.0.1", "only http:// is supported"),
         ("ftp://127.0.0.1", "only http:// is supported"),
-        ("http://me:secret@127.0.0.1", "leave out what stands before the @"),
-        ("http://127.0.0.1/?a", "leave out the ? and what follows"),
+        ("http://me:secret@127.0.0.1", "remove the part before the @"),
+        ("http://127.0.0.1/?a", "remove the part from the ? on"),
     ];
     for (upstream, advice) in cases {
         let (code, told) = refused(&["run", "--upstream", upstream]);

@@ -3,16 +3,16 @@ use memchr::memchr;
 const CONTENT_LENGTH: &[u8] = b"content-length:";
 const TRANSFER_ENCODING: &[u8] = b"transfer-encoding:";
 
-/// Looks into the head of an HTTP/1 request for what says twice where it ends: `Content-Length` and
-/// `Transfer-Encoding`. Whoever sends that wants two servers to read two different requests.
+/// A reader of HTTP/1 request heads that finds both `Content-Length` and `Transfer-Encoding`: two servers may read two
+/// different requests out of that.
 ///
 /// [RFC 9112, section 6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1-15)
 ///
-/// It sees heads that come by themselves. One that comes together with the request before it is read by the rule that
-/// the encoding counts, and ends its connection.
+/// It sees heads that arrive by themselves. A head that arrives together with the request before it is read by the rule
+/// that the encoding counts, and ends its connection.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
-    /// The beginning of the line that is coming, as far as it tells its name, in lower case.
+    /// The beginning of the current line, in lower case, up to the length of the longest name.
     line: [u8; TRANSFER_ENCODING.len()],
     length: usize,
     lines: usize,
@@ -22,7 +22,7 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Looks at the next bytes; whether the head says it twice by now.
+    /// Reads the next bytes, and returns whether the head is ambiguous by now.
     pub(super) fn push_and_check(&mut self, mut bytes: &[u8]) -> bool {
         while !self.ended && !bytes.is_empty() {
             let end = memchr(b'\n', bytes);

@@ -19,37 +19,37 @@ use tokio::{
 use super::framing::Framing;
 use crate::{config::Limits, http::timer::IdleTimer};
 
-/// What a client gets that does not come to the end of a request's head.
+/// The answer to a request whose head does not end in time.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// What a client gets whose request can be read in two ways.
+/// The answer to a request that can be read in two ways.
 const AMBIGUOUS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// What a connection starts with that is HTTP/2, and no HTTP/1.1 does.
+/// The first bytes of HTTP/2, with which HTTP/1.1 never starts.
 const PREFACE: &[u8] = b"PRI ";
 
 /// A client's connection, which ends when nothing happens on it for too long.
 ///
-/// Where time is up, reading comes to an end, as if the client had left.
+/// After a timeout, reading returns the end of the stream, as if the client had left.
 #[derive(Debug)]
 pub(super) struct ClientStream {
     stream: TcpStream,
     limits: Limits,
     requests: Requests,
-    /// How much of [`PREFACE`] has come; `None` where something else has.
+    /// The number of received bytes of [`PREFACE`]; `None` after any other byte.
     preface: Option<usize>,
     waiting: Waiting,
     framing: Framing,
     since: Instant,
-    /// Requests that have ended, as of the last look.
+    /// The number of requests that had ended at the last look.
     ended: u64,
     reading: IdleTimer,
     writing: IdleTimer,
-    /// Since when nothing could be written that was to be.
+    /// The time since which writing has been blocked.
     stalled: Option<Instant>,
 }
 
-/// What the client is expected to do where no request is under way.
+/// The next step that is expected of the client while no request is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
     /// To start a request, or leave.
@@ -75,7 +75,7 @@ impl ClientStream {
         }
     }
 
-    /// Notes what has come; whether it may go on.
+    /// Takes note of received bytes, and returns whether the connection may go on.
     fn receive(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             match self.preface {
@@ -85,8 +85,8 @@ impl ClientStream {
                 _ => break,
             }
         }
-        // The heads of HTTP/2 cannot be told from its other frames, and have one way of being read.
-        if self.check_busy() || self.preface == Some(PREFACE.len()) {
+        // The heads of HTTP/2 are not visible here, and not ambiguous.
+        if self.poll_busy() || self.preface == Some(PREFACE.len()) {
             return true;
         }
         if self.waiting == Waiting::ForRequest {
@@ -96,13 +96,13 @@ impl ClientStream {
         !self.framing.push_and_check(bytes)
     }
 
-    /// Says a last word, for which there is room unless the client reads nothing.
+    /// Writes a last response, unless the client reads nothing.
     fn refuse(&self, response: &[u8]) {
         let _ = self.stream.try_write(response);
     }
 
-    /// Whether a request is under way. Where one was since the last look, waiting begins anew.
-    fn check_busy(&mut self) -> bool {
+    /// Returns whether a request is under way. If one was since the last look, waiting begins anew.
+    fn poll_busy(&mut self) -> bool {
         let (started, ended) = self.requests.counts();
         if started != ended || ended != self.ended {
             self.ended = ended;
@@ -113,10 +113,10 @@ impl ClientStream {
         started != ended
     }
 
-    /// Comes to an end when the client has done nothing for too long.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // While a request is under way, this only makes sure to look again.
-        self.check_busy();
+    /// Is ready when the client has done nothing for too long.
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // While a request is under way, the timer only makes sure to look again.
+        self.poll_busy();
         let limit = match self.waiting {
             Waiting::ForRequest => self.limits.idle_timeout,
             Waiting::ForHead => self.limits.header_timeout,
@@ -147,7 +147,7 @@ impl AsyncRead for ClientStream {
             }
             return read;
         }
-        ready!(this.poll_patience(context));
+        ready!(this.poll_timeout(context));
         if this.waiting == Waiting::ForHead {
             this.refuse(TOO_SLOW);
         }
@@ -193,7 +193,7 @@ pub(super) struct Requests(Arc<Counts>);
 struct Counts {
     started: AtomicU64,
     ended: AtomicU64,
-    /// Gone when the last one is, and the connection.
+    /// Dropped with the last request and the connection.
     _open: Sender<Infallible>,
 }
 
@@ -207,13 +207,13 @@ impl Requests {
         UnderWay(Arc::clone(&self.0))
     }
 
-    /// Returns how many have started, and how many have ended.
+    /// Returns the numbers of started and of ended requests.
     fn counts(&self) -> (u64, u64) {
         (self.0.started.load(Relaxed), self.0.ended.load(Relaxed))
     }
 }
 
-/// A request that is under way as long as this is kept: its connection is not idle.
+/// A guard of a request under way: while it exists, the connection is not idle.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Counts>);
 

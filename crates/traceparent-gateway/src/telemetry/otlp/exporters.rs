@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{resource::resource_of, settings::Settings, span_data::to_span_data};
 use crate::{operator::tell, span::Span};
 
-/// One exporter for each service: an exporter has one resource.
+/// One exporter for each service, because an exporter has one resource.
 #[derive(Debug)]
 pub(super) struct Exporters {
     settings: Settings,
@@ -21,7 +21,7 @@ impl Exporters {
         Self { settings, resource, by_service: HashMap::new(), failing: false }
     }
 
-    /// Exports these spans; returns how many arrived and how many did not.
+    /// Exports spans, and returns the number of those that arrived and of those that did not.
     pub(super) async fn export(&mut self, spans: &mut Vec<Arc<Span>>, limit: Duration) -> (u64, u64) {
         let (mut exported, mut lost) = (0, 0);
         while let Some(service) = spans.first().map(|span| Arc::clone(&span.service)) {
@@ -33,7 +33,7 @@ impl Exporters {
                 Ok(()) => exported += count,
                 Err(_) => lost += count,
             }
-            self.tell_changes(result.err());
+            self.report_changes(result.err());
         }
         (exported, lost)
     }
@@ -48,18 +48,18 @@ impl Exporters {
         timeout(limit, exporter.export(spans)).await.map_err(|_| Failed::Late)?.map_err(Failed::Refused)
     }
 
-    /// Tells the operator when exporting stops working, and when it works again.
-    fn tell_changes(&mut self, failed: Option<Failed>) {
+    /// Reports to the operator that exporting has begun to fail, or has recovered.
+    fn report_changes(&mut self, failed: Option<Failed>) {
         match (failed, self.failing) {
-            (Some(error), false) => tell(format_args!("spans cannot be exported and are dropped: {error}")),
-            (None, true) => tell("spans are exported again"),
+            (Some(error), false) => tell(format_args!("export failed, dropping spans: {error}")),
+            (None, true) => tell("export recovered"),
             (Some(_), true) | (None, false) => return,
         }
         self.failing = !self.failing;
     }
 }
 
-/// Why a batch was not exported.
+/// The error returned when a batch is not exported.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("the collector did not answer in time")]

@@ -6,7 +6,7 @@ use traceparent::{IdGenerator, RandomIdGenerator};
 
 use crate::config::Tracing;
 
-/// Returns the resource whose spans these are.
+/// Returns the resource of the configured service.
 ///
 /// [OpenTelemetry: resource](https://opentelemetry.io/docs/specs/otel/resource/sdk/)
 pub(in crate::telemetry) fn resource(tracing: &Tracing) -> Resource {
@@ -15,7 +15,7 @@ pub(in crate::telemetry) fn resource(tracing: &Tracing) -> Resource {
     builder.with_service_name(tracing.service_name.clone()).build()
 }
 
-/// Returns the same resource for a service of this name; that of another one is another instance.
+/// Returns the resource for a service of this name: another service is another instance.
 pub(super) fn resource_of(service: &Arc<str>, resource: &Resource) -> Resource {
     if resource.get_ref(&"service.name".into()).is_some_and(|name| *name.as_str() == **service) {
         return resource.clone();
@@ -25,7 +25,7 @@ pub(super) fn resource_of(service: &Arc<str>, resource: &Resource) -> Resource {
     builder.with_service_name(Arc::clone(service)).build()
 }
 
-/// Makes the name of an instance: a random UUID, of version 4.
+/// Creates the ID of an instance: a random UUID of version 4.
 ///
 /// [OpenTelemetry: `service.instance.id`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/)
 fn instance() -> KeyValue {

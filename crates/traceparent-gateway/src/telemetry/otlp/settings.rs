@@ -15,10 +15,10 @@ use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
 use super::OtlpError;
 use crate::config::{Otlp, OtlpProtocol, OtlpVariables};
 
-/// How long a collector may take to answer, by default.
+/// The default time limit for a collector's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How to reach a collector, with every default filled in.
+/// The settings of an exporter, with every default filled in.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     endpoint: Option<String>,
@@ -91,7 +91,7 @@ impl Settings {
     }
 }
 
-/// An HTTP client whose headers overrule those of the environment.
+/// An HTTP client whose headers replace those of the environment.
 #[derive(Debug)]
 struct Client {
     inner: HyperClient,

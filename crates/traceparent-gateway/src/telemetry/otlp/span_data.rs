@@ -11,7 +11,7 @@ use traceparent_opentelemetry::to_span_context;
 
 use crate::span::Span;
 
-/// Makes the SDK's form of a span, with the very ids, flags and list that went out.
+/// Converts a span to that of the SDK, with the IDs, flags and `tracestate` that were sent.
 pub(super) fn to_span_data(span: Span) -> SpanData {
     let (error_type, is_error) = (span.error_type(), span.is_error());
     let mut attributes = span.attributes;
@@ -56,7 +56,7 @@ pub(super) fn to_span_data(span: Span) -> SpanData {
         links,
         status: match span.failure {
             Some(failure) => Status::error(failure.to_string()),
-            // The status code says it all.
+            // The status code is the description.
             None if is_error => Status::error(""),
             None => Status::Unset,
         },

@@ -63,7 +63,7 @@ impl Gateway {
         loop {
             let line = self.told();
             told += &line;
-            if line == "reloaded" || line.starts_with("not reloaded") {
+            if line == "configuration reloaded" || line.starts_with("reload failed") {
                 return told;
             }
             told.push('\n');
