@@ -22,21 +22,25 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Reads the next bytes, and returns whether the head is ambiguous by now.
-    pub(super) fn push_and_check(&mut self, mut bytes: &[u8]) -> bool {
+    /// Reads the next bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
         while !self.ended && !bytes.is_empty() {
             let end = memchr(b'\n', bytes);
             let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            self.push(line);
+            self.push_line(line);
             if end.is_some() {
                 self.end_line();
             }
             bytes = rest.get(1..).unwrap_or_default();
         }
+    }
+
+    /// Returns whether the bytes so far have both fields.
+    pub(super) fn is_ambiguous(&self) -> bool {
         self.has_length && self.has_encoding
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    fn push_line(&mut self, bytes: &[u8]) {
         for (to, from) in self.line[self.length..].iter_mut().zip(bytes) {
             *to = from.to_ascii_lowercase();
             self.length += 1;
@@ -63,14 +67,18 @@ mod tests {
     #[track_caller]
     fn assert_ambiguous(expected: bool, head: &str) {
         let bytes = head.as_bytes();
-        assert_eq!(Framing::default().push_and_check(bytes), expected);
-        for cut in 0..bytes.len() {
+        let is_ambiguous = |pieces: &[&[u8]]| {
             let mut framing = Framing::default();
-            let found = framing.push_and_check(&bytes[..cut]) | framing.push_and_check(&bytes[cut..]);
-            assert_eq!(found, expected, "cut at {cut}");
+            for piece in pieces {
+                framing.push(piece);
+            }
+            framing.is_ambiguous()
+        };
+        assert_eq!(is_ambiguous(&[bytes]), expected);
+        for cut in 0..bytes.len() {
+            assert_eq!(is_ambiguous(&[&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
         }
-        let mut framing = Framing::default();
-        assert_eq!(bytes.chunks(1).fold(false, |found, byte| found | framing.push_and_check(byte)), expected);
+        assert_eq!(is_ambiguous(&bytes.chunks(1).collect::<Vec<_>>()), expected);
     }
 
     #[test]

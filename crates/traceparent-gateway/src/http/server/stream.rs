@@ -93,7 +93,8 @@ impl ClientStream {
             self.waiting = Waiting::ForHead;
             self.since = Instant::now();
         }
-        !self.framing.push_and_check(bytes)
+        self.framing.push(bytes);
+        !self.framing.is_ambiguous()
     }
 
     /// Writes a last response, unless the client reads nothing.
