@@ -133,7 +133,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let mut resource = self.value("OTEL_RESOURCE_ATTRIBUTES", expected, attributes).unwrap_or_default();
         let named = resource.iter().rposition(|(key, _)| key == "service.name").map(|at| resource.remove(at).1);
         resource.retain(|(key, _)| key != "service.name");
-        (named, resource)
+        (named.filter(|name| !name.trim().is_empty()), resource)
     }
 
     fn sampler(&mut self) -> Option<SamplerConfig> {
@@ -261,6 +261,7 @@ mod tests {
         assert_eq!(found.service_name.as_deref(), Some("b"));
         assert_eq!(found.resource, [("team".to_owned(), "shop".to_owned())]);
         assert_eq!(environment(&[attributes, ("OTEL_SERVICE_NAME", "c")]).service_name.as_deref(), Some("c"));
+        assert_eq!(environment(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=")]).service_name, None);
     }
 
     #[test]

@@ -221,6 +221,28 @@ fn the_environment_says_resource_headers_and_batches() {
 }
 
 #[test]
+fn invalid_resource_attributes_are_not_exported() {
+    for (list, names) in
+        [("team=shop,bad", ["", "team"]), ("k%2Cey=v", ["k,ey", "k%2Cey"]), ("service.name=", ["", ""])]
+    {
+        let collector = Collector::http();
+        let upstream = Upstream::start(ok);
+        let environment = [("OTEL_RESOURCE_ATTRIBUTES", list)];
+        let gateway = start(&upstream, &[], "http/protobuf", collector.address, &environment);
+        get(gateway.address, &[]);
+        gateway.stop();
+        let spans = collector.all();
+        assert_eq!(spans.len(), 2, "{list}");
+        let [valid, invalid] = names;
+        for exported in spans {
+            assert_eq!(exported.resource("service.name").as_deref(), Some("gateway"), "{list}");
+            assert_eq!(exported.resource(valid).is_some(), !valid.is_empty(), "{list}");
+            assert_eq!(exported.resource(invalid), None, "{list}");
+        }
+    }
+}
+
+#[test]
 fn the_file_overrules_the_environment() {
     for (protocol, collector) in collectors() {
         let upstream = Upstream::start(ok);

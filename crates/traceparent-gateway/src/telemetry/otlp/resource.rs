@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::{Resource, resource::TelemetryResourceDetector};
 use traceparent::{IdGenerator, RandomIdGenerator};
 
 use crate::config::Tracing;
@@ -11,7 +11,9 @@ use crate::config::Tracing;
 /// [OpenTelemetry: resource](https://opentelemetry.io/docs/specs/otel/resource/sdk/)
 pub(in crate::telemetry) fn resource(tracing: &Tracing) -> Resource {
     let attributes = tracing.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    let builder = Resource::builder().with_attribute(instance()).with_attributes(attributes);
+    // Without the SDK's own reader of the environment.
+    let builder = Resource::builder_empty().with_detector(Box::new(TelemetryResourceDetector));
+    let builder = builder.with_attribute(instance()).with_attributes(attributes);
     builder.with_service_name(tracing.service_name.clone()).build()
 }
 
