@@ -219,7 +219,13 @@ mod tests {
     #[test]
     fn unknown_methods_have_no_name() {
         let conventions = conventions(SpanAttributes::default());
-        assert_eq!(conventions.known_method(&Method::PATCH), Some("PATCH"));
+        for known in ["PATCH", "QUERY"] {
+            assert_eq!(conventions.known_method(&known.parse().unwrap()), Some(known));
+        }
+        let tracing = Tracing { known_methods: Some(&["BREW"]), ..Tracing::of_service("s") };
+        let brewing = Conventions::new(&tracing);
+        assert_eq!(brewing.known_method(&Method::from_bytes(b"BREW").unwrap()), Some("BREW"));
+        assert_eq!(brewing.known_method(&Method::PATCH), None);
         assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
     }
 
