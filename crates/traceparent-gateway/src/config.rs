@@ -131,10 +131,23 @@ pub(crate) struct Route {
     pub(crate) http2: bool,
     /// The time limit for connecting.
     pub(crate) connect_timeout: Duration,
-    /// The time limit for the head of the answer, connecting included; `None` for no limit.
+    /// The time limit from the end of the request to the head of the answer, connecting included; `None` for no limit.
     pub(crate) timeout: Option<Duration>,
     /// The time limit for pauses of the answer's body; `None` for no limit.
     pub(crate) idle_timeout: Option<Duration>,
+    /// The time limit for a connection to the upstream without a request.
+    pub(crate) pool_idle_timeout: Duration,
+    /// The number of times that an idempotent request is sent again if a connection used before ended without a byte of
+    /// an answer.
+    pub(crate) retries: u8,
+    /// The time without a received byte, while requests wait over HTTP/2, after which a PING is sent.
+    pub(crate) ping_interval: Duration,
+    /// The time limit for a received byte after a PING.
+    pub(crate) ping_timeout: Duration,
+    /// The size limit for the head of an answer, in bytes.
+    pub(crate) header_bytes: u32,
+    /// The limit for the number of fields in the head of an answer.
+    pub(crate) header_fields: u16,
     /// The part of the trace context that the upstream receives.
     pub(crate) egress: Egress<'static>,
 }
@@ -152,6 +165,12 @@ impl Route {
             connect_timeout: Self::CONNECT_TIMEOUT,
             timeout: None,
             idle_timeout: None,
+            pool_idle_timeout: Duration::from_secs(60),
+            retries: 1,
+            ping_interval: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(5),
+            header_bytes: 64 * 1024,
+            header_fields: 256,
             egress: Egress::default(),
         }
     }

@@ -9,7 +9,7 @@ mod timer;
 
 pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},
-    client::{Client, ConnectOptions, client},
+    client::{AnswerBody, Client, ConnectOptions, LivenessOptions, TcpConnector},
     failure::Failure,
     headers::{ForwardOptions, forward_request, host, names_one_host, remove_hop_by_hop, upgrade},
     server::{Handler, Peer, Server, UnderWay, allow_many_connections},

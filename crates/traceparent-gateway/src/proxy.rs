@@ -1,6 +1,6 @@
 //! A request's way through the gateway.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::pending, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http_body_util::{Either, Full};
@@ -10,7 +10,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
     upgrade::OnUpgrade,
 };
-use tokio::time::timeout;
+use tokio::select;
 
 use self::{
     body::{RequestBody, ResponseBody},
@@ -19,8 +19,8 @@ use self::{
 use crate::{
     config::{Forwarded, Limits, Listener, Route, Routes},
     http::{
-        Client, ConnectOptions, Failure, ForwardOptions, Handler, Peer, TimeoutBody, client, forward_request,
-        names_one_host, remove_hop_by_hop, upgrade,
+        AnswerBody, Client, ConnectOptions, Failure, ForwardOptions, Handler, LivenessOptions, Peer, TcpConnector,
+        TimeoutBody, forward_request, names_one_host, remove_hop_by_hop, upgrade,
     },
     tracer::{OpenSpan, SpanBody, Tracer},
 };
@@ -39,7 +39,7 @@ struct Settings {
     forwarded: Forwarded,
     limits: Limits,
     routes: Routes,
-    clients: Vec<(ConnectOptions, Client<RequestBody>)>,
+    clients: Vec<Client<RequestBody>>,
 }
 
 impl Proxy {
@@ -55,12 +55,12 @@ impl Proxy {
 }
 
 impl Settings {
-    fn new(tracer: Tracer, listener: Listener, known: &[(ConnectOptions, Client<RequestBody>)]) -> Self {
-        let mut clients: Vec<(ConnectOptions, _)> = Vec::new();
-        for options in listener.routes.iter().map(connect_options) {
-            if clients.iter().all(|(other, _)| *other != options) {
-                let known = known.iter().find(|(other, _)| *other == options);
-                clients.push((options, known.map_or_else(|| client(options), |(_, client)| client.clone())));
+    fn new(tracer: Tracer, listener: Listener, known: &[Client<RequestBody>]) -> Self {
+        let mut clients: Vec<Client<RequestBody>> = Vec::new();
+        for route in listener.routes.iter() {
+            if clients.iter().all(|client| !serves(client, route)) {
+                let known = known.iter().find(|client| serves(client, route)).cloned();
+                clients.push(known.unwrap_or_else(|| Client::new(TcpConnector, connect_options(route))));
             }
         }
         let Listener { forwarded, limits, routes, .. } = listener;
@@ -73,7 +73,7 @@ impl Settings {
         sender: Peer,
         request: Request<Incoming>,
         span: &OpenSpan,
-    ) -> Result<(Response<TimeoutBody<Incoming>>, OpenSpan), Failure> {
+    ) -> Result<(Response<TimeoutBody<AnswerBody>>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         if parts.method == Method::CONNECT {
             return Err(Failure::Tunnel);
@@ -85,7 +85,7 @@ impl Settings {
             return Err(Failure::NotOneHost);
         }
         let route = route.ok_or(Failure::NoRoute)?;
-        let (_, client) = self.clients.iter().find(|(of, _)| *of == connect_options(route)).ok_or(Failure::NoRoute)?;
+        let client = self.clients.iter().find(|client| serves(client, route)).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 { None } else { upgrade(&parts) };
         let options = ForwardOptions {
@@ -105,16 +105,25 @@ impl Settings {
         route.egress.apply(&mut parts.headers);
         // An absent body cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
-        let (body, cut) = RequestBody::new(TimeoutBody::new(body, limit));
-        let answer = client.request(Request::from_parts(parts, body));
-        let answer = async {
+        let (body, progress) = RequestBody::new(TimeoutBody::new(body, limit));
+        let overdue = async {
             match route.timeout {
-                Some(limit) => timeout(limit, answer).await.map_err(|_| Failure::NoAnswerInTime)?,
-                None => answer.await,
+                Some(limit) => progress.overdue(limit).await,
+                None => pending().await,
             }
-            .map_err(|error| cut.get().copied().unwrap_or_else(|| Failure::of(&error)))
         };
-        let mut response = answer.await.inspect_err(|failure| call.failed(*failure))?;
+        let mut peer = None;
+        let answer = select! {
+            biased;
+            answer = client.request(Request::from_parts(parts, body), &mut peer) => {
+                answer.map_err(|failure| progress.failure().unwrap_or(failure))
+            }
+            () = overdue => Err(Failure::NoAnswerInTime),
+        };
+        if let Some(peer) = peer {
+            call.connected(peer);
+        }
+        let mut response = answer.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);
         match upgraded {
             Some(upgraded) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -159,7 +168,25 @@ impl Handler for Proxy {
 
 /// Returns the options of connections to a route's upstream.
 fn connect_options(route: &Route) -> ConnectOptions {
-    ConnectOptions { http2: route.http2, connect_timeout: route.connect_timeout }
+    ConnectOptions {
+        authority: route.upstream.authority().clone(),
+        http2: route.http2,
+        connect_timeout: route.connect_timeout,
+        retries: route.retries,
+        header_bytes: route.header_bytes,
+        header_fields: route.header_fields,
+        liveness: LivenessOptions {
+            ping_interval: route.ping_interval,
+            ping_timeout: route.ping_timeout,
+            idle_timeout: route.pool_idle_timeout,
+        },
+    }
+}
+
+/// Returns whether a client's connections are those that a route's upstream needs.
+fn serves(client: &Client<RequestBody>, route: &Route) -> bool {
+    let options = client.options();
+    options.authority == *route.upstream.authority() && *options == connect_options(route)
 }
 
 fn refusal(failure: Failure) -> Response<Full<Bytes>> {

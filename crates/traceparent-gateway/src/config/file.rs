@@ -15,7 +15,7 @@ use super::{
     SpanAttributes, Tracing,
     error::Place,
     scalar::{
-        Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Secret,
+        Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Retries, Secret,
         UpstreamUrl,
     },
 };
@@ -66,6 +66,12 @@ struct RouteEntry {
     connect_timeout: Option<Period>,
     timeout: Option<Period>,
     idle_timeout: Option<Period>,
+    pool_idle_timeout: Option<Period>,
+    retries: Option<Retries>,
+    ping_interval: Option<Period>,
+    ping_timeout: Option<Period>,
+    header_bytes: Option<HeaderBytes>,
+    header_fields: Option<HeaderFields>,
     egress: Option<EgressEntry>,
 }
 
@@ -196,6 +202,12 @@ impl RouteEntry {
             connect_timeout: self.connect_timeout.map_or(default.connect_timeout, |period| period.0),
             timeout: self.timeout.map(|period| period.0),
             idle_timeout: self.idle_timeout.map(|period| period.0),
+            pool_idle_timeout: self.pool_idle_timeout.map_or(default.pool_idle_timeout, |period| period.0),
+            retries: self.retries.map_or(default.retries, |retries| retries.0),
+            ping_interval: self.ping_interval.map_or(default.ping_interval, |period| period.0),
+            ping_timeout: self.ping_timeout.map_or(default.ping_timeout, |period| period.0),
+            header_bytes: self.header_bytes.map_or(default.header_bytes, |bytes| bytes.0),
+            header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
             egress: self.egress.map_or(default.egress, Into::into),
             ..default
         }

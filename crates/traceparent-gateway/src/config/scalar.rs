@@ -75,6 +75,10 @@ scalar!(
     #[derive(Debug)]
     HeaderFields(u16) = |text| number(text, 1, 4096)
 );
+scalar!(
+    #[derive(Debug)]
+    Retries(u8) = |text| number(text, 0, 10)
+);
 
 fn read<'de, D: Deserializer<'de>, T, E: Display>(
     deserializer: D,

@@ -31,6 +31,11 @@ pub(crate) enum UpstreamError {
 }
 
 impl Upstream {
+    /// Returns the host, and the port unless it is that of the scheme.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// Returns the URL that a request for this target is forwarded to: the upstream's own path, and the received path and
     /// query, unchanged. Returns `None` if that is too long for a URL.
     pub(crate) fn join(&self, target: &Uri) -> Option<Uri> {

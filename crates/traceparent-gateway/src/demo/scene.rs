@@ -6,6 +6,10 @@ use hyper::{
     body::{Bytes, Incoming},
     header::{CONTENT_TYPE, HeaderValue},
 };
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
@@ -17,7 +21,7 @@ use traceparent::Policy;
 use crate::{
     config::{Forwarded, Listener, Route, Tracing},
     error::Error,
-    http::{Client, ConnectOptions, Handler, Peer, Server, client},
+    http::{Handler, Peer, Server},
     proxy::Proxy,
     span::Span,
     telemetry::{Metrics, Recorder, SpanFilter, Telemetry},
@@ -49,6 +53,13 @@ impl Tracers {
         let (recorder, metrics) = (self.recorder.clone(), Arc::clone(&self.metrics));
         Tracer::new(&tracing, Policy::new(tracing.sampling), recorder, metrics, Forwarded::default())
     }
+}
+
+/// A client of every service in the scene.
+type Client = legacy::Client<HttpConnector, Full<Bytes>>;
+
+fn client() -> Client {
+    legacy::Client::builder(TokioExecutor::new()).build_http()
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -145,9 +156,7 @@ async fn ask(tracers: &Tracers, main: SocketAddr) -> Result<String, Failed> {
     let target = target(main, "/agents/main")?;
     let mut span = tracers.tracer("customer").start(&Method::POST, &target);
     span.rename("ask for help");
-    let (response, answer) =
-        call(&client(ConnectOptions::default()), &span, target, &json!({ "contract": 1042, "question": QUESTION }))
-            .await?;
+    let (response, answer) = call(&client(), &span, target, &json!({ "contract": 1042, "question": QUESTION })).await?;
     span.answered(&response);
     Ok(text(&answer, "answer")?.to_owned())
 }
@@ -158,7 +167,7 @@ struct Desk {
     actor: Actor,
     tracer: Tracer,
     places: Arc<Places>,
-    client: Client<Full<Bytes>>,
+    client: Client,
 }
 
 impl Desk {
@@ -250,10 +259,7 @@ impl Stage {
 
     fn enter(&mut self, actor: Actor, server: Server, places: &Arc<Places>) {
         let tracer = self.tracers.tracer(actor.service());
-        self.serve(
-            server,
-            Desk { actor, tracer, places: Arc::clone(places), client: client(ConnectOptions::default()) },
-        );
+        self.serve(server, Desk { actor, tracer, places: Arc::clone(places), client: client() });
     }
 
     fn serve(&mut self, mut server: Server, handler: impl Handler) {
@@ -275,12 +281,7 @@ async fn bind() -> Result<Server, Error> {
 }
 
 /// Makes a call with this span as the parent, and returns the head and the body of the response.
-async fn call(
-    client: &Client<Full<Bytes>>,
-    span: &OpenSpan,
-    target: Uri,
-    body: &Value,
-) -> Result<(Response<()>, Value), Failed> {
+async fn call(client: &Client, span: &OpenSpan, target: Uri, body: &Value) -> Result<(Response<()>, Value), Failed> {
     let mut request = Request::new(json_body(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target;

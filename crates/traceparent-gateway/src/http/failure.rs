@@ -1,7 +1,6 @@
 use std::{error::Error, io};
 
 use hyper::StatusCode;
-use hyper_util::client::legacy;
 
 use super::Paused;
 
@@ -18,6 +17,8 @@ pub(crate) enum Failure {
     NoAnswer,
     #[error("the upstream's answer is not valid HTTP/1.1")]
     InvalidAnswer,
+    #[error("the head of the upstream's answer exceeds the route's header_bytes or header_fields")]
+    AnswerHeadTooLarge,
     #[error("the upstream closed the connection before the end of its answer")]
     AnswerCut,
     #[error("the upstream took too long to answer")]
@@ -43,21 +44,6 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Returns the failure for a client error before the response.
-    pub(crate) fn of(error: &legacy::Error) -> Self {
-        if error.is_connect() {
-            return match find::<io::Error>(error) {
-                Some(cause) if cause.raw_os_error().is_some() => Self::Unreachable(cause.kind()),
-                Some(cause) if cause.kind() == io::ErrorKind::TimedOut => Self::Unreachable(cause.kind()),
-                _ => Self::UnknownHost,
-            };
-        }
-        match find::<hyper::Error>(error) {
-            Some(cause) if cause.is_parse() => Self::InvalidAnswer,
-            _ => Self::NoAnswer,
-        }
-    }
-
     /// Returns a short, stable name for metric labels and `error.type`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -65,6 +51,7 @@ impl Failure {
             Self::UnknownHost => "upstream_unknown_host",
             Self::NoAnswer => "upstream_no_answer",
             Self::InvalidAnswer => "upstream_invalid_answer",
+            Self::AnswerHeadTooLarge => "upstream_answer_head_too_large",
             Self::AnswerCut => "upstream_answer_cut",
             Self::NoAnswerInTime => "upstream_no_answer_in_time",
             Self::AnswerPaused => "upstream_answer_paused",
@@ -115,6 +102,9 @@ impl Failure {
             Self::TooManyFields => "The request has too many header fields.\n",
             Self::NotOneHost => "The request does not name one host.\n",
             Self::NoRoute => "Nothing is served here.\n",
+            Self::AnswerHeadTooLarge => {
+                "The service behind this gateway gave an answer with a head that is too large.\n"
+            }
             Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
             Self::RequestCut | Self::ClientLeft => "The request did not come to its end.\n",
             Self::TargetTooLong => "The request's target is too long.\n",

@@ -1,33 +1,69 @@
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    http::{BoxError, Failure, TimeoutBody},
+    http::{AnswerBody, BoxError, Failure, TimeoutBody},
     tracer::SpanBody,
 };
 
 /// The body of a response: that of the upstream, or a short text of the gateway.
-pub(crate) type ResponseBody = SpanBody<Either<TimeoutBody<Incoming>, Full<Bytes>>>;
+pub(crate) type ResponseBody = SpanBody<Either<TimeoutBody<AnswerBody>, Full<Bytes>>>;
 
 /// The body of a request. It keeps the reason for which it did not come to its end, because the error of the client that
 /// sends it may be about the upstream's connection.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     inner: TimeoutBody<Incoming>,
-    failure: Arc<OnceLock<Failure>>,
+    progress: Arc<RequestProgress>,
+}
+
+/// The progress of a request on its way to the upstream.
+#[derive(Debug)]
+pub(crate) struct RequestProgress {
+    failure: OnceLock<Failure>,
+    /// The beginning of the upstream's turn; `None` while the client's body is waited for.
+    since: Mutex<Option<Instant>>,
+}
+
+impl RequestProgress {
+    /// Returns the reason for which the body did not come to its end.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure.get().copied()
+    }
+
+    /// Waits until a turn of the upstream has taken this long.
+    pub(crate) async fn overdue(&self, limit: Duration) {
+        loop {
+            let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            // A turn that has not begun cannot end earlier than one that begins now.
+            let deadline = since.unwrap_or(now) + limit;
+            if deadline <= now {
+                return;
+            }
+            sleep_until(deadline).await;
+        }
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
 }
 
 impl RequestBody {
-    /// Returns the body, and the cell for the failure of the client.
-    pub(crate) fn new(inner: TimeoutBody<Incoming>) -> (Self, Arc<OnceLock<Failure>>) {
-        let failure = Arc::default();
-        (Self { inner, failure: Arc::clone(&failure) }, failure)
+    /// Returns the body, and its progress.
+    pub(crate) fn new(inner: TimeoutBody<Incoming>) -> (Self, Arc<RequestProgress>) {
+        let since = Mutex::new(Some(Instant::now()));
+        let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since });
+        (Self { inner, progress: Arc::clone(&progress) }, progress)
     }
 }
 
@@ -39,9 +75,13 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            self.progress.set(None);
+            return Poll::Pending;
+        };
+        self.progress.set(Some(Instant::now()));
         if let Some(Err(error)) = &frame {
-            self.failure.get_or_init(|| Failure::of_request(&**error));
+            self.progress.failure.get_or_init(|| Failure::of_request(&**error));
         }
         Poll::Ready(frame)
     }

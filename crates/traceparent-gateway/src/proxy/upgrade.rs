@@ -1,16 +1,15 @@
 use hyper::{
     Response,
-    body::Incoming,
     header::{CONNECTION, HeaderValue, UPGRADE},
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{io::copy_bidirectional, try_join};
 
-use crate::http::{UnderWay, remove_hop_by_hop};
+use crate::http::{AnswerBody, UnderWay, remove_hop_by_hop};
 
 /// Joins the two connections, once the client has the response.
-pub(super) fn switch(client: OnUpgrade, response: &mut Response<Incoming>, under_way: UnderWay) {
+pub(super) fn switch(client: OnUpgrade, response: &mut Response<AnswerBody>, under_way: UnderWay) {
     let upgrade = response.headers_mut().remove(UPGRADE);
     let upstream = hyper::upgrade::on(&mut *response);
     remove_hop_by_hop(response.headers_mut());

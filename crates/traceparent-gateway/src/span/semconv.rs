@@ -95,9 +95,8 @@ impl Conventions {
                 Forwarded::Append => forwarded_for(headers),
                 Forwarded::Replace => None,
             };
-            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.unwrap_or_else(|| address.clone())));
-            attributes.push(KeyValue::new(NETWORK_PEER_ADDRESS, address));
-            attributes.push(KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())));
+            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.unwrap_or(address)));
+            push_peer(&mut attributes, peer);
         }
         push_version(&mut attributes, request.version());
         if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
@@ -149,6 +148,12 @@ impl Conventions {
             }
         }
     }
+}
+
+/// Adds the address of the other end of a connection.
+pub(crate) fn push_peer(attributes: &mut Vec<KeyValue>, peer: SocketAddr) {
+    attributes.push(KeyValue::new(NETWORK_PEER_ADDRESS, peer.ip().to_string()));
+    attributes.push(KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())));
 }
 
 /// Adds the version of HTTP.

@@ -46,7 +46,11 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for SpanBody<B> {
             return Poll::Ready(Some(Err(error)));
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => {
+                // Trailers are the last frame, and what sends them does not ask for another.
+                self.ended |= frame.is_trailers();
+                Poll::Ready(Some(Ok(frame)))
+            }
             Some(Err(error)) => {
                 let error = error.into();
                 self.failed(Failure::of_answer(&*error));

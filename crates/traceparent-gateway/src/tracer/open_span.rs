@@ -1,6 +1,7 @@
 use std::{
     borrow::Cow,
     fmt, mem,
+    net::SocketAddr,
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -12,7 +13,10 @@ use traceparent::{Outgoing, ParseError, RandomIdGenerator, SpanKind, TraceContex
 use super::Tracer;
 use crate::{
     http::Failure,
-    span::{Span, semconv::push_version},
+    span::{
+        Span,
+        semconv::{push_peer, push_version},
+    },
 };
 
 /// An open span, which ends when it is dropped. Without an answer, the client has left.
@@ -76,6 +80,13 @@ impl OpenSpan {
             if let Some(attributes) = &mut self.attributes {
                 push_version(attributes, response.version());
             }
+        }
+    }
+
+    /// Records the address of the connection on which a call is made.
+    pub(crate) fn connected(&mut self, peer: SocketAddr) {
+        if let Some(attributes) = &mut self.attributes {
+            push_peer(attributes, peer);
         }
     }
 

@@ -19,4 +19,6 @@ mod otlp;
 mod sampling;
 mod streaming;
 mod upgrade;
+mod upstreams;
+mod upstreams_http2;
 mod usage;

@@ -73,8 +73,12 @@ impl Gateway {
     /// Reads the spans from standard output.
     fn read(mut self) -> Self {
         let stdout = BufReader::new(self.child.stdout.take().expect("piped"));
-        let span = |line: io::Result<String>| serde_json::from_str(&line.expect("text")).expect("JSON");
-        self.spans = Some(thread::spawn(move || stdout.lines().map(span).collect()));
+        let span = |line: &String| serde_json::from_str(line).expect("JSON");
+        self.spans = Some(thread::spawn(move || {
+            // Lines are understood at the end: the gateway drops spans whose reader is slower than its requests.
+            let lines: Vec<String> = stdout.lines().collect::<io::Result<_>>().expect("text");
+            lines.iter().map(span).collect()
+        }));
         self
     }
 

@@ -89,6 +89,11 @@ impl Upstream {
         self.received.recv_timeout(Duration::from_secs(60)).expect("a request")
     }
 
+    /// The head of the next request, if one has come already.
+    pub(crate) fn next(&self) -> Option<Head> {
+        self.received.try_recv().ok().map(|(head, _)| head)
+    }
+
     /// The head of the next request that came.
     pub(crate) fn head(&self) -> Head {
         self.received().0

@@ -1,0 +1,209 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response, Uri, Version,
+    body::{Body, Bytes, Incoming},
+    client::conn::http1::{Builder, SendRequest},
+    header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
+    http::{request, uri::PathAndQuery},
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    BoxError, ConnectOptions,
+    attempt::{AttemptError, Progress},
+    connect::{Connect, Connected},
+    lent::LentBody,
+    transport::{Transport, TransportStream},
+};
+use crate::http::Failure;
+
+/// A connection that one request has at a time.
+#[derive(Debug)]
+pub(super) struct Connection<B> {
+    sender: SendRequest<LentBody<B>>,
+    transport: Arc<Transport>,
+    is_reused: bool,
+    idle_since: Instant,
+}
+
+impl<B> Connection<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    pub(super) async fn open<C: Connect>(connector: &C, options: &ConnectOptions) -> Result<Self, Failure> {
+        let (host, port) = options.place();
+        let Connected { stream, peer } = connector.connect(host, port, options.connect_timeout).await?;
+        let (stream, transport) = TransportStream::new(stream, peer);
+        let header_bytes = options.header_bytes as usize;
+        let opened = Builder::new()
+            .max_headers(options.header_fields.into())
+            .max_header_size(header_bytes)
+            // One byte more tells a long head from one that has not come to its end.
+            .max_buf_size(header_bytes.max(ConnectOptions::LEAST_HEADER_BYTES) + 1)
+            .handshake(TokioIo::new(stream));
+        let (sender, connection) = opened.await.map_err(|_| Failure::NoAnswer)?;
+        tokio::spawn(async move {
+            // What became of the connection is found by the requests on it.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(Self { sender, transport, is_reused: false, idle_since: Instant::now() })
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Sends a request, and returns the connection to `idle` after the answer.
+    pub(super) async fn send(
+        mut self,
+        mut parts: request::Parts,
+        body: LentBody<B>,
+        idle: &Arc<Idle<B>>,
+    ) -> Result<Response<Incoming>, AttemptError> {
+        address(&mut parts);
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            // Without it, a body is dropped whose method defines no meaning for one.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let received = self.transport.received();
+        match self.sender.try_send_request(Request::from_parts(parts, body)).await {
+            Ok(mut response) => {
+                check_framing(&mut response).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
+                self.release(idle);
+                Ok(response)
+            }
+            Err(mut error) => {
+                let progress = if error.take_message().is_some() {
+                    Progress::Unprocessed
+                } else if self.is_reused && received == self.transport.received() {
+                    Progress::Silent
+                } else {
+                    Progress::Unknown
+                };
+                let failure = match error.into_error() {
+                    error if error.is_parse_too_large() => Failure::AnswerHeadTooLarge,
+                    error if error.is_parse() => Failure::InvalidAnswer,
+                    _ => Failure::NoAnswer,
+                };
+                Err(AttemptError::new(failure, progress))
+            }
+        }
+    }
+
+    fn release(mut self, idle: &Arc<Idle<B>>) {
+        self.is_reused = true;
+        if self.sender.is_ready() {
+            idle.put(self);
+            return;
+        }
+        let idle = Arc::downgrade(idle);
+        tokio::spawn(async move {
+            if self.sender.ready().await.is_ok()
+                && let Some(idle) = idle.upgrade()
+            {
+                idle.put(self);
+            }
+        });
+    }
+
+    fn is_usable(&self) -> bool {
+        self.sender.is_ready() && !self.transport.is_write_closed()
+    }
+}
+
+/// Connections that wait for a request.
+#[derive(Debug)]
+pub(super) struct Idle<B> {
+    timeout: Duration,
+    waiting: Mutex<Waiting<B>>,
+}
+
+#[derive(Debug)]
+struct Waiting<B> {
+    /// The one that waits longest first.
+    connections: VecDeque<Connection<B>>,
+    /// Whether a task closes those that wait for too long.
+    is_watched: bool,
+}
+
+impl<B> Idle<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, waiting: Mutex::new(Waiting { connections: VecDeque::new(), is_watched: false }) }
+    }
+
+    /// Takes the connection that was used last.
+    pub(super) fn take(&self) -> Option<Connection<B>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = waiting.connections.pop_back() {
+            if connection.is_usable() && connection.idle_since.elapsed() < self.timeout {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn put(self: &Arc<Self>, mut connection: Connection<B>) {
+        if !connection.is_usable() {
+            return;
+        }
+        connection.idle_since = Instant::now();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.connections.push_back(connection);
+        if !waiting.is_watched {
+            waiting.is_watched = true;
+            tokio::spawn(Self::watch(Arc::downgrade(self), self.timeout));
+        }
+    }
+
+    /// Closes connections that wait for too long, until none waits.
+    async fn watch(idle: Weak<Self>, timeout: Duration) {
+        let mut pause = timeout;
+        loop {
+            sleep(pause).await;
+            let Some(idle) = idle.upgrade() else { return };
+            let mut waiting = idle.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting
+                .connections
+                .retain(|connection| connection.is_usable() && connection.idle_since.elapsed() < timeout);
+            let Some(first) = waiting.connections.front() else {
+                waiting.is_watched = false;
+                return;
+            };
+            pause = timeout.saturating_sub(first.idle_since.elapsed());
+        }
+    }
+}
+
+/// Writes the target in origin form, and its authority into `Host` unless there is one.
+fn address(parts: &mut request::Parts) {
+    if !parts.headers.contains_key(HOST)
+        && let Some(Ok(host)) = parts.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()))
+    {
+        parts.headers.insert(HOST, host);
+    }
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = Uri::from(path);
+    parts.version = Version::HTTP_11;
+}
+
+/// Refuses codings that nothing here decodes, and removes a length that `chunked` overrules.
+///
+/// [RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)
+fn check_framing<B>(response: &mut Response<B>) -> Result<(), Failure> {
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).into_iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(Failure::InvalidAnswer);
+    }
+    response.headers_mut().remove(CONTENT_LENGTH);
+    Ok(())
+}

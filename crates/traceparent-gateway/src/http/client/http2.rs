@@ -1,0 +1,146 @@
+use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll};
+
+use h2::{
+    Reason,
+    client::{Builder, SendRequest},
+};
+use hyper::{
+    HeaderMap, Request, Response, Version,
+    body::{Body, Bytes},
+    http::request,
+};
+use tokio::time::timeout;
+
+use super::{
+    BoxError, ConnectOptions,
+    attempt::{AttemptError, Progress},
+    body::Http2Body,
+    connect::{Connect, Connected},
+    lent::LentBody,
+    liveness::{Liveness, Slot, watch},
+    pipe::Pipe,
+    transport::TransportStream,
+};
+use crate::http::Failure;
+
+/// How many bytes of a stream, and of a connection, may be under way to this side.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 5 * 1024 * 1024;
+
+/// The length of a SETTINGS frame without settings.
+const SETTINGS_BYTES: u64 = 9;
+
+/// A connection that many requests share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Bytes>,
+    pub(super) liveness: Arc<Liveness>,
+    header_bytes: usize,
+    header_fields: usize,
+}
+
+impl Connection {
+    /// Opens a connection, and waits for the settings of the upstream: they say how many streams it takes.
+    pub(super) async fn open<C: Connect>(connector: &C, options: &ConnectOptions) -> Result<Self, Failure> {
+        let open = async {
+            let (host, port) = options.place();
+            let Connected { stream, peer } = connector.connect(host, port, options.connect_timeout).await?;
+            let (stream, transport) = TransportStream::new(stream, peer);
+            let handshake = Builder::new()
+                .initial_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                // A head just above the limit is told apart from an invalid one.
+                .max_header_list_size(options.header_bytes.saturating_mul(2))
+                .enable_push(false)
+                .handshake(stream);
+            let (sender, mut connection) = handshake.await.map_err(|error| failure(&error))?;
+            poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+                Poll::Ready(Ok(())) => Poll::Ready(Err(Failure::NoAnswer)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(failure(&error))),
+                Poll::Pending if transport.received() >= SETTINGS_BYTES => Poll::Ready(Ok(())),
+                Poll::Pending => Poll::Pending,
+            })
+            .await?;
+            Ok((sender, connection, transport))
+        };
+        let opened = timeout(options.connect_timeout, open).await;
+        let (sender, connection, transport) = opened.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))?;
+        let liveness = Arc::new(Liveness::new(transport));
+        tokio::spawn(watch(connection, Arc::clone(&liveness), options.liveness));
+        let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
+        Ok(Self { sender, liveness, header_bytes, header_fields })
+    }
+
+    /// Returns how many requests the upstream takes at a time.
+    pub(super) fn capacity(&self) -> usize {
+        self.sender.current_max_send_streams()
+    }
+
+    /// Sends a request, which has the slot until its answer has ended.
+    pub(super) async fn send<B>(
+        &self,
+        mut parts: request::Parts,
+        body: LentBody<B>,
+        slot: Slot,
+    ) -> Result<Response<Http2Body>, AttemptError>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        parts.version = Version::HTTP_2;
+        let mut sender = self.sender.clone();
+        let ready = poll_fn(|context| sender.poll_ready(context)).await;
+        let ends = body.is_end_stream();
+        let sent = ready.and_then(|()| sender.send_request(Request::from_parts(parts, ()), ends));
+        let (mut answer, stream) = sent.map_err(|error| {
+            self.liveness.retire();
+            AttemptError::new(failure(&error), Progress::Unprocessed)
+        })?;
+        let mut pipe = (!ends).then(|| Pipe::new(body, stream));
+        let waiting = slot.wait();
+        let mut has_begun = false;
+        let answer = poll_fn(|context| {
+            if pipe.as_mut().is_some_and(|pipe| Pin::new(pipe).poll(context).is_ready()) {
+                pipe = None;
+            }
+            while let Poll::Ready(Some(Ok(_))) = answer.poll_informational(context) {
+                has_begun = true;
+            }
+            Pin::new(&mut answer).poll(context)
+        });
+        let answer = answer.await.map_err(|error| self.refusal(&error, waiting.is_reused() && !has_begun));
+        let slot = waiting.end();
+        let (parts, stream) = answer?.into_parts();
+        if parts.headers.len() > self.header_fields || size(&parts.headers) > self.header_bytes {
+            return Err(AttemptError::new(Failure::AnswerHeadTooLarge, Progress::Unknown));
+        }
+        Ok(Response::from_parts(parts, Http2Body::new(stream, pipe, slot)))
+    }
+
+    /// Finds out what has become of a request without an answer.
+    fn refusal(&self, error: &h2::Error, may_repeat: bool) -> AttemptError {
+        let is_refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+        let is_above_last = error.is_remote() && error.is_go_away();
+        if error.is_io() || error.is_go_away() {
+            self.liveness.retire();
+        }
+        let progress = if is_refused || is_above_last {
+            Progress::Unprocessed
+        } else if error.is_io() && may_repeat {
+            Progress::Silent
+        } else {
+            Progress::Unknown
+        };
+        AttemptError::new(failure(error), progress)
+    }
+}
+
+/// Returns the size of a field section.
+///
+/// [RFC 9113, section 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
+fn failure(error: &h2::Error) -> Failure {
+    if error.is_library() { Failure::InvalidAnswer } else { Failure::NoAnswer }
+}

@@ -1,0 +1,186 @@
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use h2::{Ping, client::Connection};
+use hyper::body::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::transport::Transport;
+
+/// When a connection of HTTP/2 is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LivenessOptions {
+    /// How long nothing may be received while requests wait before a PING is sent.
+    pub(crate) ping_interval: Duration,
+    /// How long nothing may be received after a PING.
+    pub(crate) ping_timeout: Duration,
+    /// How long a connection stays open without a request.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Whether a connection of HTTP/2 can be used, and by how many requests it is.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    pub(super) transport: Arc<Transport>,
+    streams: AtomicUsize,
+    sent: AtomicUsize,
+    idle_since: Mutex<Instant>,
+    is_retired: AtomicBool,
+    /// How much had been received when a request was given up; nothing has come since if it is still so.
+    doubt: AtomicU64,
+    /// Wakes the task that sends PINGs.
+    given_up: Notify,
+}
+
+/// What no connection receives.
+const NO_DOUBT: u64 = u64::MAX;
+
+impl Liveness {
+    pub(super) fn new(transport: Arc<Transport>) -> Self {
+        Self {
+            transport,
+            streams: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
+            idle_since: Mutex::new(Instant::now()),
+            is_retired: AtomicBool::new(false),
+            doubt: AtomicU64::new(NO_DOUBT),
+            given_up: Notify::new(),
+        }
+    }
+
+    /// Keeps new requests away; those under way stay.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Relaxed);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Relaxed) || self.transport.is_write_closed()
+    }
+
+    /// Returns whether a request was given up on, and nothing has been received since.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt.load(Relaxed) == self.transport.received()
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Relaxed)
+    }
+
+    /// Counts a request in.
+    pub(super) fn enter(self: &Arc<Self>) -> Slot {
+        self.streams.fetch_add(1, Relaxed);
+        let is_reused = self.sent.fetch_add(1, Relaxed) > 0;
+        Slot { liveness: Arc::clone(self), is_reused }
+    }
+
+    fn idle_for(&self) -> Duration {
+        self.idle_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+/// A request's place on a connection, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    liveness: Arc<Liveness>,
+    is_reused: bool,
+}
+
+impl Slot {
+    /// Starts to wait for an answer.
+    pub(super) fn wait(self) -> Waiting {
+        Waiting { received: self.liveness.transport.received(), slot: Some(self) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.liveness.streams.fetch_sub(1, Relaxed) == 1 {
+            *self.liveness.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+}
+
+/// A request that waits for its answer. If it is dropped before that, a PING is sent, and the connection is in
+/// doubt if nothing has been received meanwhile.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    received: u64,
+    slot: Option<Slot>,
+}
+
+impl Waiting {
+    /// Returns whether the connection had been used before.
+    pub(super) fn is_reused(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.is_reused)
+    }
+
+    /// Ends the wait.
+    pub(super) fn end(mut self) -> Option<Slot> {
+        self.slot.take()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(Slot { liveness, .. }) = &self.slot else { return };
+        if liveness.transport.received() == self.received {
+            liveness.doubt.store(self.received, Relaxed);
+        }
+        liveness.given_up.notify_one();
+    }
+}
+
+/// Drives a connection until it ends, is idle for too long, or no longer answers PINGs.
+pub(super) async fn watch<S>(mut connection: Connection<S, Bytes>, liveness: Arc<Liveness>, options: LivenessOptions)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _retired = RetireOnDrop(Arc::clone(&liveness));
+    let Some(mut pings) = connection.ping_pong() else { return };
+    let mut received = liveness.transport.received();
+    // Until when there has to be something after a PING.
+    let mut deadline: Option<Instant> = None;
+    let pause = options.ping_interval.min(options.idle_timeout);
+    loop {
+        let next = deadline.unwrap_or_else(|| Instant::now() + pause);
+        let is_asked = select! {
+            _ = &mut connection => return,
+            _ = poll_fn(|context| pings.poll_pong(context)), if deadline.is_some() => {
+                deadline = None;
+                continue;
+            }
+            () = liveness.given_up.notified() => true,
+            () = sleep_until(next) => false,
+        };
+        let is_silent = received == liveness.transport.received();
+        received = liveness.transport.received();
+        let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let is_idle = liveness.streams() == 0;
+        if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout {
+            return;
+        }
+        let asks = deadline.is_none() && (is_asked || is_silent && !is_idle) && pings.send_ping(Ping::opaque()).is_ok();
+        if asks || is_late {
+            deadline = Some(Instant::now() + options.ping_timeout);
+        }
+    }
+}
+
+struct RetireOnDrop(Arc<Liveness>);
+
+impl Drop for RetireOnDrop {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}

@@ -1,0 +1,107 @@
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What is known of a connection beside its bytes.
+#[derive(Debug)]
+pub(super) struct Transport {
+    pub(super) peer: SocketAddr,
+    received: AtomicU64,
+    write_failed: AtomicBool,
+}
+
+impl Transport {
+    /// Returns how many bytes have been received.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Returns whether the upstream takes no more bytes.
+    pub(super) fn is_write_closed(&self) -> bool {
+        self.write_failed.load(Relaxed)
+    }
+}
+
+/// A stream that counts what it receives.
+///
+/// Bytes that can no longer be written are dropped without an error. An upstream may answer a request early and close
+/// the connection: its answer, or its absence, is found by reading.
+#[derive(Debug)]
+pub(super) struct TransportStream<S> {
+    stream: S,
+    transport: Arc<Transport>,
+}
+
+impl<S> TransportStream<S> {
+    pub(super) fn new(stream: S, peer: SocketAddr) -> (Self, Arc<Transport>) {
+        let transport = Arc::new(Transport { peer, received: AtomicU64::new(0), write_failed: AtomicBool::new(false) });
+        (Self { stream, transport: Arc::clone(&transport) }, transport)
+    }
+
+    /// Turns a failed write into one of everything.
+    fn written<T>(&self, written: io::Result<T>, everything: T) -> io::Result<T> {
+        written.or_else(|_| {
+            self.transport.write_failed.store(true, Relaxed);
+            Ok(everything)
+        })
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TransportStream<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut this.stream).poll_read(context, buffer));
+        let received = buffer.filled().len().saturating_sub(before);
+        this.transport.received.fetch_add(received as u64, Relaxed);
+        Poll::Ready(read)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.transport.is_write_closed() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
+        Poll::Ready(this.written(written, bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let everything = slices.iter().map(|slice| slice.len()).sum();
+        if this.transport.is_write_closed() {
+            return Poll::Ready(Ok(everything));
+        }
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices));
+        Poll::Ready(this.written(written, everything))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
+        Poll::Ready(this.written(flushed, ()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

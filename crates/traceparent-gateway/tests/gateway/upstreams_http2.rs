@@ -1,0 +1,248 @@
+//! What becomes of requests when connections to HTTP/2 upstreams end, fall silent or are full.
+
+use std::{
+    future::{Future, pending},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, SendResponse},
+};
+use hyper::{Request, Response, body::Bytes};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Barrier, task::spawn_blocking, time::sleep};
+
+use crate::support::{Connection, Gateway, span_of};
+
+type Call = (Request<RecvStream>, SendResponse<Bytes>);
+
+fn route(upstream: SocketAddr, keys: &str) -> String {
+    format!(
+        "listeners:\n  - address: 127.0.0.1:0\n    routes:\n      - prefix: /\n        upstream: http://{upstream}\n        \
+         http2: true\n        {keys}\n"
+    )
+}
+
+/// What an upstream does with a connection after a call.
+enum Next {
+    GoOn,
+    GoAway,
+    Silence,
+}
+
+/// Starts an upstream that takes so many streams at a time; the function gets the number of the connection and, on it,
+/// of the call.
+async fn upstream<F>(streams: u32, answer: impl Fn(usize, usize, Call) -> F + Send + Sync + 'static) -> SocketAddr
+where
+    F: Future<Output = Next> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        for number in 0.. {
+            let stream = listener.accept().await.unwrap().0;
+            let answer = Arc::clone(&answer);
+            tokio::spawn(async move {
+                let mut server =
+                    Builder::new().max_concurrent_streams(streams).handshake::<_, Bytes>(stream).await.unwrap();
+                let mut calls = 0;
+                while let Some(Ok(call)) = server.accept().await {
+                    match answer(number, calls, call).await {
+                        Next::GoOn => {}
+                        Next::GoAway => server.graceful_shutdown(),
+                        Next::Silence => pending().await,
+                    }
+                    calls += 1;
+                }
+            });
+        }
+    });
+    address
+}
+
+fn ok((_, mut response): Call) {
+    // The gateway may have lost its patience.
+    if let Ok(mut stream) = response.send_response(Response::new(()), false) {
+        let _ = stream.send_data("ok".into(), true);
+    }
+}
+
+/// Sends requests on several connections, and returns how many were answered well.
+async fn load(address: SocketAddr, clients: usize, requests: usize, method: &'static str) -> usize {
+    let client = move || {
+        let mut connection = Connection::open(address);
+        let mut answered = 0;
+        for _ in 0..requests {
+            connection.write(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n"));
+            let response = connection.response();
+            answered += usize::from((response.status, response.body.as_str()) == (200, "ok"));
+        }
+        answered
+    };
+    spawn_blocking(move || {
+        let clients: Vec<_> = (0..clients).map(|_| thread::spawn(client)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_go_away_lose_nothing() {
+    let served = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&served);
+    let upstream = upstream(100, move |_, number, call| {
+        count.fetch_add(1, Relaxed);
+        ok(call);
+        async move { if number == 99 { Next::GoAway } else { Next::GoOn } }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, 8, 375, "DELETE").await, 3000);
+    assert_eq!(served.load(Relaxed), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_streams_are_sent_again_whatever_the_method() {
+    let number = AtomicUsize::new(0);
+    let upstream = upstream(100, move |_, _, mut call| {
+        if number.fetch_add(1, Relaxed) % 3 == 2 {
+            call.1.send_reset(Reason::REFUSED_STREAM);
+        } else {
+            ok(call);
+        }
+        async { Next::GoOn }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, 1, 100, "POST").await, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_otherwise_is_not_sent_again() {
+    let served = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&served);
+    let upstream = upstream(100, move |_, _, mut call| {
+        count.fetch_add(1, Relaxed);
+        call.1.send_reset(Reason::INTERNAL_ERROR);
+        async { Next::GoOn }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, 1, 3, "GET").await, 0);
+    assert_eq!(served.load(Relaxed), 3);
+}
+
+/// After a time-out, requests go elsewhere until the connection shows a sign of life.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_left() {
+    let upstream = upstream(100, |connection, _, call| async move {
+        if connection == 0 {
+            return Next::Silence;
+        }
+        ok(call);
+        Next::GoOn
+    });
+    let gateway = Gateway::configured(&route(upstream.await, "timeout: 300ms"), &[]);
+    // The upstream's word about settings may still come to the first.
+    assert!(load(gateway.address, 1, 20, "POST").await >= 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_find_a_dead_connection() {
+    let upstream = upstream(100, |connection, number, call| async move {
+        if connection == 0 && number == 1 {
+            return Next::Silence;
+        }
+        ok(call);
+        Next::GoOn
+    });
+    let gateway = Gateway::configured(&route(upstream.await, "ping_interval: 50ms\n        ping_timeout: 50ms"), &[]);
+    assert_eq!(load(gateway.address, 1, 3, "GET").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_opened_when_streams_are_used_up() {
+    let all = Arc::new(Barrier::new(8));
+    let connections = Arc::<AtomicUsize>::default();
+    let most = Arc::clone(&connections);
+    let upstream = upstream(2, move |connection, _, call| {
+        most.fetch_max(connection + 1, Relaxed);
+        let all = Arc::clone(&all);
+        tokio::spawn(async move {
+            all.wait().await;
+            ok(call);
+        });
+        async { Next::GoOn }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, 8, 1, "POST").await, 8);
+    assert_eq!(connections.load(Relaxed), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_complete_only_if_its_stream_says_so() {
+    for (ends, error) in
+        [(true, Value::Null), (false, "the upstream closed the connection before the end of its answer".into())]
+    {
+        let upstream = upstream(100, move |_, _, mut call: Call| {
+            let mut stream = call.1.send_response(Response::new(()), false).unwrap();
+            stream.send_data("ok".into(), ends).unwrap();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(50)).await;
+                call.1.send_reset(Reason::NO_ERROR);
+                drop(stream);
+            });
+            async { Next::GoOn }
+        });
+        let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+        let address = gateway.address;
+        spawn_blocking(move || {
+            let mut connection = Connection::open(address);
+            connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            let mut answer = Vec::new();
+            let head = connection.head();
+            assert_eq!(head.one("transfer-encoding"), "chunked");
+            if ends {
+                answer = head.read_body(&mut connection.stream);
+            } else {
+                let _ = std::io::Read::read_to_end(&mut connection.stream, &mut answer);
+                assert!(!answer.ends_with(b"0\r\n\r\n"), "{answer:?}");
+            }
+            assert!(!answer.is_empty());
+        })
+        .await
+        .unwrap();
+        assert_eq!(span_of(gateway)["error"], error);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_heads_go_through_up_to_limits_of_their_own() {
+    for (fields, bytes, status) in [(101, 10, 200), (300, 10, 502), (1, 20_000, 200), (2, 40_000, 502)] {
+        let upstream = upstream(100, move |_, _, (_, mut response): Call| {
+            let mut head = Response::new(());
+            for number in 0..fields {
+                let name = hyper::header::HeaderName::try_from(format!("x-{number}")).unwrap();
+                head.headers_mut().insert(name, "v".repeat(bytes).parse().unwrap());
+            }
+            response.send_response(head, true).unwrap();
+            async { Next::GoOn }
+        });
+        let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+        let address = gateway.address;
+        let response = spawn_blocking(move || crate::support::get(address, &[])).await.unwrap();
+        assert_eq!(response.status, status, "{fields} {bytes}");
+        let error = if status == 200 {
+            Value::Null
+        } else {
+            "the head of the upstream's answer exceeds the route's header_bytes or header_fields".into()
+        };
+        assert_eq!(span_of(gateway)["error"], error, "{fields} {bytes}");
+    }
+}
