@@ -1,7 +1,9 @@
 #[cfg(feature = "alloc")]
 use alloc::string::ToString;
 
-use traceparent::{Incoming, Outgoing, TraceParent, TraceState};
+use traceparent::{Incoming, Outgoing};
+#[cfg(feature = "alloc")]
+use traceparent::{TraceParent, TraceState};
 
 use crate::{
     carried::Carried,

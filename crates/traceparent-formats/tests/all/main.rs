@@ -4,4 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod errors;
+mod naive;
+mod no_alloc;
+mod propagators;
+mod round_trips;
 mod vectors;

@@ -55,10 +55,12 @@ pub(crate) fn verdict(format: Format, read: &Result<Option<RemoteContext<'_>>, F
     let pairs: Vec<_> =
         carried.xray_pairs().chain(carried.datadog_tags()).map(|(key, value)| format!("{key}={value}")).collect();
     if !pairs.is_empty() {
-        verdict += &format!(" extra {}", pairs.join(if format == Format::XRay { ";" } else { "," }));
+        verdict.push_str(" extra ");
+        verdict.push_str(&pairs.join(if format == Format::XRay { ";" } else { "," }));
     }
     if let Some(error) = context.tags_error() {
-        verdict += &format!(" tags {}", error.kind().as_str());
+        verdict.push_str(" tags ");
+        verdict.push_str(error.kind().as_str());
     }
     verdict
 }

@@ -38,6 +38,7 @@ fn deferred() -> Incoming<'static> {
     Incoming::Deferred(TraceContext::new(unsampled, TraceState::from_static(STATE)))
 }
 
+/// F 3, 5.
 #[test]
 fn the_sampler_decides_about_a_deferred_decision() {
     for trust in [Trust::Continue, Trust::Resample] {
@@ -58,6 +59,7 @@ fn the_sampler_decides_about_a_deferred_decision() {
     assert_eq!(apply(Trust::Ignore, deferred(), true, false).link(), None);
 }
 
+/// F 2, 4, 5.
 #[test]
 fn a_trace_without_a_parent_goes_on_with_a_root_span() {
     let trace_id = Some(caller().trace_id());
@@ -87,6 +89,7 @@ fn a_trace_without_a_parent_goes_on_with_a_root_span() {
     }
 }
 
+/// F 5.
 #[test]
 fn a_decision_without_ids_starts_a_trace_with_it() {
     for sampled in [Some(true), Some(false), None] {

@@ -1,0 +1,212 @@
+//! What is written is read back, by every format and within every format's bounds.
+
+use proptest::prelude::*;
+use traceparent::{SpanId, TraceId};
+use traceparent_formats::{Carried, Format, LocalContext, RemoteContext, SamplingState, b3, grpc_trace_bin, xray};
+
+use crate::common::vectors::{Message, values};
+
+const TRACE_ID: TraceId = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
+const SPAN_ID: SpanId = SpanId::from_static("00f067aa0ba902b7");
+
+/// The fields that are written, and the names of those that are removed.
+fn write(format: Format, context: &LocalContext<'_>) -> (Message, Vec<&'static str>) {
+    let (mut message, mut removed) = (Message::new(), Vec::new());
+    format.write(context, |name, value| match value {
+        Some(value) => message.push((name.to_owned(), value.as_bytes().to_vec())),
+        None => removed.push(name),
+    });
+    (message, removed)
+}
+
+fn text(format: Format, context: &LocalContext<'_>) -> String {
+    let (message, removed) = write(format, context);
+    let set = message.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+    set.chain(removed.iter().map(|name| format!("no {name}"))).collect::<Vec<_>>().join("\n")
+}
+
+fn read(format: Format, message: &Message) -> RemoteContext<'_> {
+    format.read(|name| values(message, name)).unwrap().unwrap()
+}
+
+/// F 17, 22, 28, 34, 38, 41, 44, 46.
+#[test]
+fn every_format_is_written_as_its_text_has_it() {
+    let sampled = LocalContext::new(TRACE_ID, SPAN_ID, true);
+    let dropped = LocalContext::new(TRACE_ID, SPAN_ID, false);
+    let debug = sampled.with_carried(Carried::EMPTY.with_debug(true));
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (format, context, expected) in [
+        (Format::TraceContext, sampled, format!("traceparent: 00-{id}-00f067aa0ba902b7-01\nno tracestate")),
+        (Format::B3, sampled, format!("b3: {id}-00f067aa0ba902b7-1")),
+        (Format::B3, dropped, format!("b3: {id}-00f067aa0ba902b7-0")),
+        (Format::B3, debug, format!("b3: {id}-00f067aa0ba902b7-d")),
+        (
+            Format::B3Multi,
+            sampled,
+            format!(
+                "x-b3-traceid: {id}\nx-b3-spanid: 00f067aa0ba902b7\nx-b3-sampled: 1\nno x-b3-parentspanid\nno x-b3-flags"
+            ),
+        ),
+        (
+            Format::B3Multi,
+            debug,
+            format!(
+                "x-b3-traceid: {id}\nx-b3-spanid: 00f067aa0ba902b7\nx-b3-flags: 1\nno x-b3-parentspanid\nno x-b3-sampled"
+            ),
+        ),
+        (
+            Format::XRay,
+            dropped,
+            "x-amzn-trace-id: Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=0".to_owned(),
+        ),
+        (
+            Format::Datadog,
+            debug,
+            "x-datadog-trace-id: 11803532876627986230\nx-datadog-parent-id: 67667974448284343\n\
+             x-datadog-sampling-priority: 2\nx-datadog-tags: _dd.p.tid=4bf92f3577b34da6\nno x-datadog-origin"
+                .to_owned(),
+        ),
+        (Format::Jaeger, sampled, format!("uber-trace-id: {id}:00f067aa0ba902b7:0:1")),
+        (Format::Jaeger, dropped, format!("uber-trace-id: {id}:00f067aa0ba902b7:0:0")),
+        (Format::Jaeger, debug, format!("uber-trace-id: {id}:00f067aa0ba902b7:0:3")),
+        (Format::GrpcTraceBin, sampled, "grpc-trace-bin: AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE".to_owned()),
+        (Format::CloudTrace, sampled, format!("x-cloud-trace-context: {id}/67667974448284343;o=1")),
+        (Format::CloudTrace, dropped, format!("x-cloud-trace-context: {id}/67667974448284343;o=0")),
+        (
+            Format::OtTracer,
+            sampled,
+            "ot-tracer-traceid: a3ce929d0e0e4736\not-tracer-spanid: 00f067aa0ba902b7\not-tracer-sampled: true"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(text(format, &context), expected);
+    }
+}
+
+/// F 11.
+#[test]
+fn debug_is_not_written_where_the_trace_is_not_sampled() {
+    let context = LocalContext::new(TRACE_ID, SPAN_ID, false).with_carried(Carried::EMPTY.with_debug(true));
+    assert!(!context.is_debug());
+    assert!(b3::encode(&context).as_str().ends_with("-0"));
+}
+
+/// F 34, 46.
+#[test]
+fn a_trace_id_without_a_lower_half_removes_the_fields_that_cannot_hold_it() {
+    let id = TraceId::from_u128(1 << 64).unwrap();
+    for format in [Format::Datadog, Format::OtTracer] {
+        let (message, removed) = write(format, &LocalContext::new(id, SPAN_ID, true));
+        assert_eq!((message, &removed[..]), (Message::new(), format.field_names()));
+    }
+}
+
+/// F 17.
+#[test]
+fn old_peers_get_16_digits_where_the_upper_half_is_zero() {
+    let short = LocalContext::new(TraceId::from_u128(0xab).unwrap(), SPAN_ID, true);
+    assert_eq!(b3::encode_short(&short).as_str(), "00000000000000ab-00f067aa0ba902b7-1");
+    assert_eq!(b3::encode(&short).as_str(), "000000000000000000000000000000ab-00f067aa0ba902b7-1");
+    let long = LocalContext::new(TRACE_ID, SPAN_ID, true);
+    assert_eq!(b3::encode_short(&long), b3::encode(&long));
+}
+
+/// F 27.
+#[test]
+fn x_ray_pairs_go_on_whole_and_within_256_bytes() {
+    let value = format!(
+        "Root=1-5759e988-bd862e3fe1be46a994272793;A={};B={};Lineage=a:1;Self=x",
+        "a".repeat(240),
+        "b".repeat(12)
+    );
+    let carried = xray::parse(value.as_bytes()).unwrap().carried();
+    let written = xray::encode(&LocalContext::new(TRACE_ID, SPAN_ID, true).with_carried(carried));
+    let own = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
+    // The second pair would be the 258th byte, the third fits.
+    assert_eq!(written.as_str(), format!("{own};A={};Lineage=a:1", "a".repeat(240)));
+    assert_eq!(written.as_bytes().len(), own.len() + 243 + 12);
+}
+
+/// F 32, 34.
+#[test]
+fn datadog_values_go_on_with_the_decision_they_belong_to() {
+    let fields: Message = [
+        ("x-datadog-trace-id", "1"),
+        ("x-datadog-sampling-priority", "7"),
+        ("x-datadog-tags", "_dd.p.dm=-4,_dd.p.tid=4bf92f3577b34da6,_dd.p.a=b=c,other=1"),
+        ("x-datadog-origin", "synthetics"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+    .into();
+    let carried = read(Format::Datadog, &fields).carried();
+    let sent = |carried, sampled| {
+        let (message, _) = write(Format::Datadog, &LocalContext::new(TRACE_ID, SPAN_ID, sampled).with_carried(carried));
+        let values = message.into_iter().skip(2).map(|(_, value)| String::from_utf8(value).unwrap());
+        values.collect::<Vec<_>>()
+    };
+    let tid = "_dd.p.tid=4bf92f3577b34da6";
+    assert_eq!(sent(carried, true), ["7", &format!("{tid},_dd.p.dm=-4,_dd.p.a=b=c"), "synthetics"]);
+    assert_eq!(sent(carried, false)[0], "0");
+    assert_eq!(sent(carried.without_decision(), true), ["1", &format!("{tid},_dd.p.a=b=c"), "synthetics"]);
+    assert_eq!(sent(carried.with_debug(true), true)[0], "2");
+}
+
+/// F 34.
+#[test]
+fn datadog_tags_go_on_whole_and_within_512_bytes() {
+    let tags = format!("_dd.p.a={},_dd.p.b={}", "a".repeat(460), "b".repeat(20));
+    let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-tags", &tags)]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into();
+    let carried = read(Format::Datadog, &fields).carried();
+    let context = LocalContext::new(TRACE_ID, SPAN_ID, true).with_carried(carried);
+    let (message, _) = write(Format::Datadog, &context);
+    let expected = format!("_dd.p.tid=4bf92f3577b34da6,_dd.p.a={}", "a".repeat(460));
+    assert_eq!(message[3], ("x-datadog-tags".to_owned(), expected.into_bytes()));
+}
+
+#[test]
+fn an_origin_that_is_no_text_or_too_long_does_not_go_on() {
+    for (origin, expected) in [("rum".to_owned(), Some("rum")), ("a\u{7f}".to_owned(), None), ("o".repeat(513), None)] {
+        let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-origin", &origin)]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+        assert_eq!(read(Format::Datadog, &fields).carried().datadog_origin(), expected);
+    }
+}
+
+proptest! {
+    /// F 11, 44.
+    #[test]
+    fn every_format_reads_what_it_writes(id in 1_u128.., span in 1_u64.., sampled: bool, debug: bool) {
+        let (trace_id, span_id) = (TraceId::from_u128(id).unwrap(), SpanId::from_u64(span).unwrap());
+        let context = LocalContext::new(trace_id, span_id, sampled).with_carried(Carried::EMPTY.with_debug(debug));
+        for format in Format::ALL {
+            let (message, removed) = write(format, &context);
+            let names = message.iter().map(|(name, _)| name.as_str()).chain(removed.iter().copied());
+            let mut names: Vec<_> = names.collect();
+            let mut expected = format.field_names().to_vec();
+            names.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(names, expected);
+            if message.is_empty() {
+                prop_assert_eq!(id as u64, 0);
+                continue;
+            }
+            let back = read(format, &message);
+            let id = if format == Format::OtTracer { u128::from(id as u64) } else { id };
+            prop_assert_eq!(back.trace_id().unwrap().to_u128(), id);
+            prop_assert_eq!(back.span_id(), Some(span_id));
+            let can_debug = matches!(format, Format::B3 | Format::B3Multi | Format::Jaeger);
+            let state = match (sampled, debug) {
+                (false, _) => SamplingState::Deny,
+                (true, true) if can_debug => SamplingState::Debug,
+                (true, _) => SamplingState::Accept,
+            };
+            prop_assert_eq!(back.state(), state);
+        }
+        let bytes = grpc_trace_bin::encode_bytes(&context);
+        prop_assert_eq!(grpc_trace_bin::parse_bytes(&bytes).unwrap().trace_id(), Some(trace_id));
+    }
+}
