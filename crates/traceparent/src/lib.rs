@@ -1,3 +1,4 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -31,6 +32,7 @@ mod response;
 macro_rules! page {
     ($name:ident, $text:literal) => {
         #[cfg(any(doc, doctest))]
+        #[doc = include_str!("links.md")]
         #[doc = include_str!($text)]
         pub mod $name {
             #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
