@@ -25,7 +25,7 @@ const PARENT_ID: u64 = 0x00f0_67aa_0ba9_02b7;
 pub struct Operation {
     pub name: String,
     pub library: &'static str,
-    /// Does it so many times.
+    /// Does it this number of times.
     pub run: Box<dyn FnMut(u64)>,
 }
 
@@ -46,7 +46,7 @@ pub fn all() -> Vec<Operation> {
     all
 }
 
-/// A list with so many members.
+/// A list with this number of members.
 fn list(members: usize) -> String {
     (0..members).map(|i| format!("vendor{i}=00f067aa0ba902b7{i:02}")).collect::<Vec<_>>().join(",")
 }

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Does one operation so many times: what is run under callgrind.
+/// Does one operation the given number of times: the part that is run under callgrind.
 fn only(name: &str, library: &str, times: &str) {
     let mut all = all();
     let operation = all.iter_mut().find(|operation| operation.name == name && operation.library == library).unwrap();

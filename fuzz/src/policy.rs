@@ -92,7 +92,7 @@ pub fn policy(input: &[u8]) {
     }
 }
 
-/// Ids nobody else has: the numbers of a fixed sequence.
+/// IDs from a fixed sequence of numbers, which no input has.
 fn ids(random: bool) -> IdsFrom<impl Fn() -> u64> {
     let state = Cell::new(0xfeed_5eed_u64);
     let draw = move || {

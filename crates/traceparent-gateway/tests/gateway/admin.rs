@@ -21,7 +21,7 @@ fn json(admin: SocketAddr, path: &str) -> Value {
     serde_json::from_str(&response.body).unwrap()
 }
 
-/// Waits until so many spans are kept: they arrive beside the requests.
+/// Waits until this number of spans is kept: they arrive beside the requests.
 fn await_spans(admin: SocketAddr, spans: u64) -> Vec<Value> {
     for _ in 0..600 {
         let traces = json(admin, "/api/traces")["traces"].as_array().unwrap().clone();

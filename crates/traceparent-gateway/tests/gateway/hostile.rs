@@ -32,7 +32,7 @@ fn thousands_of_tracestate_fields_are_refused() {
     );
 }
 
-/// Where so many fields are allowed, the trace goes on without them: 32 members are the limit.
+/// If the configuration allows that many fields, the trace goes on without them: 32 members are the limit.
 #[test]
 fn hundreds_of_tracestate_fields_lose_no_request() {
     let upstream = Upstream::start(ok);
@@ -90,7 +90,7 @@ fn a_request_names_one_host() {
     assert_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400);
 }
 
-/// One message, but two, or a longer one, to somebody who reads it in another way.
+/// One message, but two, or a longer one, to a reader that frames it in another way.
 #[test]
 fn messages_with_two_ends_are_refused() {
     for fields in [

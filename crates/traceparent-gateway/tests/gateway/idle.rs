@@ -16,7 +16,7 @@ fn ask(connection: &mut Connection) -> Duration {
     started.elapsed()
 }
 
-/// The median and the 99th percentile of so many requests on one connection.
+/// The median and the 99th percentile of a number of requests on one connection.
 fn latency(address: SocketAddr) -> (Duration, Duration) {
     let mut connection = Connection::open(address);
     let mut taken: Vec<_> = (0..2000).map(|_| ask(&mut connection)).collect();

@@ -37,7 +37,7 @@ enum Next {
     Silence,
 }
 
-/// Starts an upstream that takes so many streams at a time; the function gets the number of the connection and, on it,
+/// Starts an upstream that takes a limited number of streams at a time; the function gets the number of the connection and, on it,
 /// of the call.
 async fn upstream<F>(streams: u32, answer: impl Fn(usize, usize, Call) -> F + Send + Sync + 'static) -> SocketAddr
 where

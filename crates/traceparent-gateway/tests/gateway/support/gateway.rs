@@ -91,7 +91,7 @@ impl Gateway {
         String::from_utf8_lossy(&stderr).into_owned()
     }
 
-    /// Starts a gateway whose standard output nobody reads.
+    /// Starts a gateway whose standard output is not read.
     pub(crate) fn start_unread(upstream: &str, args: &[&str]) -> Self {
         Self::start_unread_in(upstream, args, &[])
     }
@@ -116,7 +116,7 @@ impl Gateway {
         Self { address: addresses[0], addresses, file: None, child, stderr, spans: None }
     }
 
-    /// Closes the standard output of a gateway that nobody reads.
+    /// Closes the standard output of a gateway.
     pub(crate) fn close_stdout(&mut self) {
         drop(self.child.stdout.take());
     }
@@ -158,13 +158,13 @@ impl Gateway {
         Stopped { status, spans, stderr }
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Stops it, and waits until it has stopped.
     pub(crate) fn stop(self) -> Stopped {
         self.signal("TERM");
         self.ended()
     }
 
-    /// Asks it to stop, and returns the spans it has written.
+    /// Stops it, and returns the spans it has written.
     pub(crate) fn spans(self) -> Vec<Value> {
         self.stop().spans
     }
@@ -181,7 +181,7 @@ impl Drop for Gateway {
     }
 }
 
-/// Writes a file that nobody else writes.
+/// Writes a file with a name of its own.
 pub(crate) fn file(text: &str) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("gateway-{}-{}.yaml", process::id(), COUNT.fetch_add(1, Relaxed));

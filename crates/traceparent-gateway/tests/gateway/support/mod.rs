@@ -21,7 +21,7 @@ pub(crate) fn traceparent(flags: &str) -> String {
     format!("00-{TRACE_ID}-{CALLER}-{flags}")
 }
 
-/// The head of a message as it came: the first line and all fields, in their order.
+/// The head of a received message: the first line and all fields, in their order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Head {
     pub(crate) first_line: String,
