@@ -10,9 +10,7 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{IdGenerator as _, RandomIdGenerator as SdkIds, Sampler as SdkSampler, ShouldSample},
 };
-use traceparent::{
-    IdGenerator as _, Parent, ProbabilitySampler, RandomIdGenerator, Sampler, SamplingInput, TraceParent, TraceState,
-};
+use traceparent::{IdGenerator as _, RandomIdGenerator, TraceParent, TraceState, sampler::{Parent, ProbabilitySampler, Sampler, SamplingInput}};
 
 use crate::{FASTRACE, LEVEL3, OTEL, OURS, Operation, VALID, headers::headers, list};
 

@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{IdGenerator as _, RandomIdGenerator as SdkIds},
 };
-use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOn};
 
 use crate::{OTEL, OURS, Operation, POSTRUST, VALID, list};
 

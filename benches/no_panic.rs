@@ -4,10 +4,7 @@
 use std::{env, hint::black_box};
 
 use no_panic::no_panic;
-use traceparent::{
-    BufferTooSmall, Change, IdsFrom, Incoming, Member, Outgoing, ParseError, Policy, ProbabilitySampler, Randomness,
-    SpanId, Threshold, TraceId, TraceParent, TraceResponse, TraceState, Trust, trim_ows,
-};
+use traceparent::{BufferTooSmall, Change, IdsFrom, Incoming, Member, Outgoing, ParseError, Policy, Randomness, SpanId, Threshold, TraceId, TraceParent, TraceResponse, TraceState, Trust, trim_ows, sampler::ProbabilitySampler};
 
 #[no_panic]
 fn parse(value: &[u8]) -> Result<TraceParent, ParseError> {
@@ -95,7 +92,7 @@ fn main() {
     let policy = Policy::new(ProbabilitySampler::from_ratio(1, 2).unwrap());
     for trust in [Trust::Continue, Trust::Resample, Trust::Restart, Trust::Ignore] {
         let mut fields = [0; 1024];
-        let outgoing = apply(&policy.trust(trust), read(input, input, &mut fields));
+        let outgoing = apply(&policy.with_trust(trust), read(input, input, &mut fields));
         let _ = black_box(write(&outgoing, &mut buffer));
     }
 }

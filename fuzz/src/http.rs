@@ -1,5 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
-use traceparent::{AlwaysOn, IdsFrom, Incoming, Outgoing, Policy, trim_ows};
+use traceparent::{IdsFrom, Incoming, Outgoing, Policy, trim_ows, sampler::AlwaysOn};
 use traceparent_http::{SERVER_TIMING, TRACEPARENT, TRACESTATE, extract, extract_response, inject, inject_response, strip};
 
 use crate::{message::lines, naive};

@@ -1,10 +1,6 @@
 use std::cell::Cell;
 
-use traceparent::{
-    AlwaysOff, AlwaysOn, AlwaysRecord, ComposableParentThreshold, ComposableProbability, CompositeSampler, IdsFrom,
-    Incoming, Origin, Outgoing, ParentBased, Policy, ProbabilitySampler, Sampler, Threshold, TraceIdRatioBased,
-    TraceParent, TraceStateEdit, Trust,
-};
+use traceparent::{IdsFrom, Incoming, Origin, Outgoing, Policy, Threshold, TraceParent, TraceStateEdit, Trust, sampler::{AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, ProbabilitySampler, Sampler, TraceIdRatioBased, composite::{self, CompositeSampler}}};
 
 use crate::{
     message::Message,
@@ -24,13 +20,11 @@ pub fn policy(input: &[u8]) {
     let apply = |traceparents: &[_]| {
         let ids = ids(random);
         let incoming = Incoming::from_fields(traceparents.iter().copied(), message.tracestates.iter().copied());
-        Policy::new(sampler(knobs)).trust(trust).apply(incoming, &ids)
+        Policy::new(sampler(knobs)).with_trust(trust).apply(incoming, &ids)
     };
-    let mut outgoing = apply(&message.traceparents);
+    let applied = apply(&message.traceparents);
     let changes = borrow(&message.changes);
-    if !changes.is_empty() {
-        outgoing = outgoing.edit(&changes);
-    }
+    let outgoing = applied.edit(&changes);
 
     // W3C 9, 10, 29, 30, 34, 69: who starts, who restarts, who continues.
     let caller = match message.traceparents[..] {
@@ -111,9 +105,9 @@ fn sampler(knobs: u8) -> Box<dyn Sampler> {
         3 => Box::new(TraceIdRatioBased::new(0.5)),
         4 => Box::new(ProbabilitySampler::new(tenth)),
         5 => Box::new(AlwaysRecord::new(AlwaysOff)),
-        6 => Box::new(CompositeSampler::new(ComposableProbability::new(tenth), ids(true))),
+        6 => Box::new(CompositeSampler::new(composite::Probability::new(tenth), ids(true))),
         _ => Box::new(CompositeSampler::new(
-            ComposableParentThreshold::new(ComposableProbability::new(tenth)),
+            composite::ParentThreshold::new(composite::Probability::new(tenth)),
             ids(true),
         )),
     }

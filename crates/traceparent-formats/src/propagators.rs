@@ -23,7 +23,7 @@ pub use self::{extracted::Extracted, names::PropagatorsError};
 /// names another trace. W3C Trace Context is always written, others beside it.
 ///
 /// ```
-/// use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+/// use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOn};
 /// use traceparent_formats::{Format, Propagators};
 ///
 /// const PROPAGATORS: Propagators = Propagators::new(&[Format::TraceContext, Format::B3], &[Format::B3]);

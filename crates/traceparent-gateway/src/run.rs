@@ -139,7 +139,7 @@ struct Running {
 
 impl Running {
     fn tracer(&self, listener: &Listener) -> Tracer {
-        let policy = Policy::new(self.config.tracing.sampling).trust(listener.trust);
+        let policy = Policy::new(self.config.tracing.sampling).with_trust(listener.trust);
         Tracer::new(&self.config.tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
     }
 

@@ -5,7 +5,7 @@ use std::{
 };
 
 use opentelemetry::{KeyValue, Value};
-use traceparent::{Origin, ParseError, SpanId, SpanKind, TraceContext, TraceId, TraceParent};
+use traceparent::{Origin, ParseError, SpanId, TraceContext, TraceId, TraceParent, sampler::SpanKind};
 
 use crate::http::Failure;
 

@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request, Uri};
 use traceparent::{
-    AttributeValue, Attributes, Incoming, ParseError, PercentageSampler, Policy, RandomIdGenerator, SpanDetails,
-    SpanKind,
+    Incoming, ParseError, Policy, RandomIdGenerator,
+    sampler::{AttributeValue, Attributes, PercentageSampler, SpanDetails, SpanKind},
 };
 
 use crate::{

@@ -60,7 +60,7 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 ///
 /// ```
 /// use http::HeaderMap;
-/// use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+/// use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOn};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.append("tracestate", "stale=1".parse()?);

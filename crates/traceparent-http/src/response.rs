@@ -20,7 +20,7 @@ pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 ///
 /// ```
 /// use http::HeaderMap;
-/// use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
 ///
 /// let span = Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator);
 /// let mut headers = HeaderMap::new();

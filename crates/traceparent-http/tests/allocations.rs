@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use http::{HeaderMap, HeaderValue};
-use traceparent::{AlwaysOn, Policy, RandomIdGenerator};
+use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOn};
 use traceparent_http::{TRACEPARENT, TRACESTATE, extract, inject};
 
 fn count<T>(run: impl FnOnce() -> T) -> u64 {

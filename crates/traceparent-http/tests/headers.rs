@@ -3,7 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{
-    AlwaysOff, AlwaysOn, Change, ErrorKind, Incoming, Member, Origin, Outgoing, Policy, RandomIdGenerator,
+    Change, ErrorKind, Incoming, Member, Origin, Outgoing, Policy, RandomIdGenerator,
+    sampler::{AlwaysOff, AlwaysOn},
 };
 use traceparent_http::{TRACEPARENT, TRACESTATE, extract, inject, strip};
 
@@ -160,7 +161,8 @@ fn a_budget_and_own_members_reach_the_wire() {
     let list = (0..20).map(|i| format!("key{i}={}", "v".repeat(40))).collect::<Vec<_>>().join(",");
     let incoming = with_tracestate(&[list.as_bytes()]);
     let changes = [Change::Set(Member::from_static("gateway", "1"))];
-    let outgoing = serve(&incoming).edit(&changes).within(512).unwrap();
+    let served = serve(&incoming);
+    let outgoing = served.edit(&changes).within(512).unwrap();
     let mut headers = HeaderMap::new();
     inject(&outgoing, &mut headers);
     let sent = headers["tracestate"].to_str().unwrap();

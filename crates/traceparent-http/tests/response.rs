@@ -4,8 +4,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{
-    AlwaysOff, AlwaysOn, ErrorKind, Field, IdsFrom, Incoming, Outgoing, ParseError, Policy, Sampler, TraceParent,
-    TraceResponse,
+    ErrorKind, Field, IdsFrom, Incoming, Outgoing, ParseError, Policy, TraceParent, TraceResponse,
+    sampler::{AlwaysOff, AlwaysOn, Sampler},
 };
 use traceparent_http::{SERVER_TIMING, extract_response, inject_response};
 

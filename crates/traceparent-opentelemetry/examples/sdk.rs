@@ -9,7 +9,7 @@ use opentelemetry::{
 };
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use traceparent::{ParentBased, ProbabilitySampler};
+use traceparent::sampler::{ParentBased, ProbabilitySampler};
 use traceparent_opentelemetry::{SdkSampler, TraceContextPropagator};
 
 /// Serves a request and returns the headers of the call it makes.

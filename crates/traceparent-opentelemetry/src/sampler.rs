@@ -6,8 +6,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace as sdk;
 use traceparent::{
-    AttributeValue, Attributes, OtValue, Parent, Sampler, SamplingDecision, SamplingInput, SpanDetails, SpanKind,
-    TraceContext, TraceParent, TraceState, TraceStateEdit,
+    OtValue, TraceContext, TraceParent, TraceState, TraceStateEdit,
+    sampler::{AttributeValue, Attributes, Parent, Sampler, SamplingDecision, SamplingInput, SpanDetails, SpanKind},
 };
 
 use crate::{convert, received::Carried};
@@ -27,7 +27,7 @@ use crate::{convert, received::Carried};
 ///
 /// ```
 /// use opentelemetry_sdk::trace::SdkTracerProvider;
-/// use traceparent::{ParentBased, ProbabilitySampler};
+/// use traceparent::sampler::{ParentBased, ProbabilitySampler};
 /// use traceparent_opentelemetry::SdkSampler;
 ///
 /// let tenth = ProbabilitySampler::from_ratio(1, 10).unwrap();

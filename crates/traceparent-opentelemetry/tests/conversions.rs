@@ -6,7 +6,7 @@ use std::{collections::HashSet, fmt::Debug};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState as OtelTraceState};
 use opentelemetry_sdk::trace::IdGenerator;
 use proptest::prelude::*;
-use traceparent::{AlwaysOn, RandomIdGenerator, TraceContext, TraceFlags as Flags, TraceParent, TraceState};
+use traceparent::{RandomIdGenerator, TraceContext, TraceFlags as Flags, TraceParent, TraceState, sampler::AlwaysOn};
 use traceparent_opentelemetry::{
     SdkIdGenerator, SdkSampler, TraceContextPropagator, from_span_context, to_span_context,
 };
@@ -88,5 +88,5 @@ fn types_are_what_the_sdk_asks_for() {
     assert_usable(&SdkIdGenerator::new(RandomIdGenerator));
     let sampler = SdkSampler::new(AlwaysOn);
     assert_usable(&sampler);
-    assert_eq!(format!("{sampler:?}"), "SdkSampler(traceparent::sampler::basic::AlwaysOn)");
+    assert_eq!(format!("{sampler:?}"), "SdkSampler(traceparent::sampler::always::AlwaysOn)");
 }

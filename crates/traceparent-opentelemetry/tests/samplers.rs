@@ -13,8 +13,12 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{Sampler as Stock, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
 use proptest::prelude::*;
 use traceparent::{
-    AlwaysOn, AlwaysRecord, AttributeValue, ComposableAlwaysOn, ComposableAnnotating, CompositeSampler, ParentBased,
-    ProbabilitySampler, RandomIdGenerator, Sampler, SamplerConfig, SamplingInput, SpanKind, TraceIdRatioBased,
+    RandomIdGenerator,
+    sampler::{
+        AlwaysOn, AlwaysRecord, AttributeValue, ParentBased, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput,
+        SpanKind, TraceIdRatioBased,
+        composite::{self, CompositeSampler},
+    },
 };
 use traceparent_opentelemetry::{SdkSampler, TraceContextPropagator};
 
@@ -150,7 +154,7 @@ fn a_root_with_a_threshold_carries_the_random_flag() {
 struct Checks;
 
 impl Sampler for Checks {
-    fn should_sample(&self, input: &SamplingInput<'_>) -> traceparent::SamplingResult {
+    fn should_sample(&self, input: &SamplingInput<'_>) -> traceparent::sampler::SamplingResult {
         let (parent, span) = (input.parent().unwrap(), input.span());
         let context = parent.context();
         assert!(parent.is_remote() && parent.is_sampled());
@@ -164,7 +168,7 @@ impl Sampler for Checks {
         assert_eq!((span.attribute("array"), span.attribute("absent")), (None, None));
         let links: Vec<_> = span.links().iter().map(ToString::to_string).collect();
         assert_eq!(links, ["00-00000000000000000000000000000007-0000000000000008-01"]);
-        traceparent::SamplingResult::SAMPLE
+        traceparent::sampler::SamplingResult::SAMPLE
     }
 }
 
@@ -197,7 +201,7 @@ const ADDED: &[(&str, AttributeValue<'_>)] =
 #[test]
 fn attributes_that_a_sampler_adds_are_on_the_exported_span() {
     let exporter = MemoryExporter::default();
-    let sampler = CompositeSampler::new(ComposableAnnotating::new(ADDED, ComposableAlwaysOn), RandomIdGenerator);
+    let sampler = CompositeSampler::new(composite::Annotating::new(ADDED, composite::AlwaysOn), RandomIdGenerator);
     let provider = SdkTracerProvider::builder()
         .with_sampler(SdkSampler::new(sampler))
         .with_simple_exporter(exporter.clone())
@@ -210,7 +214,7 @@ fn attributes_that_a_sampler_adds_are_on_the_exported_span() {
 
 #[test]
 fn record_only_is_record_only() {
-    let result = ask(&SdkSampler::new(AlwaysRecord::new(traceparent::AlwaysOff)), None, TraceId::from(1));
+    let result = ask(&SdkSampler::new(AlwaysRecord::new(traceparent::sampler::AlwaysOff)), None, TraceId::from(1));
     assert_eq!(result.decision, SamplingDecision::RecordOnly);
 }
 

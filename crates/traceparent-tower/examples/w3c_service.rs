@@ -21,7 +21,7 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use traceparent::AlwaysOn;
+use traceparent::sampler::AlwaysOn;
 use traceparent_tower::{ExtractTraceContextLayer, InjectTraceContext, InjectTraceContextLayer};
 
 type AnyError = Box<dyn Error + Send + Sync>;

@@ -1,5 +1,5 @@
 use http::{header::USER_AGENT, request::Parts};
-use traceparent::{AttributeValue, Attributes};
+use traceparent::sampler::{AttributeValue, Attributes};
 use traceparent_http::semconv::{self, known_method, protocol_version};
 
 /// What a sampler can ask of a request, under the names of OpenTelemetry's conventions for HTTP.

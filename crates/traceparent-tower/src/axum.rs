@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
-use traceparent::{AlwaysOff, Policy, RandomIdGenerator};
+use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOff};
 
 use crate::{RequestSpan, SpanContext};
 
@@ -13,7 +13,7 @@ use crate::{RequestSpan, SpanContext};
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use traceparent::AlwaysOn;
+/// use traceparent::sampler::AlwaysOn;
 /// use traceparent_tower::{ExtractTraceContextLayer, SpanContext};
 ///
 /// async fn hello(span: SpanContext) -> String {

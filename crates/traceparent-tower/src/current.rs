@@ -18,7 +18,7 @@ impl SpanContext {
     /// Runs a future within this context, wherever it runs.
     ///
     /// ```
-    /// use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+    /// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
     /// use traceparent_tower::SpanContext;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -40,7 +40,7 @@ impl SpanContext {
     /// Runs a function within this context.
     ///
     /// ```
-    /// # use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+    /// # use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
     /// # use traceparent_tower::SpanContext;
     /// # let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
     /// let id = job.span_id();

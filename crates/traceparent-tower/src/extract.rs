@@ -7,7 +7,10 @@ use http::{Request, Response, request::Parts};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
-use traceparent::{IdGenerator, Origin, Policy, RandomIdGenerator, Sampler, SpanDetails, SpanKind, Trust};
+use traceparent::{
+    IdGenerator, Origin, Policy, RandomIdGenerator, Trust,
+    sampler::{Sampler, SpanDetails, SpanKind},
+};
 
 use crate::{
     SpanContext,
@@ -29,7 +32,7 @@ use crate::{
 /// ```
 /// use http::{Request, Response};
 /// use tower::{Layer, ServiceExt, service_fn};
-/// use traceparent::AlwaysOn;
+/// use traceparent::sampler::AlwaysOn;
 /// use traceparent_tower::{ExtractTraceContextLayer, RequestSpan};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -60,7 +63,7 @@ impl<S> ExtractTraceContextLayer<S> {
     /// ids, for all requests.
     ///
     /// ```
-    /// use traceparent::AlwaysOff;
+    /// use traceparent::sampler::AlwaysOff;
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// const FOLLOW: ExtractTraceContextLayer<AlwaysOff> = ExtractTraceContextLayer::new(AlwaysOff);
@@ -74,7 +77,7 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     /// Says how far callers are trusted; see [`Trust`].
     ///
     /// ```
-    /// use traceparent::{ProbabilitySampler, Trust};
+    /// use traceparent::{Trust, sampler::ProbabilitySampler};
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// // The edge of a trust zone: strangers' traces are linked to, not continued.
@@ -82,13 +85,13 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     /// # Ok::<(), traceparent::ParseError>(())
     /// ```
     pub fn trust(self, trust: Trust) -> Self {
-        Self { policy: self.policy.trust(trust), ..self }
+        Self { policy: self.policy.with_trust(trust), ..self }
     }
 
     /// Takes ids from another generator.
     ///
     /// ```
-    /// use traceparent::{AlwaysOn, RandomIdGenerator, XRayIds};
+    /// use traceparent::{RandomIdGenerator, XRayIds, sampler::AlwaysOn};
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).ids(XRayIds::new(RandomIdGenerator));
@@ -101,7 +104,7 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     /// Leaves the requests alone that the predicate is true of: they get no span and no context.
     ///
     /// ```
-    /// use traceparent::AlwaysOn;
+    /// use traceparent::sampler::AlwaysOn;
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).skip(|request| request.uri.path() == "/healthz");
@@ -117,7 +120,7 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     /// **Unstable**: the format is from the editor's draft of Trace Context Level 3 and may change in any release.
     ///
     /// ```
-    /// use traceparent::AlwaysOn;
+    /// use traceparent::sampler::AlwaysOn;
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).server_timing(true);
@@ -151,7 +154,7 @@ impl<Inner, S: Clone, G: Clone, K: Clone> Layer<Inner> for ExtractTraceContextLa
 ///
 /// ```
 /// use tower::Layer;
-/// use traceparent::AlwaysOn;
+/// use traceparent::sampler::AlwaysOn;
 /// use traceparent_tower::{ExtractTraceContext, ExtractTraceContextLayer};
 ///
 /// struct Server<S> {
@@ -210,7 +213,7 @@ pin_project! {
     /// ```
     /// use http::{Request, Response};
     /// use tower::Service;
-    /// use traceparent::AlwaysOn;
+    /// use traceparent::sampler::AlwaysOn;
     /// use traceparent_tower::{ExtractTraceContext, ResponseFuture};
     ///
     /// fn call<S, B>(service: &mut ExtractTraceContext<S, AlwaysOn>, request: Request<()>) -> ResponseFuture<S::Future>

@@ -25,7 +25,7 @@ use crate::{
 /// ```
 /// use http::{Request, Response};
 /// use tower::{Layer, ServiceExt, service_fn};
-/// use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
 /// use traceparent_tower::{InjectTraceContextLayer, SpanContext};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

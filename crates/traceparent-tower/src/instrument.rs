@@ -17,7 +17,7 @@ impl SpanContext {
     /// `sampled`: at level info, named `request`.
     ///
     /// ```
-    /// # use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+    /// # use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
     /// # use traceparent_tower::SpanContext;
     /// let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
     /// job.tracing_span().in_scope(|| tracing::info!("this line can be found by its trace"));
@@ -46,7 +46,7 @@ impl SpanContext {
 /// ```
 /// use http::{Request, Response};
 /// use tower::{Layer, ServiceExt, service_fn};
-/// use traceparent::AlwaysOn;
+/// use traceparent::sampler::AlwaysOn;
 /// use traceparent_tower::{ExtractTraceContextLayer, InstrumentRequestLayer};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -9,7 +9,7 @@ use traceparent::{IdGenerator, Outgoing, ParseError};
 /// is an [`Outgoing`], owned and cheap to clone.
 ///
 /// ```
-/// use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
 /// use traceparent_tower::SpanContext;
 ///
 /// // Work that no request asked for starts a trace of its own.
@@ -35,7 +35,7 @@ impl SpanContext {
     /// [`Outgoing::child`].
     ///
     /// ```
-    /// # use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+    /// # use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
     /// # use traceparent_tower::SpanContext;
     /// # let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
     /// let query = job.child(&RandomIdGenerator);
@@ -50,7 +50,7 @@ impl SpanContext {
     /// ```
     /// # use http::Request;
     /// # use tower::{Layer, ServiceExt, service_fn};
-    /// # use traceparent::{AlwaysOn, ErrorKind};
+    /// # use traceparent::{ErrorKind, sampler::AlwaysOn};
     /// # use traceparent_tower::{ExtractTraceContextLayer, RequestSpan};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

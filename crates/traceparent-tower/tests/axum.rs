@@ -7,7 +7,7 @@ mod common;
 use axum::{Router, body::Body, extract::Request, routing::get};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use traceparent::{AlwaysOn, Trust};
+use traceparent::{Trust, sampler::AlwaysOn};
 use traceparent_tower::{ExtractTraceContextLayer, SpanContext};
 
 use crate::common::{SAMPLED, TRACE_ID};

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
-use traceparent::AlwaysOn;
+use traceparent::sampler::AlwaysOn;
 use traceparent_tower::{ExtractTraceContextLayer, InjectTraceContextLayer, SpanContext};
 
 use crate::common::{Seen, echo, request, started};

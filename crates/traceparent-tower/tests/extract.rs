@@ -11,7 +11,8 @@ use std::{
 use http::{Method, Request, Response, request::Parts};
 use tower::{Layer, ServiceExt, service_fn};
 use traceparent::{
-    AlwaysOff, AlwaysOn, ErrorKind, Field, IdsFrom, Origin, ParentBased, Sampler, SamplingInput, SamplingResult, Trust,
+    ErrorKind, Field, IdsFrom, Origin, Trust,
+    sampler::{AlwaysOff, AlwaysOn, ParentBased, Sampler, SamplingInput, SamplingResult},
 };
 use traceparent_tower::{ExtractTraceContext, ExtractTraceContextLayer, SpanContext};
 

@@ -23,7 +23,7 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 use tower::Layer;
-use traceparent::{AlwaysOff, SpanId, TraceId};
+use traceparent::{SpanId, TraceId, sampler::AlwaysOff};
 use traceparent_tower::{
     ExtractTraceContextLayer, InjectTraceContext, InjectTraceContextLayer, RequestSpan, SpanContext,
 };

@@ -12,7 +12,7 @@ use std::{
 
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
-use traceparent::AlwaysOn;
+use traceparent::sampler::AlwaysOn;
 use traceparent_tower::{ExtractTraceContextLayer, InjectTraceContextLayer, InstrumentRequestLayer, SpanContext};
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -1,23 +1,24 @@
 use crate::{
-    error::{ErrorKind, Field, ParseError},
+    error::{ErrorKind, Field, FieldsError, ParseError},
     id::TraceId,
     traceparent::TraceParent,
     tracestate::TraceState,
 };
 
-/// Both headers of a request: where it stands in which trace, and what tracing systems keep about it.
+/// Both headers of a request: its place in a trace, and the vendors' data about that trace.
 ///
 /// [W3C: trace context](https://www.w3.org/TR/trace-context-2/#trace-context-http-headers-format)
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the specification's two headers; a third would be another context")]
 pub struct TraceContext<'a> {
     /// The `traceparent` header.
     pub traceparent: TraceParent,
-    /// The `tracestate` header; empty where there is none.
+    /// The `tracestate` header; empty if the request has none.
     pub tracestate: TraceState<'a>,
 }
 
 impl<'a> TraceContext<'a> {
-    /// Puts the two headers together.
+    /// Creates a context from the two headers.
     pub const fn new(traceparent: TraceParent, tracestate: TraceState<'a>) -> Self {
         Self { traceparent, tracestate }
     }
@@ -34,14 +35,14 @@ impl<'a> TraceContext<'a> {
     }
 }
 
-/// What came in with a request. Absent and invalid are different answers: one starts a trace, the
-/// other restarts it.
+/// The trace context received with a request. Absent and invalid are different answers: one starts a
+/// trace, the other restarts it.
 ///
 /// ```
 /// use traceparent::{ErrorKind, Incoming};
 ///
-/// let traceparent = &b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"[..];
-/// let incoming = Incoming::from_fields([traceparent], [&b"rojo=1"[..], b"congo=2"]);
+/// let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// let incoming = Incoming::from_fields([traceparent], ["rojo=1", "congo=2"]);
 /// assert_eq!(incoming.context().unwrap().tracestate.get("congo"), Some("2"));
 ///
 /// // Two fields are one too many, even equal ones.
@@ -49,7 +50,7 @@ impl<'a> TraceContext<'a> {
 /// assert_eq!(incoming.error().unwrap().kind(), ErrorKind::Repeated);
 ///
 /// // A broken tracestate does not lose a good traceparent.
-/// let incoming = Incoming::from_fields([traceparent], [&b"Rojo=1"[..]]);
+/// let incoming = Incoming::from_fields([traceparent], ["Rojo=1"]);
 /// assert!(incoming.context().unwrap().tracestate.is_empty());
 /// assert_eq!(incoming.error().unwrap().to_string(), "upper-case letter in tracestate key at offset 0");
 /// ```
@@ -62,10 +63,10 @@ pub enum Incoming<'a> {
     Invalid(ParseError),
     /// A valid `traceparent`.
     Valid {
-        /// What was read.
+        /// The context that was read.
         context: TraceContext<'a>,
-        /// Why `tracestate` was discarded, where it was.
-        dropped: Option<ParseError>,
+        /// The reason why `tracestate` was discarded, or `None` if it was not.
+        tracestate_error: Option<ParseError>,
     },
     /// A valid context whose caller left the sampling decision to this service. W3C Trace Context has no such state,
     /// other formats do.
@@ -83,42 +84,69 @@ pub enum Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads all `traceparent` and `tracestate` fields of a message, each in the order of arrival.
+    /// Reads all `traceparent` and `tracestate` fields of a message, each in the order of arrival: bytes,
+    /// text, or another type that lends its bytes.
     ///
-    /// This is what every carrier calls, HTTP or not. It joins several `tracestate` fields in an
-    /// allocation and allocates nothing otherwise.
+    /// Every carrier in which a name can occur more than once calls this, HTTP or not. Several `tracestate`
+    /// fields are joined in an allocation; nothing is allocated otherwise.
     ///
     /// [W3C: tracestate header](https://www.w3.org/TR/trace-context-2/#tracestate-header)
     #[cfg(feature = "alloc")]
-    pub fn from_fields(
-        traceparents: impl IntoIterator<Item = &'a [u8]>,
-        tracestates: impl IntoIterator<Item = &'a [u8]>,
+    pub fn from_fields<T: AsRef<[u8]> + ?Sized + 'a>(
+        traceparents: impl IntoIterator<Item = &'a T>,
+        tracestates: impl IntoIterator<Item = &'a T>,
     ) -> Self {
         Self::read(traceparents, || TraceState::parse_fields(tracestates))
     }
 
-    /// Reads all fields as `from_fields` does, and joins the `tracestate` fields in the caller's
-    /// buffer: the way to do it without an allocator. Where the buffer is too small, the list is
-    /// discarded and the error tells the length that would do.
+    /// Reads at most one value of either header, without an allocator and without a buffer: for carriers in
+    /// which a name occurs once.
+    ///
+    /// An empty `traceparent` is invalid, as it is in HTTP. A carrier whose empty values are absent ones,
+    /// such as environment variables, passes `None` for them.
     ///
     /// ```
     /// use traceparent::Incoming;
     ///
-    /// let traceparent = &b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"[..];
-    /// let mut buffer = [0; 512];
-    /// let incoming = Incoming::from_fields_in([traceparent], [&b"rojo=1"[..], b"congo=2"], &mut buffer);
-    /// assert_eq!(incoming.context().unwrap().tracestate.as_str(), "rojo=1,congo=2");
+    /// let traceparent = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let incoming = Incoming::from_values(Some(traceparent), Some(b"rojo=1"));
+    /// assert_eq!(incoming.context().unwrap().tracestate.get("rojo"), Some("1"));
+    ///
+    /// assert_eq!(Incoming::from_values(None, None), Incoming::Absent);
+    /// assert!(matches!(Incoming::from_values(Some(b""), None), Incoming::Invalid(_)));
     /// ```
-    pub fn from_fields_in<'f>(
-        traceparents: impl IntoIterator<Item = &'f [u8]>,
-        tracestates: impl IntoIterator<Item = &'f [u8]>,
-        buffer: &'a mut [u8],
-    ) -> Self {
-        Self::read(traceparents, || TraceState::parse_fields_in(tracestates, buffer))
+    pub fn from_values(traceparent: Option<&'a [u8]>, tracestate: Option<&'a [u8]>) -> Self {
+        Self::read(traceparent, || tracestate.map_or(Ok(TraceState::EMPTY), TraceState::parse))
     }
 
-    fn read<'f>(
-        traceparents: impl IntoIterator<Item = &'f [u8]>,
+    /// Reads all fields as `from_fields` does, and joins the `tracestate` fields in the caller's buffer
+    /// instead of an allocation. A list that does not fit the buffer is discarded as too long;
+    /// [`TraceState::parse_fields_in`] returns the length it needs.
+    ///
+    /// ```
+    /// use traceparent::Incoming;
+    ///
+    /// let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let mut buffer = [0; 512];
+    /// let incoming = Incoming::from_fields_in([traceparent], ["rojo=1", "congo=2"], &mut buffer);
+    /// assert_eq!(incoming.context().unwrap().tracestate.as_str(), "rojo=1,congo=2");
+    /// ```
+    pub fn from_fields_in<'f, T: AsRef<[u8]> + ?Sized + 'f>(
+        traceparents: impl IntoIterator<Item = &'f T>,
+        tracestates: impl IntoIterator<Item = &'f T>,
+        buffer: &'a mut [u8],
+    ) -> Self {
+        let room = buffer.len();
+        Self::read(traceparents, || {
+            TraceState::parse_fields_in(tracestates, buffer).map_err(|error| match error {
+                FieldsError::Invalid(error) => error,
+                FieldsError::BufferTooSmall(_) => ParseError::new(ErrorKind::TooLong, Field::TraceState, room),
+            })
+        })
+    }
+
+    fn read<'f, T: AsRef<[u8]> + ?Sized + 'f>(
+        traceparents: impl IntoIterator<Item = &'f T>,
         tracestate: impl FnOnce() -> Result<TraceState<'a>, ParseError>,
     ) -> Self {
         let mut traceparents = traceparents.into_iter();
@@ -128,15 +156,15 @@ impl<'a> Incoming<'a> {
         if traceparents.next().is_some() {
             return Self::Invalid(ParseError::new(ErrorKind::Repeated, Field::TraceParent, 0));
         }
-        let traceparent = match TraceParent::parse(value) {
+        let traceparent = match TraceParent::parse(value.as_ref()) {
             Ok(traceparent) => traceparent,
             Err(error) => return Self::Invalid(error),
         };
-        let (tracestate, dropped) = match tracestate() {
+        let (tracestate, tracestate_error) = match tracestate() {
             Ok(tracestate) => (tracestate, None),
             Err(error) => (TraceState::EMPTY, Some(error)),
         };
-        Self::Valid { context: TraceContext::new(traceparent, tracestate), dropped }
+        Self::Valid { context: TraceContext::new(traceparent, tracestate), tracestate_error }
     }
 
     /// Returns the valid context.
@@ -147,18 +175,18 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// Returns why `traceparent` was refused, or else why `tracestate` was discarded.
+    /// Returns the reason why `traceparent` was refused, or else why `tracestate` was discarded.
     pub const fn error(&self) -> Option<ParseError> {
         match self {
             Self::Absent | Self::Deferred(_) | Self::Root { .. } | Self::Refused => None,
             Self::Invalid(error) => Some(*error),
-            Self::Valid { dropped, .. } => *dropped,
+            Self::Valid { tracestate_error, .. } => *tracestate_error,
         }
     }
 }
 
 impl<'a> From<TraceContext<'a>> for Incoming<'a> {
     fn from(context: TraceContext<'a>) -> Self {
-        Self::Valid { context, dropped: None }
+        Self::Valid { context, tracestate_error: None }
     }
 }

@@ -95,9 +95,6 @@ pub enum ErrorKind {
     TooManyMembers,
     /// A number beyond what the field can mean.
     OutOfRange,
-    /// The caller's buffer cannot hold the joined fields;
-    /// [`ParseError::offset`] is the length in bytes that would do.
-    BufferTooSmall,
 }
 
 impl ErrorKind {
@@ -117,7 +114,6 @@ impl ErrorKind {
             Self::Repeated => "repeated",
             Self::TooManyMembers => "too_many_members",
             Self::OutOfRange => "out_of_range",
-            Self::BufferTooSmall => "buffer_too_small",
         }
     }
 }
@@ -190,14 +186,13 @@ impl fmt::Display for ParseError {
             ErrorKind::Repeated => write!(f, "{field} is repeated"),
             ErrorKind::TooManyMembers => write!(f, "{field} has more than 32 members at offset {offset}"),
             ErrorKind::OutOfRange => write!(f, "{field} is out of range"),
-            ErrorKind::BufferTooSmall => write!(f, "{field} needs a buffer of {offset} bytes"),
         }
     }
 }
 
 impl core::error::Error for ParseError {}
 
-/// Says that a caller's buffer cannot hold what was to be written; nothing usable was written.
+/// The error returned when a caller's buffer cannot hold a list; nothing usable was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BufferTooSmall {
     needed: usize,
@@ -208,7 +203,7 @@ impl BufferTooSmall {
         Self { needed }
     }
 
-    /// Returns the length in bytes that would do.
+    /// Returns the length in bytes that the buffer needs.
     pub const fn needed(self) -> usize {
         self.needed
     }
@@ -221,3 +216,36 @@ impl fmt::Display for BufferTooSmall {
 }
 
 impl core::error::Error for BufferTooSmall {}
+
+/// The error returned when several `tracestate` fields cannot be joined in a caller's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a list is invalid or does not fit; there is no third way to fail")]
+pub enum FieldsError {
+    /// The fields are not a valid list.
+    Invalid(ParseError),
+    /// The list is valid and does not fit the buffer.
+    BufferTooSmall(BufferTooSmall),
+}
+
+impl From<ParseError> for FieldsError {
+    fn from(error: ParseError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<BufferTooSmall> for FieldsError {
+    fn from(error: BufferTooSmall) -> Self {
+        Self::BufferTooSmall(error)
+    }
+}
+
+impl fmt::Display for FieldsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(error) => error.fmt(f),
+            Self::BufferTooSmall(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for FieldsError {}

@@ -11,6 +11,7 @@ extern crate std;
 mod error;
 
 mod hex;
+mod ows;
 
 mod flags;
 mod id;
@@ -22,10 +23,11 @@ mod tracestate;
 
 mod context;
 
-mod sampler;
+pub mod sampler;
 
 mod policy;
 
+#[cfg(feature = "unstable-response")]
 mod response;
 
 /// Makes a page of a text, whose links see what this crate exports.
@@ -36,7 +38,7 @@ macro_rules! page {
         #[doc = include_str!($text)]
         pub mod $name {
             #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
-            use crate::*;
+            use crate::{sampler::*, *};
         }
     };
 }
@@ -46,43 +48,28 @@ page!(limits, "../docs/limits.md");
 page!(comparison, "../docs/comparison.md");
 page!(conformance, "../CONFORMANCE.md");
 
-#[cfg(target_has_atomic = "64")]
-pub use crate::sampler::rate_limit::{Clock, RateLimited};
+#[cfg(feature = "std")]
+pub use crate::id::generate::RandomIdGenerator;
+#[cfg(feature = "unstable-response")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unstable-response")))]
+pub use crate::response::TraceResponse;
 pub use crate::{
     context::{Incoming, TraceContext},
-    error::{BufferTooSmall, ErrorKind, Field, ParseError},
+    error::{BufferTooSmall, ErrorKind, Field, FieldsError, ParseError},
     flags::TraceFlags,
     id::{
         SpanId, TraceId,
         generate::{IdGenerator, IdsFrom, XRayIds},
     },
+    ows::trim_ows,
     policy::{Origin, Outgoing, Policy, Trust},
-    response::TraceResponse,
-    sampler::{
-        Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, ThresholdChange,
-        basic::{AlwaysOff, AlwaysOn, AlwaysRecord},
-        composite::{
-            ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating, ComposableParentThreshold,
-            ComposableProbability, ComposableRuleBased, ComposableSampler, CompositeSampler, SamplingIntent,
-        },
-        config::{SamplerConfig, SamplerConfigError},
-        parent_based::ParentBased,
-        percentages::PercentageSampler,
-        probability::ProbabilitySampler,
-        rule::{AttributeCondition, ParentKind, Predicate, Rule, RuleBased, Rules},
-        span::{AttributeValue, Attributes, SpanDetails, SpanKind},
-        trace_id_ratio::TraceIdRatioBased,
-    },
     threshold::{Randomness, Threshold, percent::Percent},
     traceparent::TraceParent,
     tracestate::{
         TraceState,
         edit::{BudgetTooSmall, Change, TraceStateEdit},
-        grammar::trim_ows,
         member::{Member, Members},
         ot::OtValue,
     },
     version::Version,
 };
-#[cfg(feature = "std")]
-pub use crate::{id::generate::RandomIdGenerator, sampler::rate_limit::MonotonicClock};

@@ -2,8 +2,7 @@ use crate::{
     context::{Incoming, TraceContext},
     flags::TraceFlags,
     id::{SpanId, TraceId, generate::IdGenerator},
-    response::TraceResponse,
-    sampler::{Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, span::SpanDetails},
+    sampler::{Parent, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails},
     traceparent::TraceParent,
     tracestate::{
         TraceState,
@@ -58,7 +57,7 @@ impl Origin {
 /// [W3C: processing model](https://www.w3.org/TR/trace-context-2/#a-traceparent-is-received)
 ///
 /// ```
-/// use traceparent::{AlwaysOn, Incoming, Origin, Policy, RandomIdGenerator};
+/// use traceparent::{Incoming, Origin, Policy, RandomIdGenerator, sampler::AlwaysOn};
 ///
 /// let policy = Policy::new(AlwaysOn);
 /// let value = &b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"[..];
@@ -82,19 +81,24 @@ impl<S> Policy<S> {
         Self { sampler, trust: Trust::Continue }
     }
 
-    /// Says how far callers are trusted.
+    /// Sets how far to trust callers.
     #[must_use]
-    pub fn trust(self, trust: Trust) -> Self {
+    pub fn with_trust(self, trust: Trust) -> Self {
         Self { trust, ..self }
     }
-}
 
-impl<S: Sampler> Policy<S> {
     /// Returns the sampler.
     pub const fn sampler(&self) -> &S {
         &self.sampler
     }
 
+    /// Returns how far callers are trusted.
+    pub const fn trust(&self) -> Trust {
+        self.trust
+    }
+}
+
+impl<S: Sampler> Policy<S> {
     /// Makes the context of a span that serves the request.
     pub fn apply<'a, G: IdGenerator + ?Sized>(&self, incoming: Incoming<'a>, ids: &G) -> Outgoing<'a> {
         self.apply_to(SpanDetails::default(), incoming, ids)
@@ -260,7 +264,7 @@ impl<'a> Outgoing<'a> {
     /// trace, decision and `tracestate`, another span-id.
     ///
     /// ```
-    /// use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+    /// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
     ///
     /// let server = Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator);
     /// let client = server.child(&RandomIdGenerator);
@@ -277,23 +281,25 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Makes the context that goes back with the response: this span's, with its decision.
-    pub const fn response(&self) -> TraceResponse {
-        TraceResponse::new(self.traceparent)
+    /// Creates the context that goes back with the response: this span's, with its decision.
+    #[cfg(feature = "unstable-response")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable-response")))]
+    pub const fn response(&self) -> crate::TraceResponse {
+        crate::TraceResponse::new(self.traceparent)
     }
 
-    /// Changes the `tracestate` that goes out, replacing changes made here before; see
-    /// [`TraceState::edit`].
+    /// Returns the same context with changes to the `tracestate` that goes out, on top of those described
+    /// before; see [`TraceStateEdit::edit`].
     ///
     /// ```
-    /// use traceparent::{AlwaysOn, Change, Incoming, Member, Policy, RandomIdGenerator};
+    /// use traceparent::{Change, Incoming, Member, Policy, RandomIdGenerator, sampler::AlwaysOn};
     ///
     /// let changes = [Change::Set(Member::from_static("gateway", "1"))];
-    /// let outgoing = Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator).edit(&changes);
-    /// assert_eq!(outgoing.tracestate().to_string(), "gateway=1");
+    /// let outgoing = Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator);
+    /// assert_eq!(outgoing.edit(&changes).tracestate().to_string(), "gateway=1");
     /// ```
-    pub fn edit(self, changes: &'a [Change<'a>]) -> Self {
-        Self { tracestate: self.tracestate.edit(changes), ..self }
+    pub fn edit<'e>(&'e self, changes: &'e [Change<'e>]) -> Outgoing<'e> {
+        Outgoing { tracestate: self.tracestate.edit(changes), ..*self }
     }
 
     /// Cuts the `tracestate` that goes out to a budget; see [`TraceStateEdit::within`].

@@ -195,6 +195,6 @@ fn split(text: &[u8], offset: usize, separator: u8) -> impl Iterator<Item = Metr
             None => text,
         };
         let leading = part.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        Some(Metric { text: crate::tracestate::grammar::trim_ows(part), offset: offset + leading })
+        Some(Metric { text: crate::ows::trim_ows(part), offset: offset + leading })
     })
 }

@@ -1,3 +1,26 @@
+//! Samplers: which spans are recorded, and which traces are sampled.
+//!
+//! | to sample | take |
+//! |---|---|
+//! | everything, or nothing | [`AlwaysOn`], [`AlwaysOff`] |
+//! | a share of the traces, the same ones in every service | [`ProbabilitySampler`] |
+//! | as the parent was sampled, and roots by another sampler | [`ParentBased`] |
+//! | at most so many spans a second | `RateLimited` around another sampler |
+//! | by route, method, name, kind or parent | [`RuleBased`] with [`Rule`]s |
+//! | by the percentages of a proxy's configuration | [`PercentageSampler`] |
+//! | as `OTEL_TRACES_SAMPLER` says | [`SamplerConfig`] |
+//! | as OpenTelemetry's older SDKs decide | [`TraceIdRatioBased`] |
+//! | and record what is not sampled | [`AlwaysRecord`] around another sampler |
+//! | by samplers whose thresholds combine | `composite`, with the feature `unstable-composite` |
+//!
+//! [`Policy`](crate::Policy) runs a sampler: about every trace that starts here and, under
+//! [`Trust::Resample`](crate::Trust::Resample), about every request.
+//!
+//! The feature `unstable-composite` adds `composite`: OpenTelemetry's composable samplers, whose
+//! specification has the status *Development*. It is outside of semver. [`ProbabilitySampler`],
+//! [`Threshold`] and the `ot` member have that status too and need no feature: [`Policy`](crate::Policy)
+//! has to read and write thresholds for any sampler, and their form in `tracestate` is in use.
+
 use crate::{
     context::TraceContext,
     id::TraceId,
@@ -8,21 +31,35 @@ use crate::{
     },
 };
 
-pub(crate) mod basic;
-pub(crate) mod composite;
-pub(crate) mod config;
-pub(crate) mod parent_based;
-pub(crate) mod percentages;
-pub(crate) mod probability;
+mod always;
+#[cfg(feature = "unstable-composite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unstable-composite")))]
+pub mod composite;
+mod config;
+mod parent_based;
+mod percentages;
+mod probability;
 #[cfg(target_has_atomic = "64")]
-pub(crate) mod rate_limit;
-pub(crate) mod rule;
-pub(crate) mod span;
-pub(crate) mod trace_id_ratio;
+mod rate_limit;
+mod rule;
+mod span;
+mod trace_id_ratio;
 
-use self::{
-    composite::{ComposableSampler, SamplingIntent},
-    span::{AttributeValue, SpanDetails},
+#[cfg(feature = "unstable-composite")]
+use self::composite::{ComposableSampler, SamplingIntent};
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub use self::rate_limit::MonotonicClock;
+#[cfg(target_has_atomic = "64")]
+pub use self::rate_limit::{Clock, RateLimited};
+pub use self::{
+    always::{AlwaysOff, AlwaysOn, AlwaysRecord},
+    config::{SamplerConfig, SamplerConfigError},
+    parent_based::ParentBased,
+    percentages::PercentageSampler,
+    probability::ProbabilitySampler,
+    rule::{AttributeCondition, ParentKind, Predicate, Rule, RuleBased, Rules},
+    span::{AttributeValue, Attributes, SpanDetails, SpanKind},
+    trace_id_ratio::TraceIdRatioBased,
 };
 
 /// Decides whether a span is recorded and whether its trace is sampled.
@@ -32,7 +69,7 @@ use self::{
 /// [OpenTelemetry: sampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampler)
 ///
 /// ```
-/// use traceparent::{Sampler, SamplingInput, SamplingResult};
+/// use traceparent::sampler::{Sampler, SamplingInput, SamplingResult};
 ///
 /// /// Samples nothing that health checks cause.
 /// struct NoHealthChecks<S>(S);
@@ -72,6 +109,7 @@ macro_rules! sampler_behind {
         }
 
         $(#[$attribute])*
+        #[cfg(feature = "unstable-composite")]
         impl<S: ComposableSampler + ?Sized> ComposableSampler for $Pointer {
             fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
                 (**self).sampling_intent(input)
@@ -242,7 +280,7 @@ impl SamplingResult {
     /// who decide without one.
     ///
     /// ```
-    /// use traceparent::{ProbabilitySampler, Sampler, SamplingInput, TraceId};
+    /// use traceparent::{TraceId, sampler::{ProbabilitySampler, Sampler, SamplingInput}};
     ///
     /// let input = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"));
     /// let result = ProbabilitySampler::from_ratio(1, 2).unwrap().should_sample(&input);

@@ -39,6 +39,9 @@ const PARENT_ID_END: usize = PARENT_ID + SpanId::LENGTH;
 const FLAGS: usize = PARENT_ID_END + 1;
 
 impl TraceParent {
+    /// The name of the header, in lower case.
+    pub const NAME: &'static str = "traceparent";
+
     /// The length in bytes of a version `00` header.
     pub const LENGTH: usize = FLAGS + 2;
 

@@ -7,7 +7,10 @@ use alloc::string::String;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 use alloc::sync::Arc;
 
-use crate::error::{ErrorKind, Field, ParseError};
+use crate::{
+    error::{BufferTooSmall, FieldsError, ParseError},
+    ows::trim_ows,
+};
 
 pub(crate) mod edit;
 pub(crate) mod grammar;
@@ -15,6 +18,7 @@ mod keys;
 pub(crate) mod member;
 mod offsets;
 pub(crate) mod ot;
+mod place;
 mod sink;
 
 use self::{
@@ -67,6 +71,9 @@ impl<'a> TraceState<'a> {
     /// The list without members.
     pub const EMPTY: TraceState<'static> = TraceState { list: List::Borrowed(b""), shape: Shape::EMPTY };
 
+    /// The name of the header, in lower case.
+    pub const NAME: &'static str = "tracestate";
+
     /// The most members a list may have.
     pub const MAX_MEMBERS: usize = grammar::MAX_MEMBERS;
 
@@ -90,7 +97,7 @@ impl<'a> TraceState<'a> {
     /// Without the type's destructor in the way, as constants need it.
     const fn parse_borrowed(value: &[u8]) -> Result<(&[u8], Shape), ParseError> {
         match grammar::list(value, Shape::EMPTY) {
-            Ok(shape) => Ok((grammar::trim_ows(value), shape)),
+            Ok(shape) => Ok((trim_ows(value), shape)),
             Err(error) => Err(error),
         }
     }
@@ -109,21 +116,24 @@ impl<'a> TraceState<'a> {
     /// ```
     /// use traceparent::TraceState;
     ///
-    /// let state = TraceState::parse_fields([&b"rojo=1"[..], b"", b"congo=2"])?;
+    /// let state = TraceState::parse_fields(["rojo=1", "", "congo=2"])?;
     /// assert_eq!(state.to_string(), "rojo=1,congo=2");
     /// # Ok::<(), traceparent::ParseError>(())
     /// ```
     #[cfg(feature = "alloc")]
-    pub fn parse_fields(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ParseError> {
+    pub fn parse_fields<T>(fields: impl IntoIterator<Item = &'a T>) -> Result<Self, ParseError>
+    where
+        T: AsRef<[u8]> + ?Sized + 'a,
+    {
         let mut fields = fields.into_iter();
         let Some(first) = fields.next() else {
             return Ok(TraceState::EMPTY);
         };
-        let mut state = Self::parse(grammar::trim_ows(first))?;
+        let mut state = Self::parse(trim_ows(first.as_ref()))?;
         let mut joined: Option<String> = None;
         for field in fields {
             let joined = joined.get_or_insert_with(|| String::from(state.as_str()));
-            state.shape = join(field, state.shape, joined.len(), &mut |text| joined.push_str(text))?;
+            state.shape = join(field.as_ref(), state.shape, joined.len(), &mut |text| joined.push_str(text))?;
         }
         if let Some(joined) = joined {
             state.list = List::Owned(joined.into());
@@ -136,28 +146,30 @@ impl<'a> TraceState<'a> {
     ///
     /// # Errors
     ///
-    /// As [`parse_fields`](Self::parse_fields); where the valid list does not fit the buffer,
-    /// [`ErrorKind::BufferTooSmall`], whose offset is the length that would do.
+    /// As [`parse_fields`](Self::parse_fields), and [`FieldsError::BufferTooSmall`] when the valid list does not
+    /// fit the buffer.
     ///
     /// ```
-    /// use traceparent::{ErrorKind, TraceState};
+    /// use traceparent::{FieldsError, TraceState};
     ///
-    /// let fields = [&b"rojo=1"[..], b"congo=2"];
+    /// let fields = ["rojo=1", "congo=2"];
     /// let mut buffer = [0; 512];
     /// assert_eq!(TraceState::parse_fields_in(fields, &mut buffer)?.len(), 2);
     ///
-    /// let error = TraceState::parse_fields_in(fields, &mut [0; 8]).unwrap_err();
-    /// assert_eq!((error.kind(), error.offset()), (ErrorKind::BufferTooSmall, 14));
-    /// # Ok::<(), traceparent::ParseError>(())
+    /// let FieldsError::BufferTooSmall(error) = TraceState::parse_fields_in(fields, &mut [0; 8]).unwrap_err() else {
+    ///     unreachable!();
+    /// };
+    /// assert_eq!(error.needed(), 14);
+    /// # Ok::<(), FieldsError>(())
     /// ```
-    pub fn parse_fields_in<'f>(
-        fields: impl IntoIterator<Item = &'f [u8]>,
+    pub fn parse_fields_in<'f, T: AsRef<[u8]> + ?Sized + 'f>(
+        fields: impl IntoIterator<Item = &'f T>,
         buffer: &'a mut [u8],
-    ) -> Result<Self, ParseError> {
+    ) -> Result<Self, FieldsError> {
         let mut shape = Shape::EMPTY;
         let mut length = 0;
         for field in fields {
-            shape = join(field, shape, length, &mut |text| {
+            shape = join(field.as_ref(), shape, length, &mut |text| {
                 let end = length + text.len();
                 if let Some(room) = buffer.get_mut(length..end) {
                     room.copy_from_slice(text.as_bytes());
@@ -167,7 +179,7 @@ impl<'a> TraceState<'a> {
         }
         match buffer.get(..length) {
             Some(list) => Ok(Self { list: List::Borrowed(list), shape }),
-            None => Err(ParseError::new(ErrorKind::BufferTooSmall, Field::TraceState, length)),
+            None => Err(BufferTooSmall::new(length).into()),
         }
     }
 
@@ -209,9 +221,9 @@ impl<'a> TraceState<'a> {
         self.iter().find(|member| member.key() == key).map(|member| member.value())
     }
 
-    /// Goes over the members in order, duplicates included.
+    /// Returns an iterator over the members, in order, including duplicates.
     pub fn iter(&self) -> Members<'_> {
-        Members::new(self.as_str())
+        Members::new(self.as_str(), self.shape.members)
     }
 
     /// Returns the number of members, duplicates included: 0 to 32.
@@ -307,7 +319,7 @@ impl<'a> TraceState<'a> {
 /// Checks the next of several fields and hands its text, and a comma before it if need be, to `push`.
 /// Returns the shape of all so far.
 fn join(field: &[u8], before: Shape, length: usize, push: &mut dyn FnMut(&str)) -> Result<Shape, ParseError> {
-    let field = grammar::trim_ows(field);
+    let field = trim_ows(field);
     let start = length + usize::from(length > 0);
     let moved = |error: ParseError| ParseError::new(error.kind(), error.field(), start + error.offset());
     let shape = grammar::list(field, before).map_err(moved)?;

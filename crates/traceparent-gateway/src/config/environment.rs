@@ -1,7 +1,7 @@
 use std::{env, time::Duration};
 
 use percent_encoding::percent_decode_str;
-use traceparent::{SamplerConfig, SamplerConfigError};
+use traceparent::sampler::{SamplerConfig, SamplerConfigError};
 
 use super::{Batch, OtlpProtocol};
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
-use traceparent::{PercentageSampler, Trust};
+use traceparent::{Trust, sampler::PercentageSampler};
 use traceparent_http::Egress;
 
 use super::{
@@ -222,7 +222,10 @@ impl TracingEntry {
             _ => {
                 let [random, client, overall] = percentages.map(|percentage| percentage.unwrap_or_default().0);
                 Sampling::Percentages(
-                    PercentageSampler::new().random_sampling(random).client_sampling(client).overall_sampling(overall),
+                    PercentageSampler::new()
+                        .with_random_sampling(random)
+                        .with_client_sampling(client)
+                        .with_overall_sampling(overall),
                 )
             }
         };

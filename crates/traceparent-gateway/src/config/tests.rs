@@ -1,4 +1,7 @@
-use traceparent::{Percent, PercentageSampler, SamplerConfig};
+use traceparent::{
+    Percent,
+    sampler::{PercentageSampler, SamplerConfig},
+};
 
 use super::*;
 
@@ -39,7 +42,7 @@ fn the_sample_says_what_it_means() {
     assert_eq!((shop.timeout, shop.idle_timeout), (Some(Duration::from_secs(120)), Some(Duration::from_secs(300))));
 
     let tracing = &config.tracing;
-    let sampler = PercentageSampler::new().random_sampling(percent("12.5"));
+    let sampler = PercentageSampler::new().with_random_sampling(percent("12.5"));
     assert_eq!(tracing.sampling, Sampling::Percentages(sampler));
     assert_eq!(tracing.service_name, "shop-gateway");
     assert_eq!(tracing.span_attributes.header_prefixes, ["x-shop-"]);
@@ -103,7 +106,7 @@ fn the_file_comes_before_the_environment() {
     let text = format!("{LISTENER}tracing:\n  service_name: from file\n  overall_sampling: 0.5\n");
     let config = load(&text, &environment).unwrap();
     assert_eq!(config.tracing.service_name, "from file");
-    let sampler = PercentageSampler::new().overall_sampling(percent("0.5"));
+    let sampler = PercentageSampler::new().with_overall_sampling(percent("0.5"));
     assert_eq!(config.tracing.sampling, Sampling::Percentages(sampler));
 }
 

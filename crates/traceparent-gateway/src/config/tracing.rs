@@ -5,7 +5,8 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 use traceparent::{
-    Percent, PercentageSampler, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput, SamplingResult,
+    Percent,
+    sampler::{PercentageSampler, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput, SamplingResult},
 };
 
 use super::Environment;

@@ -117,7 +117,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use opentelemetry::KeyValue;
-    use traceparent::{Origin, SpanKind, TraceContext, TraceFlags, TraceParent, TraceState};
+    use traceparent::{Origin, TraceContext, TraceFlags, TraceParent, TraceState, sampler::SpanKind};
 
     use super::*;
 

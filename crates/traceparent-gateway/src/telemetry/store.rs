@@ -93,7 +93,7 @@ impl Traces {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use traceparent::{Origin, SpanId, SpanKind, TraceContext, TraceFlags, TraceParent, TraceState};
+    use traceparent::{Origin, SpanId, TraceContext, TraceFlags, TraceParent, TraceState, sampler::SpanKind};
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::{
 
 use hyper::{HeaderMap, Method, Response, Uri};
 use opentelemetry::KeyValue;
-use traceparent::{Outgoing, ParseError, RandomIdGenerator, SpanKind, TraceContext};
+use traceparent::{Outgoing, ParseError, RandomIdGenerator, TraceContext, sampler::SpanKind};
 
 use super::Tracer;
 use crate::{

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use http::{HeaderMap, Request, Response};
 use tower::Service;
-use traceparent::{AlwaysOn, Incoming, Policy, RandomIdGenerator};
+use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
 use traceparent_tower::{RequestSpan, SpanContext};
 
 pub(crate) const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

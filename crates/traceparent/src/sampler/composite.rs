@@ -52,9 +52,9 @@ pub trait ComposableSampler {
 
 /// Intends to keep every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ComposableAlwaysOn;
+pub struct AlwaysOn;
 
-impl ComposableSampler for ComposableAlwaysOn {
+impl ComposableSampler for AlwaysOn {
     fn sampling_intent(&self, _: &SamplingInput<'_>) -> SamplingIntent {
         SamplingIntent::reliable(Threshold::ALWAYS)
     }
@@ -62,9 +62,9 @@ impl ComposableSampler for ComposableAlwaysOn {
 
 /// Intends to drop every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ComposableAlwaysOff;
+pub struct AlwaysOff;
 
-impl ComposableSampler for ComposableAlwaysOff {
+impl ComposableSampler for AlwaysOff {
     fn sampling_intent(&self, _: &SamplingInput<'_>) -> SamplingIntent {
         SamplingIntent::DROP
     }
@@ -72,11 +72,11 @@ impl ComposableSampler for ComposableAlwaysOff {
 
 /// Intends to keep a share of the traces; none at all where the share is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ComposableProbability {
+pub struct Probability {
     threshold: Option<Threshold>,
 }
 
-impl ComposableProbability {
+impl Probability {
     /// Keeps spans by this threshold.
     pub const fn new(threshold: Threshold) -> Self {
         Self { threshold: Some(threshold) }
@@ -88,7 +88,7 @@ impl ComposableProbability {
     }
 }
 
-impl ComposableSampler for ComposableProbability {
+impl ComposableSampler for Probability {
     fn sampling_intent(&self, _: &SamplingInput<'_>) -> SamplingIntent {
         self.threshold.map_or(SamplingIntent::DROP, SamplingIntent::reliable)
     }
@@ -100,18 +100,18 @@ impl ComposableSampler for ComposableProbability {
 /// A sampled parent whose threshold its own randomness is below contradicts itself: its flag is
 /// followed, and its threshold is not believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ComposableParentThreshold<Root> {
+pub struct ParentThreshold<Root> {
     root: Root,
 }
 
-impl<Root> ComposableParentThreshold<Root> {
+impl<Root> ParentThreshold<Root> {
     /// Asks this sampler about root spans.
     pub const fn new(root: Root) -> Self {
         Self { root }
     }
 }
 
-impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Root> {
+impl<Root: ComposableSampler> ComposableSampler for ParentThreshold<Root> {
     fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
         let Some(parent) = input.parent() else {
             return self.root.sampling_intent(input);
@@ -135,18 +135,18 @@ impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Ro
 
 /// Intends what the sampler of the first rule that matches does, and to drop where none does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ComposableRuleBased<R> {
+pub struct RuleBased<R> {
     rules: R,
 }
 
-impl<R> ComposableRuleBased<R> {
+impl<R> RuleBased<R> {
     /// Asks these rules in order.
     pub const fn new(rules: R) -> Self {
         Self { rules }
     }
 }
 
-impl<R> ComposableSampler for ComposableRuleBased<R>
+impl<R> ComposableSampler for RuleBased<R>
 where
     R: Rules,
     R::Sampler: ComposableSampler,
@@ -164,19 +164,19 @@ where
 
 /// Intends what another sampler does, and adds attributes to the spans that are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct ComposableAnnotating<'a, S> {
+pub struct Annotating<'a, S> {
     attributes: &'a [(&'a str, AttributeValue<'a>)],
     sampler: S,
 }
 
-impl<'a, S> ComposableAnnotating<'a, S> {
+impl<'a, S> Annotating<'a, S> {
     /// Adds these attributes to what this sampler keeps.
     pub const fn new(attributes: &'a [(&'a str, AttributeValue<'a>)], sampler: S) -> Self {
         Self { attributes, sampler }
     }
 }
 
-impl<S: ComposableSampler> ComposableSampler for ComposableAnnotating<'_, S> {
+impl<S: ComposableSampler> ComposableSampler for Annotating<'_, S> {
     fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
         self.sampler.sampling_intent(input)
     }
@@ -200,13 +200,13 @@ impl<S: ComposableSampler> ComposableSampler for ComposableAnnotating<'_, S> {
 ///
 /// ```
 /// use traceparent::{
-///     ComposableParentThreshold, ComposableProbability, CompositeSampler, Incoming, Policy,
-///     RandomIdGenerator, Threshold, Trust,
+///     Incoming, Policy, RandomIdGenerator, Threshold, Trust,
+///     sampler::composite::{CompositeSampler, ParentThreshold, Probability},
 /// };
 ///
-/// let roots = ComposableProbability::new(Threshold::from_ratio(1, 4).unwrap());
-/// let sampler = CompositeSampler::new(ComposableParentThreshold::new(roots), RandomIdGenerator);
-/// let span = Policy::new(sampler).trust(Trust::Resample).apply(Incoming::Absent, &RandomIdGenerator);
+/// let roots = Probability::new(Threshold::from_ratio(1, 4).unwrap());
+/// let sampler = CompositeSampler::new(ParentThreshold::new(roots), RandomIdGenerator);
+/// let span = Policy::new(sampler).with_trust(Trust::Resample).apply(Incoming::Absent, &RandomIdGenerator);
 /// assert_eq!(span.tracestate().to_string(), if span.decision().is_sampled() { "ot=th:c" } else { "" });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::{
     Sampler, SamplingInput, SamplingResult,
-    basic::{AlwaysOff, AlwaysOn},
+    always::{AlwaysOff, AlwaysOn},
     parent_based::ParentBased,
     trace_id_ratio::TraceIdRatioBased,
 };
@@ -14,13 +14,13 @@ use super::{
 /// [OpenTelemetry: general SDK configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)
 ///
 /// ```
-/// use traceparent::{SamplerConfig, TraceIdRatioBased, ParentBased};
+/// use traceparent::sampler::{SamplerConfig, TraceIdRatioBased, ParentBased};
 ///
 /// let sampler = SamplerConfig::parse(Some("parentbased_traceidratio"), Some("0.25"))?;
 /// assert_eq!(sampler, SamplerConfig::ParentBasedTraceIdRatio(ParentBased::new(TraceIdRatioBased::new(0.25))));
 /// // Nothing set: the default.
 /// assert_eq!(SamplerConfig::parse(None, None)?, SamplerConfig::default());
-/// # Ok::<(), traceparent::SamplerConfigError>(())
+/// # Ok::<(), traceparent::sampler::SamplerConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 use super::{
     Parent, Sampler, SamplingInput, SamplingResult,
-    basic::{AlwaysOff, AlwaysOn},
+    always::{AlwaysOff, AlwaysOn},
     span::AttributeValue,
 };
 
@@ -12,11 +12,11 @@ use super::{
 /// [OpenTelemetry: ParentBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased)
 ///
 /// ```
-/// use traceparent::{AlwaysOff, ParentBased, ProbabilitySampler};
+/// use traceparent::sampler::{AlwaysOff, ParentBased, ProbabilitySampler};
 ///
 /// // A tenth of the traces that start here, and none that strangers ask for.
 /// let sampler = ParentBased::new(ProbabilitySampler::from_ratio(1, 10).unwrap())
-///     .remote_parent_sampled(AlwaysOff);
+///     .with_remote_parent_sampled(AlwaysOff);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParentBased<Root, RemoteOn = AlwaysOn, RemoteOff = AlwaysOff, LocalOn = AlwaysOn, LocalOff = AlwaysOff> {
@@ -36,25 +36,25 @@ impl<Root> ParentBased<Root> {
 
 impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> {
     /// Replaces the sampler for spans whose parent is remote and sampled.
-    pub fn remote_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, S, RemoteOff, LocalOn, LocalOff> {
+    pub fn with_remote_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, S, RemoteOff, LocalOn, LocalOff> {
         let Self { root, remote_off, local_on, local_off, .. } = self;
         ParentBased { root, remote_on: sampler, remote_off, local_on, local_off }
     }
 
     /// Replaces the sampler for spans whose parent is remote and not sampled.
-    pub fn remote_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, S, LocalOn, LocalOff> {
+    pub fn with_remote_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, S, LocalOn, LocalOff> {
         let Self { root, remote_on, local_on, local_off, .. } = self;
         ParentBased { root, remote_on, remote_off: sampler, local_on, local_off }
     }
 
     /// Replaces the sampler for spans whose parent is local and sampled.
-    pub fn local_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, S, LocalOff> {
+    pub fn with_local_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, S, LocalOff> {
         let Self { root, remote_on, remote_off, local_off, .. } = self;
         ParentBased { root, remote_on, remote_off, local_on: sampler, local_off }
     }
 
     /// Replaces the sampler for spans whose parent is local and not sampled.
-    pub fn local_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, S> {
+    pub fn with_local_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, S> {
         let Self { root, remote_on, remote_off, local_on, .. } = self;
         ParentBased { root, remote_on, remote_off, local_on, local_off: sampler }
     }

@@ -22,11 +22,11 @@ use crate::threshold::{Threshold, percent::Percent};
 /// their traces only under [`Trust::Resample`](crate::Trust::Resample).
 ///
 /// ```
-/// use traceparent::{Percent, PercentageSampler, SamplingInput, Sampler, Threshold, ThresholdChange, TraceId};
+/// use traceparent::{Percent, Threshold, TraceId, sampler::{PercentageSampler, SamplingInput, Sampler, ThresholdChange}};
 ///
 /// let sampler = PercentageSampler::new()
-///     .random_sampling("50".parse::<Percent>()?)
-///     .overall_sampling("25".parse::<Percent>()?);
+///     .with_random_sampling("50".parse::<Percent>()?)
+///     .with_overall_sampling("25".parse::<Percent>()?);
 /// let id = TraceId::from_static("4bf92f3577b34da6a3ffffffffffffff");
 /// let result = sampler.should_sample(&SamplingInput::root(id));
 /// assert!(result.decision.is_sampled());
@@ -51,17 +51,17 @@ impl PercentageSampler {
     }
 
     /// Sets the share of requests without a trace context that are sampled.
-    pub const fn random_sampling(self, percent: Percent) -> Self {
+    pub const fn with_random_sampling(self, percent: Percent) -> Self {
         Self { random: percent.threshold(), ..self }
     }
 
     /// Sets the share of requests whose client asks for a trace that get one.
-    pub const fn client_sampling(self, percent: Percent) -> Self {
+    pub const fn with_client_sampling(self, percent: Percent) -> Self {
         Self { client: percent.threshold(), ..self }
     }
 
     /// Sets the share of requests beyond which nothing is sampled.
-    pub const fn overall_sampling(self, percent: Percent) -> Self {
+    pub const fn with_overall_sampling(self, percent: Percent) -> Self {
         Self { overall: percent.threshold(), ..self }
     }
 

@@ -59,7 +59,7 @@ impl Clock for MonotonicClock {
 /// ```
 /// use core::time::Duration;
 /// use std::cell::Cell;
-/// use traceparent::{AlwaysOn, RateLimited, Sampler, SamplingInput, TraceId};
+/// use traceparent::{TraceId, sampler::{AlwaysOn, RateLimited, Sampler, SamplingInput}};
 ///
 /// let now = Cell::new(Duration::ZERO);
 /// // Ten a second, at most two of them at once.

@@ -1,5 +1,8 @@
 use core::fmt::{self, Write};
 
+mod pattern;
+
+use self::pattern::matches_any;
 use super::{
     Parent, Sampler, SamplingInput, SamplingResult,
     span::{AttributeValue, SpanKind},
@@ -106,12 +109,12 @@ impl Write for Text {
 /// The names are those of OpenTelemetry's declarative configuration.
 ///
 /// ```
-/// use traceparent::{AttributeCondition, ParentKind, Rule, SpanKind};
+/// use traceparent::sampler::{AttributeCondition, ParentKind, Rule, SpanKind};
 ///
 /// const HEALTH: Rule = Rule::new()
-///     .span_kinds(&[SpanKind::Server])
-///     .attributes(&[AttributeCondition::Patterns { key: "http.route", included: &["/health*"], excluded: &[] }]);
-/// const ROOTS_OF_ORDERS: Rule = Rule::new().names(&["* /orders/*"]).parents(&[ParentKind::None]);
+///     .with_span_kinds(&[SpanKind::Server])
+///     .with_attributes(&[AttributeCondition::Patterns { key: "http.route", included: &["/health*"], excluded: &[] }]);
+/// const ROOTS_OF_ORDERS: Rule = Rule::new().with_names(&["* /orders/*"]).with_parents(&[ParentKind::None]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rule<'a> {
@@ -134,23 +137,23 @@ impl<'a> Rule<'a> {
 
     /// Asks that the span's name match one of these patterns, with `*` for any characters and `?` for
     /// one.
-    pub const fn names(self, names: &'a [&'a str]) -> Self {
+    pub const fn with_names(self, names: &'a [&'a str]) -> Self {
         Self { names, ..self }
     }
 
     /// Asks that all of these conditions on attributes be met. The method and the route of a request
     /// are the attributes [`METHOD`](Self::METHOD) and [`ROUTE`](Self::ROUTE).
-    pub const fn attributes(self, attributes: &'a [AttributeCondition<'a>]) -> Self {
+    pub const fn with_attributes(self, attributes: &'a [AttributeCondition<'a>]) -> Self {
         Self { attributes, ..self }
     }
 
     /// Asks that the span be of one of these kinds.
-    pub const fn span_kinds(self, span_kinds: &'a [SpanKind]) -> Self {
+    pub const fn with_span_kinds(self, span_kinds: &'a [SpanKind]) -> Self {
         Self { span_kinds, ..self }
     }
 
     /// Asks that the parent be of one of these kinds.
-    pub const fn parents(self, parents: &'a [ParentKind]) -> Self {
+    pub const fn with_parents(self, parents: &'a [ParentKind]) -> Self {
         Self { parents, ..self }
     }
 }
@@ -166,44 +169,6 @@ impl Predicate for Rule<'_> {
             && (self.span_kinds.is_empty() || self.span_kinds.contains(&input.span().kind()))
             && (self.parents.is_empty() || self.parents.contains(&parent))
             && self.attributes.iter().all(|condition| condition.is_met(input))
-    }
-}
-
-fn matches_any(patterns: &[&str], text: &str) -> bool {
-    patterns.iter().any(|pattern| matches(pattern, text))
-}
-
-/// Whether the whole text matches a pattern of literal characters, `?` and `*`.
-///
-/// When a character does not fit, only the last `*` is asked to take one more: the earlier ones need
-/// not, since what follows them has matched as far left as it can.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (mut pattern, mut text) = (pattern.chars(), text.chars());
-    let mut retry = None;
-    loop {
-        let mut after = pattern.clone();
-        match (after.next(), text.clone().next()) {
-            (Some('*'), _) => {
-                retry = Some((after.clone(), text.clone()));
-                pattern = after;
-                continue;
-            }
-            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
-                text.next();
-                pattern = after;
-                continue;
-            }
-            (None, None) => return true,
-            _ => {}
-        }
-        let Some((after_star, rest)) = &mut retry else {
-            return false;
-        };
-        if rest.next().is_none() {
-            return false;
-        }
-        pattern = after_star.clone();
-        text = rest.clone();
     }
 }
 
@@ -264,12 +229,12 @@ impl<P: Predicate, S> Rules for alloc::vec::Vec<(P, S)> {
 /// Asks the sampler of the first rule that matches, and drops where none does.
 ///
 /// ```
-/// use traceparent::{AlwaysOff, AlwaysOn, ProbabilitySampler, Rule, RuleBased, Sampler};
+/// use traceparent::sampler::{AlwaysOff, AlwaysOn, ProbabilitySampler, Rule, RuleBased, Sampler};
 ///
 /// let tenth = ProbabilitySampler::from_ratio(1, 10).unwrap();
 /// let rules: [(Rule, &dyn Sampler); 3] = [
-///     (Rule::new().names(&["GET /healthz"]), &AlwaysOff),
-///     (Rule::new().names(&["* /payments/*"]), &AlwaysOn),
+///     (Rule::new().with_names(&["GET /healthz"]), &AlwaysOff),
+///     (Rule::new().with_names(&["* /payments/*"]), &AlwaysOn),
 ///     (Rule::new(), &tenth),
 /// ];
 /// let sampler = RuleBased::new(rules);

@@ -94,7 +94,7 @@ fn find<'a>(attributes: &[(&str, AttributeValue<'a>)], key: &str) -> Option<Attr
 /// What is known about a span when it is decided whether to sample it.
 ///
 /// ```
-/// use traceparent::{AttributeValue, SpanDetails, SpanKind};
+/// use traceparent::sampler::{AttributeValue, SpanDetails, SpanKind};
 ///
 /// let attributes = [("http.route", AttributeValue::Str("/orders/{id}"))];
 /// let span = SpanDetails::new("GET /orders/{id}")

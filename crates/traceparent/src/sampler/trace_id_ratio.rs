@@ -9,7 +9,7 @@ use super::{Sampler, SamplingInput, SamplingResult};
 /// [OpenTelemetry: TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased)
 ///
 /// ```
-/// use traceparent::{SamplingDecision, SamplingInput, Sampler, TraceId, TraceIdRatioBased};
+/// use traceparent::{TraceId, sampler::{SamplingDecision, SamplingInput, Sampler, TraceIdRatioBased}};
 ///
 /// let sampler = TraceIdRatioBased::new(0.5);
 /// let decide = |id| sampler.should_sample(&SamplingInput::root(TraceId::from_static(id))).decision;

@@ -6,8 +6,9 @@ use alloc::string::ToString;
 use super::{
     TraceState, grammar,
     keys::{self, Seen},
-    member::{Member, Place},
+    member::Member,
     ot::OtValue,
+    place::Place,
     sink::{Count, Cursor, Sink},
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
@@ -52,6 +53,8 @@ impl<'a> Change<'a> {
 pub struct TraceStateEdit<'a> {
     list: TraceState<'a>,
     changes: Changes<'a>,
+    /// The edit that this one goes on from, if that one has changes.
+    earlier: Option<&'a TraceStateEdit<'a>>,
     ot: OtChange,
     budget: usize,
 }
@@ -109,21 +112,39 @@ impl<'a> TraceStateEdit<'a> {
     const LONG: usize = 128;
 
     pub(crate) const fn one(list: TraceState<'a>, change: Change<'a>) -> Self {
-        Self { list, changes: Changes::One(change), ot: OtChange::Keep, budget: usize::MAX }
+        Self { list, changes: Changes::One(change), earlier: None, ot: OtChange::Keep, budget: usize::MAX }
     }
 
     pub(crate) const fn many(list: TraceState<'a>, changes: &'a [Change<'a>]) -> Self {
-        Self { list, changes: Changes::Many(changes), ot: OtChange::Keep, budget: usize::MAX }
+        Self { list, changes: Changes::Many(changes), earlier: None, ot: OtChange::Keep, budget: usize::MAX }
     }
 
     pub(crate) const fn sampled(list: TraceState<'a>, ot: OtChange) -> Self {
-        Self { list, changes: Changes::Many(&[]), ot, budget: usize::MAX }
+        Self { list, changes: Changes::Many(&[]), earlier: None, ot, budget: usize::MAX }
     }
 
-    /// Replaces the changes described so far by these; a change of the `ot` member that a sampling
-    /// decision asked for stays, unless one of these names `ot`.
-    pub fn edit(self, changes: &'a [Change<'a>]) -> Self {
-        Self { changes: Changes::Many(changes), ..self }
+    /// Describes further changes, on top of those described so far.
+    ///
+    /// The result borrows this edit, so that no number of changes needs an allocation. A newer change wins
+    /// over an older one of the same key, and its member comes first. A change of the `ot` member that a
+    /// sampling decision makes stays, unless a change names `ot`.
+    ///
+    /// ```
+    /// use traceparent::{Change, Member, TraceState};
+    ///
+    /// let state = TraceState::from_static("rojo=1,congo=2");
+    /// let first = [Change::Set(Member::from_static("a", "1")), Change::Remove("rojo")];
+    /// let second = [Change::Set(Member::from_static("b", "2"))];
+    /// assert_eq!(state.edit(&first).edit(&second).to_string(), "b=2,a=1,congo=2");
+    /// ```
+    pub fn edit<'e>(&'e self, changes: &'e [Change<'e>]) -> TraceStateEdit<'e> {
+        TraceStateEdit {
+            list: self.list.borrow(),
+            changes: Changes::Many(changes),
+            earlier: if self.changes().is_empty() { self.earlier } else { Some(self) },
+            ot: self.ot,
+            budget: self.budget,
+        }
     }
 
     /// Cuts the list to at most so many characters, commas included.
@@ -186,7 +207,7 @@ impl<'a> TraceStateEdit<'a> {
     /// ```
     pub fn untouched(&self) -> Option<&TraceState<'a>> {
         let fits = self.list.as_bytes().len() <= self.budget;
-        (self.changes().is_empty() && self.ot == OtChange::Keep && fits).then_some(&self.list)
+        (self.changes().is_empty() && self.earlier.is_none() && self.ot == OtChange::Keep && fits).then_some(&self.list)
     }
 
     /// Works the new list out and keeps it.
@@ -206,12 +227,28 @@ impl<'a> TraceStateEdit<'a> {
         }
     }
 
-    /// Goes over the members set here, newest first. Of changes of the same key, the first one counts.
+    /// Returns all changes: those of the newest edit first, each edit's in their order.
+    fn all_changes(&self) -> impl Iterator<Item = &Change<'a>> {
+        core::iter::successors(Some(self), |edit| edit.earlier).flat_map(Self::changes)
+    }
+
+    /// Whether a change names this key.
+    #[inline]
+    fn is_changed(&self, key: &[u8]) -> bool {
+        self.changes().iter().any(|change| change.key().as_bytes() == key)
+            || self.earlier.is_some_and(|earlier| earlier.is_changed_before(key))
+    }
+
+    #[cold]
+    fn is_changed_before(&self, key: &[u8]) -> bool {
+        self.all_changes().any(|change| change.key().as_bytes() == key)
+    }
+
+    /// Hands over the members set here, newest first. Of changes of the same key, the first one counts.
     fn ours(&self, mut each: impl FnMut(Entry<'_>) -> fmt::Result) -> fmt::Result {
-        let changes = self.changes();
-        for (i, change) in changes.iter().enumerate() {
+        for (i, change) in self.all_changes().enumerate() {
             if let Change::Set(member) = change {
-                if !changes.iter().take(i).any(|earlier| earlier.key() == member.key()) {
+                if !self.all_changes().take(i).any(|newer| newer.key() == member.key()) {
                     each(Entry::Set(*member))?;
                 }
             }
@@ -221,11 +258,7 @@ impl<'a> TraceStateEdit<'a> {
 
     /// What the sampling decision does to the `ot` member, unless a change names that member.
     fn ot_change(&self) -> OtChange {
-        if self.ot == OtChange::Keep || self.changes().iter().any(|change| change.key() == OtValue::KEY) {
-            OtChange::Keep
-        } else {
-            self.ot
-        }
+        if self.ot == OtChange::Keep || self.is_changed(OtValue::KEY.as_bytes()) { OtChange::Keep } else { self.ot }
     }
 
     fn ot_entry(&self) -> Option<Entry<'_>> {
@@ -240,7 +273,7 @@ impl<'a> TraceStateEdit<'a> {
     /// Where the other members stand in the list, in their order and without duplicates.
     fn others(&self) -> Others<'_> {
         let ot = self.ot_change() != OtChange::Keep;
-        Others { list: self.list.as_bytes(), changes: self.changes(), ot, at: 0, seen: Seen::new() }
+        Others { list: self.list.as_bytes(), edit: self, ot, at: 0, seen: Seen::new() }
     }
 
     /// Whether no member of a tidy list has the key of another.
@@ -289,6 +322,7 @@ impl<'a> TraceStateEdit<'a> {
     /// the key that changes.
     fn gap(&self) -> Option<Range<usize>> {
         let key = match self.changes() {
+            _ if self.earlier.is_some() => return None,
             [] => OtValue::KEY,
             [change] if self.ot == OtChange::Keep => change.key(),
             _ => return None,
@@ -388,7 +422,7 @@ impl fmt::Display for TraceStateEdit<'_> {
 /// Finds the members that stay, see [`TraceStateEdit::others`].
 struct Others<'e> {
     list: &'e [u8],
-    changes: &'e [Change<'e>],
+    edit: &'e TraceStateEdit<'e>,
     /// Whether the `ot` member changes too.
     ot: bool,
     at: usize,
@@ -397,7 +431,7 @@ struct Others<'e> {
 
 impl Others<'_> {
     fn is_changed(&self, key: &[u8]) -> bool {
-        self.changes.iter().any(|change| change.key().as_bytes() == key) || self.ot && key == OtValue::KEY.as_bytes()
+        self.edit.is_changed(key) || self.ot && key == OtValue::KEY.as_bytes()
     }
 
     /// Whether a member in front of this one has the same key.
@@ -425,7 +459,7 @@ impl Iterator for Others<'_> {
     }
 }
 
-/// Says that a budget for `tracestate` is below 512 characters.
+/// The error returned when a budget for `tracestate` is below 512 characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetTooSmall(());
 

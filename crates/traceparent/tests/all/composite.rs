@@ -4,10 +4,12 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use traceparent::{
-    AttributeValue, ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating, ComposableParentThreshold,
-    ComposableProbability, ComposableRuleBased, ComposableSampler, CompositeSampler, IdGenerator, IdsFrom, Incoming,
-    Parent, Percent, Policy, Rule, Sampler, SamplingInput, SamplingIntent, SpanDetails, SpanId, Threshold,
-    TraceContext, TraceFlags, TraceId, TraceParent, TraceState, Trust,
+    IdGenerator, IdsFrom, Incoming, Percent, Policy, SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent,
+    TraceState, Trust,
+    sampler::{
+        AttributeValue, Parent, Rule, Sampler, SamplingInput, SpanDetails,
+        composite::{self, ComposableSampler, CompositeSampler, SamplingIntent},
+    },
 };
 
 const SPAN: SpanId = SpanId::from_static("00f067aa0ba902b7");
@@ -39,7 +41,7 @@ fn decide<'a>(
     randomness: impl IdGenerator,
     incoming: impl Into<Incoming<'a>>,
 ) -> (bool, String) {
-    let policy = Policy::new(CompositeSampler::new(sampler, randomness)).trust(Trust::Resample);
+    let policy = Policy::new(CompositeSampler::new(sampler, randomness)).with_trust(Trust::Resample);
     let outgoing = policy.apply(incoming.into(), &fresh(HIGH));
     (outgoing.decision().is_sampled(), outgoing.tracestate().to_string())
 }
@@ -73,21 +75,21 @@ impl ComposableSampler for Fixed {
 fn samplers_that_do_not_delegate_intend_the_same_for_every_parent() {
     let parents = [context(LOW, true, "ot=th:8"), context(HIGH, false, "")];
     for parent in [None, Some(&parents[0]), Some(&parents[1])] {
-        assert_eq!(intent(ComposableAlwaysOn, parent), (Some(Threshold::ALWAYS), true));
-        assert_eq!(intent(ComposableAlwaysOff, parent), (None, false));
-        assert_eq!(intent(ComposableProbability::new(QUARTER), parent), (Some(QUARTER), true));
-        assert_eq!(intent(ComposableProbability::from_percent("25".parse().unwrap()), parent), (Some(QUARTER), true));
+        assert_eq!(intent(composite::AlwaysOn, parent), (Some(Threshold::ALWAYS), true));
+        assert_eq!(intent(composite::AlwaysOff, parent), (None, false));
+        assert_eq!(intent(composite::Probability::new(QUARTER), parent), (Some(QUARTER), true));
+        assert_eq!(intent(composite::Probability::from_percent("25".parse().unwrap()), parent), (Some(QUARTER), true));
         // 0 means always-off.
-        assert_eq!(intent(ComposableProbability::from_percent(Percent::ZERO), parent), (None, false));
+        assert_eq!(intent(composite::Probability::from_percent(Percent::ZERO), parent), (None, false));
     }
 }
 
 // OTel 16
 #[test]
 fn the_parents_threshold_is_intended_where_there_is_one() {
-    let sampler = ComposableParentThreshold::new(ComposableProbability::new(QUARTER));
+    let sampler = composite::ParentThreshold::new(composite::Probability::new(QUARTER));
     assert_eq!(intent(sampler, None), (Some(QUARTER), true));
-    assert_eq!(intent(ComposableParentThreshold::new(ComposableAlwaysOff), None), (None, false));
+    assert_eq!(intent(composite::ParentThreshold::new(composite::AlwaysOff), None), (None, false));
     for (sampled, tracestate, intended) in [
         (true, "ot=th:8", (Some(HALF), true)),
         (false, "ot=th:8", (Some(HALF), true)),
@@ -106,30 +108,30 @@ fn the_parents_threshold_is_intended_where_there_is_one() {
 // OTel 16
 #[test]
 fn rules_and_annotations_intend_what_they_delegate_to() {
-    let half = ComposableProbability::new(HALF);
+    let half = composite::Probability::new(HALF);
     let unreliable = Fixed(SamplingIntent::unreliable(QUARTER));
-    for delegate in [&ComposableAlwaysOn as &dyn ComposableSampler, &ComposableAlwaysOff, &half, &unreliable] {
+    for delegate in [&composite::AlwaysOn as &dyn ComposableSampler, &composite::AlwaysOff, &half, &unreliable] {
         let direct = intent(delegate, None);
-        let skipped = Rule::new().names(&["other"]);
+        let skipped = Rule::new().with_names(&["other"]);
         let rules: [(Rule<'_>, &dyn ComposableSampler); 2] =
             [(skipped, &Fixed(SamplingIntent::DROP)), (Rule::new(), delegate)];
-        assert_eq!(intent(ComposableRuleBased::new(rules), None), direct);
-        assert_eq!(intent(ComposableRuleBased::new(&rules[..]), None), direct);
-        assert_eq!(intent(ComposableAnnotating::new(&[("k", AttributeValue::Bool(true))], delegate), None), direct);
-        assert_eq!(intent(ComposableParentThreshold::new(delegate), None), direct);
-        assert_eq!(intent(ComposableRuleBased::new([(skipped, delegate)]), None), (None, false));
+        assert_eq!(intent(composite::RuleBased::new(rules), None), direct);
+        assert_eq!(intent(composite::RuleBased::new(&rules[..]), None), direct);
+        assert_eq!(intent(composite::Annotating::new(&[("k", AttributeValue::Bool(true))], delegate), None), direct);
+        assert_eq!(intent(composite::ParentThreshold::new(delegate), None), direct);
+        assert_eq!(intent(composite::RuleBased::new([(skipped, delegate)]), None), (None, false));
     }
 }
 
 // OTel 15
 #[test]
 fn a_reliable_threshold_asks_for_the_traces_randomness_and_goes_out() {
-    let half = ComposableProbability::new(HALF);
+    let half = composite::Probability::new(HALF);
     assert_eq!(decide(half, unasked(), Incoming::Absent), sampled("ot=th:8"));
     assert_eq!(decide(half, unasked(), context(HIGH, false, "")), sampled("ot=th:8"));
     assert_eq!(decide(half, unasked(), context(1 << 55, false, "a=b,ot=th:c;x:1")), sampled("ot=th:8;x:1,a=b"));
     assert_eq!(decide(half, unasked(), context((1 << 55) - 1, true, "")), dropped(""));
-    assert_eq!(decide(ComposableAlwaysOn, unasked(), context(0, false, "ot=th:f")), sampled("ot=th:0"));
+    assert_eq!(decide(composite::AlwaysOn, unasked(), context(0, false, "ot=th:f")), sampled("ot=th:0"));
     // Explicit randomness counts first, and stays.
     assert_eq!(
         decide(half, unasked(), context(LOW, true, "ot=rv:80000000000000;x:1")),
@@ -181,11 +183,11 @@ fn fresh_randomness_is_drawn_anew_for_each_span() {
 fn without_a_threshold_the_span_is_dropped_and_asks_for_nothing() {
     for tracestate in ["", "a=b", "ot=th:0"] {
         let out = if tracestate == "a=b" { "a=b" } else { "" };
-        assert_eq!(decide(ComposableAlwaysOff, unasked(), context(HIGH, true, tracestate)), dropped(out));
+        assert_eq!(decide(composite::AlwaysOff, unasked(), context(HIGH, true, tracestate)), dropped(out));
     }
     let keeps = "ot=rv:ffffffffffffff;x:1,a=b";
     assert_eq!(
-        decide(ComposableAlwaysOff, unasked(), context(HIGH, true, "a=b,ot=th:8;rv:ffffffffffffff;x:1")),
+        decide(composite::AlwaysOff, unasked(), context(HIGH, true, "a=b,ot=th:8;rv:ffffffffffffff;x:1")),
         dropped(keeps)
     );
 }
@@ -193,7 +195,7 @@ fn without_a_threshold_the_span_is_dropped_and_asks_for_nothing() {
 // OTel 13
 #[test]
 fn the_parents_decision_is_followed_as_far_as_it_is_believed() {
-    let sampler = || ComposableParentThreshold::new(ComposableAlwaysOff);
+    let sampler = || composite::ParentThreshold::new(composite::AlwaysOff);
     let cases = [
         // Sampled, and the threshold agrees: nothing changes.
         (HIGH, true, "a=b,ot=x:1;th:8", sampled("a=b,ot=x:1;th:8")),
@@ -221,22 +223,22 @@ fn annotations(sampler: &dyn Sampler, input: &SamplingInput<'_>) -> Vec<String> 
 // OTel 16
 #[test]
 fn annotations_come_from_the_samplers_that_were_asked() {
-    let inner = ComposableAnnotating::new(
+    let inner = composite::Annotating::new(
         &[("inner", AttributeValue::I64(1)), ("b", AttributeValue::Bool(true))],
-        ComposableAlwaysOn,
+        composite::AlwaysOn,
     );
-    let outer = ComposableAnnotating::new(&[("outer", AttributeValue::Str("x"))], inner);
-    let other = ComposableAnnotating::new(&[("other", AttributeValue::F64(0.5))], ComposableAlwaysOn);
+    let outer = composite::Annotating::new(&[("outer", AttributeValue::Str("x"))], inner);
+    let other = composite::Annotating::new(&[("other", AttributeValue::F64(0.5))], composite::AlwaysOn);
     let rules: [(Rule<'_>, &dyn ComposableSampler); 2] =
-        [(Rule::new().names(&["a*"]), &outer), (Rule::new().names(&["*b"]), &other)];
-    let sampler = CompositeSampler::new(ComposableRuleBased::new(rules), unasked());
+        [(Rule::new().with_names(&["a*"]), &outer), (Rule::new().with_names(&["*b"]), &other)];
+    let sampler = CompositeSampler::new(composite::RuleBased::new(rules), unasked());
     let root = |name| SamplingInput::root(TraceId::from_u128(1).unwrap()).with_span(SpanDetails::new(name));
     assert_eq!(annotations(&sampler, &root("ab")), ["outer=x", "inner=1", "b=true"]);
     assert_eq!(annotations(&sampler, &root("b")), ["other=0.5"]);
     assert!(annotations(&sampler, &root("c")).is_empty());
 
     let parent = context(HIGH, true, "");
-    let sampler = CompositeSampler::new(ComposableParentThreshold::new(other), fresh(0));
+    let sampler = CompositeSampler::new(composite::ParentThreshold::new(other), fresh(0));
     assert_eq!(annotations(&sampler, &root("")), ["other=0.5"]);
     assert!(annotations(&sampler, &SamplingInput::child_of(Parent::Local(&parent))).is_empty());
 }
@@ -248,13 +250,13 @@ proptest! {
         randomness in 1..1_u64 << 56,
         explicit in proptest::option::of(0..1_u64 << 56),
     ) {
-        let first = ComposableProbability::new(Threshold::from_ratio(share, 1000).unwrap());
+        let first = composite::Probability::new(Threshold::from_ratio(share, 1000).unwrap());
         let list = explicit.map_or(String::new(), |rv| format!("ot=rv:{rv:014x}"));
         let (kept, list) = decide(first, unasked(), context(randomness, false, &list));
-        let second = ComposableParentThreshold::new(ComposableAlwaysOff);
+        let second = composite::ParentThreshold::new(composite::AlwaysOff);
         prop_assert_eq!(decide(second, fresh(0), context(randomness, kept, &list)), (kept, list.clone()));
         // A third one at a higher share keeps at least as much, whatever the flag says.
-        let third = ComposableProbability::new(Threshold::from_ratio(share + 1, 1001).unwrap());
+        let third = composite::Probability::new(Threshold::from_ratio(share + 1, 1001).unwrap());
         prop_assert!(!kept || decide(third, unasked(), context(randomness, false, &list)).0);
     }
 
@@ -267,12 +269,12 @@ proptest! {
         which in 0..4_u8,
     ) {
         let own = Threshold::from_bits(own).unwrap();
-        let probability = ComposableProbability::new(own);
+        let probability = composite::Probability::new(own);
         let sampler: &dyn ComposableSampler = match which {
-            0 => &ComposableAlwaysOn,
+            0 => &composite::AlwaysOn,
             1 => &probability,
             2 => &Fixed(SamplingIntent::unreliable(own)),
-            _ => &ComposableParentThreshold::new(probability),
+            _ => &composite::ParentThreshold::new(probability),
         };
         let list = th.map_or("ot=x:1".to_owned(), |th| format!("ot=x:1;th:{th:014x}"));
         let (kept, list) = decide(sampler, fresh(HIGH), context(randomness, flag, &list));
@@ -296,13 +298,17 @@ fn adjusted_counts_add_up_to_the_population() {
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
     });
-    let (half, tenth) = (ComposableProbability::new(HALF), ComposableProbability::from_percent("10".parse().unwrap()));
-    let rules: [(Rule<'_>, &dyn ComposableSampler); 3] =
-        [(Rule::new().names(&["0"]), &ComposableAlwaysOn), (Rule::new().names(&["1"]), &half), (Rule::new(), &tenth)];
-    let roots = ComposableParentThreshold::new(ComposableRuleBased::new(rules));
-    let first = Policy::new(CompositeSampler::new(roots, &ids)).trust(Trust::Resample);
-    let second = Policy::new(CompositeSampler::new(ComposableParentThreshold::new(ComposableAlwaysOff), &ids))
-        .trust(Trust::Resample);
+    let (half, tenth) =
+        (composite::Probability::new(HALF), composite::Probability::from_percent("10".parse().unwrap()));
+    let rules: [(Rule<'_>, &dyn ComposableSampler); 3] = [
+        (Rule::new().with_names(&["0"]), &composite::AlwaysOn),
+        (Rule::new().with_names(&["1"]), &half),
+        (Rule::new(), &tenth),
+    ];
+    let roots = composite::ParentThreshold::new(composite::RuleBased::new(rules));
+    let first = Policy::new(CompositeSampler::new(roots, &ids)).with_trust(Trust::Resample);
+    let second = Policy::new(CompositeSampler::new(composite::ParentThreshold::new(composite::AlwaysOff), &ids))
+        .with_trust(Trust::Resample);
 
     let (mut sum, mut variance) = (0.0, 0.0);
     for i in 0..SPANS {

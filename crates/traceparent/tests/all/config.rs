@@ -2,9 +2,12 @@
 
 use proptest::{prelude::*, sample::select};
 use traceparent::{
-    AlwaysOff, AlwaysOn, AttributeValue, IdsFrom, Incoming, Parent, ParentBased, Percent, PercentageSampler, Policy,
-    Sampler, SamplerConfig, SamplerConfigError, SamplingInput, SpanDetails, SpanId, Threshold, TraceContext,
-    TraceFlags, TraceId, TraceIdRatioBased, TraceParent, TraceState, Trust,
+    IdsFrom, Incoming, Percent, Policy, SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
+    Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, AttributeValue, Parent, ParentBased, PercentageSampler, Sampler, SamplerConfig,
+        SamplerConfigError, SamplingInput, SpanDetails, TraceIdRatioBased,
+    },
 };
 
 const SPAN: SpanId = SpanId::from_static("00f067aa0ba902b7");
@@ -191,7 +194,10 @@ fn by_percentages(
 
 fn compare_percentages(percentages: [u8; 3], randomness: u64) {
     let [random, client, overall] = percentages.map(percent);
-    let sampler = PercentageSampler::new().random_sampling(random).client_sampling(client).overall_sampling(overall);
+    let sampler = PercentageSampler::new()
+        .with_random_sampling(random)
+        .with_client_sampling(client)
+        .with_overall_sampling(overall);
     let header = [(PercentageSampler::CLIENT_TRACE_ID, AttributeValue::Str("any"))];
     let trace = TraceId::from_u128(1 << 64 | u128::from(randomness)).unwrap();
     let parents = [
@@ -212,7 +218,7 @@ fn compare_percentages(percentages: [u8; 3], randomness: u64) {
         });
         let span = if asked { SpanDetails::new("").with_attributes(&header) } else { SpanDetails::new("") };
         let ids = IdsFrom::new(|| 1 << 63 | randomness);
-        let outgoing = Policy::new(sampler).trust(Trust::Resample).apply_to(span, incoming, &ids);
+        let outgoing = Policy::new(sampler).with_trust(Trust::Resample).apply_to(span, incoming, &ids);
         let (kept, threshold) = by_percentages(parent, asked, percentages, randomness);
         let case = format!("{percentages:?} {randomness:014x} {parent:?} {asked}");
         assert_eq!(outgoing.decision().is_sampled(), kept, "{case}");
@@ -246,7 +252,7 @@ proptest! {
 
 #[test]
 fn nobody_asks_for_percentages_when_the_caller_is_followed() {
-    let policy = Policy::new(PercentageSampler::default().overall_sampling(Percent::ZERO));
+    let policy = Policy::new(PercentageSampler::default().with_overall_sampling(Percent::ZERO));
     let apply = |incoming: Incoming<'static>| policy.apply(incoming, &IdsFrom::new(|| HIGH)).decision().is_sampled();
     let traceparent = TraceParent::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     assert!(apply(TraceContext::new(traceparent, TraceState::EMPTY).into()));

@@ -185,7 +185,6 @@ fn labels_of_kinds_and_fields_are_stable() {
         (ErrorKind::Repeated, "repeated"),
         (ErrorKind::TooManyMembers, "too_many_members"),
         (ErrorKind::OutOfRange, "out_of_range"),
-        (ErrorKind::BufferTooSmall, "buffer_too_small"),
     ];
     for (kind, label) in kinds {
         assert_eq!((kind.as_str(), kind.to_string()), (label, label.to_owned()));

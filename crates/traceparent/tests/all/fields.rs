@@ -1,7 +1,7 @@
 //! Several fields of a message: joined in an allocation, joined in a buffer, and as one field with commas, all alike.
 
 use proptest::{collection::vec, prelude::*};
-use traceparent::{ErrorKind, Field, Incoming, ParseError, TraceState, trim_ows};
+use traceparent::{ErrorKind, Field, FieldsError, Incoming, ParseError, TraceState, trim_ows};
 
 use crate::common::{CASES, EXAMPLE, naive, strategies};
 
@@ -12,7 +12,7 @@ fn joined(fields: &[Vec<u8>]) -> Vec<u8> {
 
 type Read = Result<(String, usize), ParseError>;
 
-fn read(state: Result<TraceState<'_>, ParseError>) -> Read {
+fn read<E>(state: Result<TraceState<'_>, E>) -> Result<(String, usize), E> {
     state.map(|state| (state.to_string(), state.len()))
 }
 
@@ -20,20 +20,29 @@ fn in_vec(fields: &[Vec<u8>]) -> Read {
     read(TraceState::parse_fields(fields.iter().map(Vec::as_slice)))
 }
 
-fn in_buffer(fields: &[Vec<u8>], length: usize) -> Read {
+fn in_buffer(fields: &[Vec<u8>], length: usize) -> Result<(String, usize), FieldsError> {
     read(TraceState::parse_fields_in(fields.iter().map(Vec::as_slice), &mut vec![0; length]))
+}
+
+/// Reads fields in a buffer that holds them.
+fn in_room(fields: &[Vec<u8>], length: usize) -> Read {
+    in_buffer(fields, length).map_err(|error| match error {
+        FieldsError::Invalid(error) => error,
+        FieldsError::BufferTooSmall(error) => panic!("{error}"),
+    })
 }
 
 fn compare(fields: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let joined = joined(fields);
     let expected = read(TraceState::parse(&joined));
     prop_assert_eq!(in_vec(fields), expected.clone());
-    prop_assert_eq!(in_buffer(fields, joined.len()), expected.clone());
+    prop_assert_eq!(in_buffer(fields, joined.len()), expected.clone().map_err(FieldsError::Invalid));
     prop_assert_eq!(expected.is_ok(), naive::tracestate(&joined).is_some());
     if let (Ok(_), Some(short)) = (expected, joined.len().checked_sub(1)) {
-        let error = in_buffer(fields, short).unwrap_err();
-        prop_assert_eq!((error.kind(), error.field()), (ErrorKind::BufferTooSmall, Field::TraceState));
-        prop_assert_eq!(error.offset(), joined.len());
+        let FieldsError::BufferTooSmall(error) = in_buffer(fields, short).unwrap_err() else {
+            panic!("a valid list fits or does not");
+        };
+        prop_assert_eq!(error.needed(), joined.len());
     }
     Ok(())
 }
@@ -66,7 +75,7 @@ fn members_are_counted_over_all_fields() {
     // W3C 43, 48
     let half = "a=1,".repeat(16);
     assert_eq!(in_vec(&fields(&[&half, &half])).unwrap().1, 32);
-    for read in [in_vec(&fields(&[&half, &half, "b=1"])), in_buffer(&fields(&[&half, &half, "b=1"]), 512)] {
+    for read in [in_vec(&fields(&[&half, &half, "b=1"])), in_room(&fields(&[&half, &half, "b=1"]), 512)] {
         let error = read.unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::TooManyMembers, 130));
     }
@@ -77,14 +86,14 @@ fn offsets_count_from_the_start_of_the_joined_list() {
     for list in [&["rojo=1", "Congo=2"][..], &["rojo=1", "", "\t", " Congo=2"], &[" ", "rojo=1 ", "Congo=2"]] {
         let error = in_vec(&fields(list)).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::UpperCase, 7), "{list:?}");
-        assert_eq!(in_buffer(&fields(list), 64).unwrap_err(), error);
+        assert_eq!(in_room(&fields(list), 64).unwrap_err(), error);
     }
 }
 
 #[test]
 fn white_space_in_front_of_the_first_field_is_in_no_offset() {
     for list in [&[" Rojo=1"][..], &[" Rojo=1", "congo=2"]] {
-        let offsets = [in_vec(&fields(list)), in_buffer(&fields(list), 64)].map(|read| read.unwrap_err().offset());
+        let offsets = [in_vec(&fields(list)), in_room(&fields(list), 64)].map(|read| read.unwrap_err().offset());
         assert_eq!(offsets, [0, 0], "{list:?}");
     }
 }
@@ -105,8 +114,11 @@ fn both_ways_to_read_a_message_agree() {
 
 #[test]
 fn a_list_that_does_not_fit_the_buffer_is_dropped_and_the_trace_goes_on() {
-    let incoming = Incoming::from_fields_in([EXAMPLE.as_bytes()], [&b"a=1"[..], b"b=2"], &mut [0; 6]).error().unwrap();
-    assert_eq!((incoming.kind(), incoming.offset()), (ErrorKind::BufferTooSmall, 7));
+    let mut buffer = [0; 6];
+    let incoming = Incoming::from_fields_in([EXAMPLE], ["a=1", "b=2"], &mut buffer);
+    let error = incoming.error().unwrap();
+    assert!(incoming.context().unwrap().tracestate.is_empty());
+    assert_eq!((error.kind(), error.field(), error.offset()), (ErrorKind::TooLong, Field::TraceState, 6));
 }
 
 #[test]

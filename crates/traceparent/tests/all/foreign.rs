@@ -2,8 +2,8 @@
 //! without a parent, a decision without a trace, and a refusal.
 
 use traceparent::{
-    IdsFrom, Incoming, Origin, Outgoing, Policy, Sampler, SamplingDecision, SamplingInput, SamplingResult,
-    TraceContext, TraceFlags, TraceId, TraceParent, TraceState, Trust,
+    IdsFrom, Incoming, Origin, Outgoing, Policy, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, Trust,
+    sampler::{Sampler, SamplingDecision, SamplingInput, SamplingResult},
 };
 
 use crate::common::EXAMPLE;
@@ -29,7 +29,7 @@ fn caller() -> TraceParent {
 
 /// Applies a policy whose sampler decides against the caller.
 fn apply(trust: Trust, incoming: Incoming<'_>, sampled: bool, has_parent: bool) -> Outgoing<'static> {
-    let policy = Policy::new(Told { sampled, has_parent }).trust(trust);
+    let policy = Policy::new(Told { sampled, has_parent }).with_trust(trust);
     policy.apply(incoming, &IdsFrom::random(|| 7)).into_owned()
 }
 

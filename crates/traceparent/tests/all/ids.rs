@@ -3,7 +3,9 @@
 use std::{cell::Cell, collections::HashSet, thread};
 
 use proptest::{collection::vec, prelude::*};
-use traceparent::{AlwaysOn, IdGenerator, IdsFrom, Incoming, Policy, RandomIdGenerator, SpanId, TraceId, XRayIds};
+use traceparent::{
+    IdGenerator, IdsFrom, Incoming, Policy, RandomIdGenerator, SpanId, TraceId, XRayIds, sampler::AlwaysOn,
+};
 
 /// A fixed sequence of numbers: splitmix64.
 fn numbers(seed: u64) -> impl Fn() -> u64 {

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "unstable-composite")]
 mod composite;
 mod config;
 #[cfg(feature = "alloc")]
@@ -22,6 +23,7 @@ mod policy;
 mod random_ids;
 #[cfg(target_has_atomic = "64")]
 mod rate_limit;
+#[cfg(all(feature = "alloc", feature = "unstable-response"))]
 mod response;
 mod rules;
 mod samplers;

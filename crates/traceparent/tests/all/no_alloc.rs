@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, Change, IdGenerator, Incoming, Member, ParentBased, Policy, ProbabilitySampler,
-    RandomIdGenerator, Randomness, TraceParent, TraceState, Trust,
+    Change, IdGenerator, Incoming, Member, Policy, RandomIdGenerator, Randomness, TraceParent, TraceState, Trust,
+    sampler::{AlwaysOff, AlwaysOn, ParentBased, ProbabilitySampler},
 };
 
 use crate::common::{
@@ -93,8 +93,8 @@ fn only_the_joining_of_several_fields_allocates() {
 
 #[test]
 fn deciding_allocates_nothing_for_any_trust_and_any_input() {
-    let sampler = ParentBased::new(ProbabilitySampler::from_ratio(1, 2).unwrap()).remote_parent_sampled(AlwaysOff);
-    let boxed: Box<dyn traceparent::Sampler> = Box::new(AlwaysOn);
+    let sampler = ParentBased::new(ProbabilitySampler::from_ratio(1, 2).unwrap()).with_remote_parent_sampled(AlwaysOff);
+    let boxed: Box<dyn traceparent::sampler::Sampler> = Box::new(AlwaysOn);
     let inputs = [
         Incoming::Absent,
         Incoming::from_fields([&b"00"[..]], []),
@@ -108,11 +108,11 @@ fn deciding_allocates_nothing_for_any_trust_and_any_input() {
         for incoming in &inputs {
             let buffer = &mut [0; 512];
             assert_none(|| {
-                let server = Policy::new(sampler).trust(trust).apply(incoming.clone(), &RandomIdGenerator);
+                let server = Policy::new(sampler).with_trust(trust).apply(incoming.clone(), &RandomIdGenerator);
                 let client = server.child(&RandomIdGenerator);
                 client.tracestate().encode_into(buffer).map(str::len)
             });
-            assert_none(|| Policy::new(&boxed).trust(trust).apply(incoming.clone(), &RandomIdGenerator));
+            assert_none(|| Policy::new(&boxed).with_trust(trust).apply(incoming.clone(), &RandomIdGenerator));
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::cell::Cell;
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, AlwaysRecord, Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, ParentBased,
-    Policy, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanId, TraceFlags, TraceId,
-    TraceParent, Trust,
+    Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, SpanId, TraceFlags, TraceId, TraceParent,
+    Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingResult,
+        SpanDetails,
+    },
 };
 
 use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};
@@ -30,7 +33,7 @@ fn valid(flags: &str, tracestate: &str) -> Incoming<'static> {
 }
 
 fn apply<'a>(sampler: impl Sampler, trust: Trust, incoming: &Incoming<'a>) -> Outgoing<'a> {
-    Policy::new(sampler).trust(trust).apply(incoming.clone(), &ids(true))
+    Policy::new(sampler).with_trust(trust).apply(incoming.clone(), &ids(true))
 }
 
 fn example() -> TraceParent {
@@ -130,7 +133,7 @@ fn a_resampled_trace_keeps_its_ids_and_its_random_flag() {
             ("03", &RecordOnly, "02"),
             ("03", &AlwaysOn, "03"),
         ] {
-            let policy = Policy::new(sampler).trust(Trust::Resample);
+            let policy = Policy::new(sampler).with_trust(Trust::Resample);
             let outgoing = policy.apply(valid(flags, LIST), &ids(random));
             assert_continued(&outgoing, expected);
             assert_eq!(outgoing.tracestate().to_string(), LIST);
@@ -188,7 +191,7 @@ fn the_random_flag_of_a_new_trace_is_what_the_generator_says() {
     // W3C 13, 23-25
     for random in [true, false] {
         for incoming in [Incoming::Absent, valid("03", ""), Incoming::from_fields([&b"00"[..]], [])] {
-            let policy = Policy::new(AlwaysOff).trust(Trust::Restart);
+            let policy = Policy::new(AlwaysOff).with_trust(Trust::Restart);
             assert_eq!(policy.apply(incoming, &ids(random)).traceparent().flags().is_random(), random);
         }
     }
@@ -199,7 +202,7 @@ fn every_span_has_an_id_of_its_own() {
     // W3C 17, 72
     let ids = ids(true);
     for trust in TRUSTS {
-        let server = Policy::new(AlwaysOn).trust(trust).apply(valid("01", LIST), &ids);
+        let server = Policy::new(AlwaysOn).with_trust(trust).apply(valid("01", LIST), &ids);
         let clients = [server.child(&ids), server.child(&ids)];
         let grandchild = clients[1].child(&ids);
         let all = [&server, &clients[0], &clients[1], &grandchild].map(Outgoing::span_id);
@@ -233,7 +236,7 @@ fn record_only_leaves_the_sampled_flag_unset() {
 #[test]
 fn a_deferred_decision_leaves_the_flag_as_it_came_and_starts_with_none() {
     // W3C 20
-    let policy = Policy::new(AlwaysRecord::new(ParentBased::new(AlwaysOff))).trust(Trust::Resample);
+    let policy = Policy::new(AlwaysRecord::new(ParentBased::new(AlwaysOff))).with_trust(Trust::Resample);
     for flags in ["00", "01", "02", "03"] {
         let outgoing = policy.apply(valid(flags, LIST), &ids(true));
         assert_continued(&outgoing, flags);
@@ -263,7 +266,7 @@ fn the_sampler_sees_the_trace_the_parent_and_the_span() {
     let span = SpanDetails::new("GET /");
     for trust in TRUSTS {
         for incoming in [Incoming::Absent, valid("01", LIST)] {
-            Policy::new(Inspect).trust(trust).apply_to(span, incoming, &ids(true));
+            Policy::new(Inspect).with_trust(trust).apply_to(span, incoming, &ids(true));
         }
     }
 }
@@ -273,7 +276,8 @@ fn an_own_member_goes_out_with_every_call() {
     // W3C 62-64, 68
     let changes = [Change::Set(Member::from_static("congo", "ours"))];
     for (trust, expected) in [(Trust::Continue, "congo=ours,rojo=1"), (Trust::Restart, "congo=ours")] {
-        let server = apply(AlwaysOn, trust, &valid("01", LIST)).edit(&changes);
+        let server = apply(AlwaysOn, trust, &valid("01", LIST));
+        let server = server.edit(&changes);
         assert_eq!(server.tracestate().to_string(), expected);
         assert_eq!(server.child(&ids(true)).into_owned().tracestate().to_string(), expected);
     }

@@ -9,9 +9,11 @@ use std::{
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{
-    AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, IdsFrom, Incoming, ParentBased, Policy, ProbabilitySampler,
-    RateLimited, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanId, TraceContext,
-    TraceFlags, TraceId, TraceParent, TraceState, Trust,
+    IdsFrom, Incoming, Policy, SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, ParentBased, ProbabilitySampler, RateLimited, Sampler,
+        SamplingDecision, SamplingInput, SamplingResult, SpanDetails,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -154,7 +156,7 @@ impl<F: Fn(&SamplingInput<'_>) -> SamplingResult> Sampler for By<F> {
 fn the_threshold_is_erased_with_a_token_and_without() {
     let traceparent = TraceParent::from_static("00-4bf92f3577b34da6a3ffffffffffffff-00f067aa0ba902b7-01");
     let limited = RateLimited::new(ProbabilitySampler::from_ratio(1, 4).unwrap(), 2, SECOND, || Duration::ZERO);
-    let policy = Policy::new(limited).trust(Trust::Resample);
+    let policy = Policy::new(limited).with_trust(Trust::Resample);
     let apply = |incoming: Incoming<'static>| {
         let outgoing = policy.apply(incoming, &IdsFrom::new(|| u64::MAX));
         (outgoing.decision().is_sampled(), outgoing.tracestate().to_string())
@@ -169,7 +171,7 @@ fn the_threshold_is_erased_with_a_token_and_without() {
 #[test]
 fn callers_who_all_ask_for_sampling_get_no_more_than_the_limit() {
     let limited = RateLimited::new(ParentBased::new(AlwaysOff), 10, SECOND, || SECOND).with_burst(3);
-    let policy = Policy::new(limited).trust(Trust::Resample);
+    let policy = Policy::new(limited).with_trust(Trust::Resample);
     let forced = |trace: u128| {
         let caller = TraceParent::new(TraceId::from_u128(trace).unwrap(), SPAN, TraceFlags::SAMPLED);
         let outgoing = policy.apply(TraceContext::new(caller, TraceState::EMPTY).into(), &IdsFrom::new(|| 7));

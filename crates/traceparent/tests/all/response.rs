@@ -2,8 +2,9 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{
-    AlwaysOff, AlwaysOn, ErrorKind, Field, IdsFrom, Incoming, ParseError, Policy, Sampler, SpanId, TraceContext,
-    TraceFlags, TraceId, TraceParent, TraceResponse, TraceState, Trust,
+    ErrorKind, Field, IdsFrom, Incoming, ParseError, Policy, SpanId, TraceContext, TraceFlags, TraceId, TraceParent,
+    TraceResponse, TraceState, Trust,
+    sampler::{AlwaysOff, AlwaysOn, Sampler},
 };
 
 const VALUE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -160,7 +161,7 @@ fn response(sampler: impl Sampler, trust: Trust, flags: u8) -> TraceResponse {
     let caller = TraceParent::parse(VALUE.as_bytes()).unwrap();
     let caller = TraceParent::new(caller.trace_id(), caller.parent_id(), TraceFlags::from_bits(flags));
     let incoming = Incoming::from(TraceContext::new(caller, TraceState::EMPTY));
-    let outgoing = Policy::new(sampler).trust(trust).apply(incoming, &IdsFrom::random(|| 7));
+    let outgoing = Policy::new(sampler).with_trust(trust).apply(incoming, &IdsFrom::random(|| 7));
     let response = outgoing.response();
     assert_eq!(response.trace_id(), outgoing.traceparent().trace_id());
     assert_eq!(response.child_id(), outgoing.span_id());

@@ -2,9 +2,11 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{
-    AlwaysOff, AlwaysOn, AttributeCondition, AttributeValue, Parent, ParentKind, Predicate, Rule, RuleBased, Rules,
-    Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanKind, TraceContext, TraceId,
-    TraceParent, TraceState,
+    TraceContext, TraceId, TraceParent, TraceState,
+    sampler::{
+        AlwaysOff, AlwaysOn, AttributeCondition, AttributeValue, Parent, ParentKind, Predicate, Rule, RuleBased, Rules,
+        Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanKind,
+    },
 };
 
 const TRACE: TraceId = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
@@ -18,7 +20,7 @@ const fn root(span: SpanDetails<'_>) -> SamplingInput<'_> {
 }
 
 fn name_matches(pattern: &str, name: &str) -> bool {
-    Rule::new().names(&[pattern]).matches(&root(SpanDetails::new(name)))
+    Rule::new().with_names(&[pattern]).matches(&root(SpanDetails::new(name)))
 }
 
 /// What a pattern means, said once and slowly.
@@ -95,21 +97,21 @@ fn a_pattern_with_many_stars_does_not_take_for_ever() {
 fn a_rule_without_conditions_means_every_span() {
     assert!(Rule::new().matches(&root(SpanDetails::default())));
     assert!(Rule::default().matches(&SamplingInput::child_of(Parent::Local(&PARENT))));
-    assert_eq!(Rule::new().names(&[]).attributes(&[]).span_kinds(&[]).parents(&[]), Rule::new());
+    assert_eq!(Rule::new().with_names(&[]).with_attributes(&[]).with_span_kinds(&[]).with_parents(&[]), Rule::new());
 }
 
 // OTel 17
 #[test]
 fn one_name_one_kind_and_one_parent_of_those_listed_will_do() {
-    let names = Rule::new().names(&["POST *", "GET *"]);
+    let names = Rule::new().with_names(&["POST *", "GET *"]);
     assert!(names.matches(&root(SpanDetails::new("GET /"))));
     assert!(!names.matches(&root(SpanDetails::new("PUT /"))));
 
     let kinds = [SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Producer, SpanKind::Consumer];
     for (i, kind) in kinds.into_iter().enumerate() {
         let input = root(SpanDetails::new("").with_kind(kind));
-        assert!(Rule::new().span_kinds(&[kind, kinds[(i + 1) % 5]]).matches(&input));
-        assert!(!Rule::new().span_kinds(&[kinds[(i + 1) % 5], kinds[(i + 2) % 5]]).matches(&input));
+        assert!(Rule::new().with_span_kinds(&[kind, kinds[(i + 1) % 5]]).matches(&input));
+        assert!(!Rule::new().with_span_kinds(&[kinds[(i + 1) % 5], kinds[(i + 2) % 5]]).matches(&input));
     }
 
     let inputs = [
@@ -119,16 +121,16 @@ fn one_name_one_kind_and_one_parent_of_those_listed_will_do() {
     ];
     for (input, of) in inputs {
         for kind in [ParentKind::None, ParentKind::Remote, ParentKind::Local] {
-            assert_eq!(Rule::new().parents(&[kind]).matches(&input), kind == of);
+            assert_eq!(Rule::new().with_parents(&[kind]).matches(&input), kind == of);
         }
-        assert!(Rule::new().parents(&[ParentKind::Local, ParentKind::None, ParentKind::Remote]).matches(&input));
+        assert!(Rule::new().with_parents(&[ParentKind::Local, ParentKind::None, ParentKind::Remote]).matches(&input));
     }
 }
 
 /// Whether a span whose attribute `k` is this meets the condition.
 fn meets(value: AttributeValue<'_>, condition: AttributeCondition<'_>) -> bool {
     let attributes = [("other", AttributeValue::Str("x")), ("k", value)];
-    Rule::new().attributes(&[condition]).matches(&root(SpanDetails::new("").with_attributes(&attributes)))
+    Rule::new().with_attributes(&[condition]).matches(&root(SpanDetails::new("").with_attributes(&attributes)))
 }
 
 const fn values<'a>(values: &'a [&'a str]) -> AttributeCondition<'a> {
@@ -165,7 +167,7 @@ fn a_missing_attribute_meets_no_condition() {
     let attributes: &[(&str, AttributeValue<'_>)] = &[("kk", "x".into())];
     for span in [SpanDetails::new("k"), SpanDetails::new("k").with_attributes(&attributes)] {
         for condition in [values(&["x", ""]), patterns(&[], &[]), patterns(&["*"], &[]), patterns(&[], &["x"])] {
-            assert!(!Rule::new().attributes(&[condition]).matches(&root(span)), "{condition:?}");
+            assert!(!Rule::new().with_attributes(&[condition]).matches(&root(span)), "{condition:?}");
         }
     }
 }
@@ -215,20 +217,20 @@ fn all_conditions_have_to_be_met() {
     let route = AttributeCondition::Patterns { key: Rule::ROUTE, included: &["/o*"], excluded: &[] };
     let conditions = [method, route];
     let rule = Rule::new()
-        .names(&["GET *"])
-        .attributes(&conditions)
-        .span_kinds(&[SpanKind::Server])
-        .parents(&[ParentKind::Remote]);
+        .with_names(&["GET *"])
+        .with_attributes(&conditions)
+        .with_span_kinds(&[SpanKind::Server])
+        .with_parents(&[ParentKind::Remote]);
     assert!(rule.matches(&met));
 
     let wrong = AttributeCondition::Values { key: Rule::ROUTE, values: &["/"] };
     let conditions = [[method, wrong], [wrong, route]];
     for broken in [
-        rule.names(&["POST *"]),
-        rule.attributes(&conditions[0]),
-        rule.attributes(&conditions[1]),
-        rule.span_kinds(&[SpanKind::Client]),
-        rule.parents(&[ParentKind::Local]),
+        rule.with_names(&["POST *"]),
+        rule.with_attributes(&conditions[0]),
+        rule.with_attributes(&conditions[1]),
+        rule.with_span_kinds(&[SpanKind::Client]),
+        rule.with_parents(&[ParentKind::Local]),
     ] {
         assert!(!broken.matches(&met), "{broken:?}");
     }
@@ -261,28 +263,28 @@ fn decision(sampler: &dyn Sampler, name: &str) -> SamplingDecision {
 #[test]
 fn the_first_rule_that_matches_decides_and_annotates_alone() {
     let sampler = RuleBased::new([
-        (Rule::new().names(&["a"]), Numbered(1)),
-        (Rule::new().names(&["a*"]), Numbered(2)),
-        (Rule::new().names(&["*b", "a*"]), Numbered(3)),
+        (Rule::new().with_names(&["a"]), Numbered(1)),
+        (Rule::new().with_names(&["a*"]), Numbered(2)),
+        (Rule::new().with_names(&["*b", "a*"]), Numbered(3)),
     ]);
     for (name, number) in [("a", "1"), ("ab", "2"), ("b", "3")] {
         assert_eq!(annotated(&sampler, name), [number]);
         assert_eq!(decision(&sampler, name), SamplingDecision::RecordOnly);
     }
     let rules: [(Rule<'_>, &dyn Sampler); 3] =
-        [(Rule::new().names(&["a"]), &AlwaysOff), (Rule::new(), &AlwaysOn), (Rule::new(), &AlwaysOff)];
+        [(Rule::new().with_names(&["a"]), &AlwaysOff), (Rule::new(), &AlwaysOn), (Rule::new(), &AlwaysOff)];
     assert_eq!(decision(&RuleBased::new(rules), "a"), SamplingDecision::Drop);
     assert_eq!(decision(&RuleBased::new(rules), "b"), SamplingDecision::RecordAndSample);
 }
 
-// As `ComposableRuleBased` does: "no match: none".
+// As `composite::RuleBased` does: "no match: none".
 #[test]
 fn where_no_rule_matches_the_span_is_dropped() {
     let none: [(Rule<'_>, AlwaysOn); 0] = [];
-    let sampler = RuleBased::new([(Rule::new().names(&["a"]), AlwaysOn)]);
+    let sampler = RuleBased::new([(Rule::new().with_names(&["a"]), AlwaysOn)]);
     assert_eq!(sampler.should_sample(&root(SpanDetails::new("b"))), SamplingResult::DROP);
     assert_eq!(RuleBased::new(none).should_sample(&root(SpanDetails::new("a"))), SamplingResult::DROP);
-    assert!(annotated(&RuleBased::new([(Rule::new().names(&["a"]), Numbered(1))]), "b").is_empty());
+    assert!(annotated(&RuleBased::new([(Rule::new().with_names(&["a"]), Numbered(1))]), "b").is_empty());
 }
 
 type Closure = dyn Fn(&SamplingInput<'_>) -> bool;
@@ -312,7 +314,7 @@ fn closures_are_predicates() {
 
 #[test]
 fn rules_come_in_arrays_and_slices() {
-    let rules = [(Rule::new().names(&["a"]), Numbered(1)), (Rule::new(), Numbered(2))];
+    let rules = [(Rule::new().with_names(&["a"]), Numbered(1)), (Rule::new(), Numbered(2))];
     assert_eq!(annotated(&RuleBased::new(&rules[..]), "a"), ["1"]);
     assert_eq!(annotated(&RuleBased::new(&rules[1..]), "a"), ["2"]);
     assert_eq!(rules[..].rules().len(), 2);
@@ -324,7 +326,7 @@ fn rules_come_in_arrays_and_slices() {
 #[test]
 fn rules_come_in_vectors() {
     let boxed: Vec<(Rule<'_>, Box<dyn Sampler>)> =
-        vec![(Rule::new().names(&["a"]), Box::new(AlwaysOff)), (Rule::new(), Box::new(Numbered(2)))];
+        vec![(Rule::new().with_names(&["a"]), Box::new(AlwaysOff)), (Rule::new(), Box::new(Numbered(2)))];
     let sampler = RuleBased::new(boxed);
     assert_eq!(decision(&sampler, "a"), SamplingDecision::Drop);
     assert_eq!(annotated(&sampler, "b"), ["2"]);

@@ -4,9 +4,12 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use traceparent::{
-    AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, IdsFrom, Incoming, Parent, ParentBased, Percent, Policy,
-    ProbabilitySampler, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanId, Threshold, ThresholdChange,
-    TraceContext, TraceFlags, TraceId, TraceIdRatioBased, TraceParent, TraceState, Trust,
+    IdsFrom, Incoming, Percent, Policy, SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
+    Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, AttributeValue, Parent, ParentBased, ProbabilitySampler, Sampler,
+        SamplingDecision, SamplingInput, SamplingResult, ThresholdChange, TraceIdRatioBased,
+    },
 };
 
 const SPAN: SpanId = SpanId::from_static("00f067aa0ba902b7");
@@ -26,7 +29,7 @@ fn context(randomness: u64, sampled: bool, tracestate: &'static str) -> TraceCon
 
 /// Whether the request is sampled, and the `tracestate` that goes out.
 fn apply<'a>(sampler: impl Sampler, trust: Trust, incoming: impl Into<Incoming<'a>>) -> (bool, String) {
-    let outgoing = Policy::new(sampler).trust(trust).apply(incoming.into(), &IdsFrom::new(|| HIGH));
+    let outgoing = Policy::new(sampler).with_trust(trust).apply(incoming.into(), &IdsFrom::new(|| HIGH));
     assert_eq!(outgoing.traceparent().flags().is_sampled(), outgoing.decision().is_sampled());
     (outgoing.decision().is_sampled(), outgoing.tracestate().to_string())
 }
@@ -96,7 +99,7 @@ fn always_on_and_always_off_look_at_nothing() {
 fn always_record_turns_a_drop_into_a_record_without_a_flag_or_threshold() {
     let parent = context(HIGH, true, "ot=th:8;x:1,a=b");
     let outgoing =
-        Policy::new(AlwaysRecord::new(AlwaysOff)).trust(Trust::Resample).apply(parent.into(), &IdsFrom::new(|| 7));
+        Policy::new(AlwaysRecord::new(AlwaysOff)).with_trust(Trust::Resample).apply(parent.into(), &IdsFrom::new(|| 7));
     assert_eq!(outgoing.decision(), SamplingDecision::RecordOnly);
     assert!(outgoing.decision().is_recorded() && !outgoing.decision().is_sampled());
     assert!(!outgoing.traceparent().flags().is_sampled());
@@ -119,7 +122,7 @@ fn always_record_leaves_other_answers_and_annotations_alone() {
 // W3C 22
 #[test]
 fn where_a_decision_is_deferred_a_share_may_be_flagged_of_all_that_is_recorded() {
-    let policy = Policy::new(AlwaysRecord::new(half())).trust(Trust::Resample);
+    let policy = Policy::new(AlwaysRecord::new(half())).with_trust(Trust::Resample);
     for (randomness, flagged) in [(LOW, false), ((1 << 55) - 1, false), (1 << 55, true), (HIGH, true)] {
         for incoming in [Incoming::Absent, context(randomness, !flagged, "").into()] {
             let outgoing = policy.apply(incoming, &IdsFrom::new(|| randomness));
@@ -135,10 +138,10 @@ fn each_branch_of_parent_based_can_be_replaced() {
     let log = Cell::new("");
     let asked = |name| Asked(name, SamplingDecision::RecordOnly, &log);
     let sampler = ParentBased::new(asked("root"))
-        .remote_parent_sampled(asked("remote on"))
-        .remote_parent_not_sampled(asked("remote off"))
-        .local_parent_sampled(asked("local on"))
-        .local_parent_not_sampled(asked("local off"));
+        .with_remote_parent_sampled(asked("remote on"))
+        .with_remote_parent_not_sampled(asked("remote off"))
+        .with_local_parent_sampled(asked("local on"))
+        .with_local_parent_not_sampled(asked("local off"));
     let (on, off) = (context(LOW, true, ""), context(LOW, false, ""));
     for (input, branch) in [
         (SamplingInput::root(trace(LOW)), "root"),
@@ -332,11 +335,11 @@ fn shares_come_out_as_asked_over_a_fixed_population() {
 fn samplers_answer_the_same_behind_any_pointer() {
     use std::sync::Arc;
 
-    use traceparent::{ComposableAlwaysOff, ComposableAnnotating, CompositeSampler};
+    use traceparent::sampler::composite::{self, CompositeSampler};
 
     type Pointer = Arc<dyn Sampler + Send + Sync>;
     let input = SamplingInput::root(trace(HIGH));
-    let inner = ComposableAnnotating::new(&[("sampler", AttributeValue::Str("inner"))], ComposableAlwaysOff);
+    let inner = composite::Annotating::new(&[("sampler", AttributeValue::Str("inner"))], composite::AlwaysOff);
     let direct = AlwaysRecord::new(CompositeSampler::new(inner, IdsFrom::new(|| 7)));
     let pointers: [&dyn Sampler; 5] = [
         &&direct,

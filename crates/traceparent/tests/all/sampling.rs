@@ -3,9 +3,11 @@
 use std::cell::Cell;
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, AttributeValue, IdGenerator, IdsFrom, Parent, ParentBased, Percent, ProbabilitySampler,
-    Randomness, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails, SpanKind, Threshold,
-    ThresholdChange, TraceContext, TraceId, TraceParent, TraceState,
+    IdGenerator, IdsFrom, Percent, Randomness, Threshold, TraceContext, TraceId, TraceParent, TraceState,
+    sampler::{
+        AlwaysOff, AlwaysOn, AttributeValue, Parent, ParentBased, ProbabilitySampler, Sampler, SamplingDecision,
+        SamplingInput, SamplingResult, SpanDetails, SpanKind, ThresholdChange,
+    },
 };
 
 use crate::common::{EXAMPLE, TRACE_ID};
@@ -44,10 +46,10 @@ impl Sampler for Named {
 #[test]
 fn parent_based_asks_the_sampler_of_its_branch() {
     let sampler = ParentBased::new(Named(0))
-        .remote_parent_sampled(Named(1))
-        .remote_parent_not_sampled(Named(2))
-        .local_parent_sampled(Named(3))
-        .local_parent_not_sampled(Named(4));
+        .with_remote_parent_sampled(Named(1))
+        .with_remote_parent_not_sampled(Named(2))
+        .with_local_parent_sampled(Named(3))
+        .with_local_parent_not_sampled(Named(4));
     let (on, off) = (context("01", ""), context("02", ""));
     let root = SamplingInput::root(TraceId::from_static(TRACE_ID));
     let parents = [Parent::Remote(&on), Parent::Remote(&off), Parent::Local(&on), Parent::Local(&off)];

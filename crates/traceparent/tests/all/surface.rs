@@ -3,9 +3,12 @@
 use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, AttributeValue, Attributes, Clock, ErrorKind, IdsFrom, Incoming, Member, MonotonicClock,
-    Origin, Parent, Policy, ProbabilitySampler, RateLimited, Sampler, SamplingDecision, SamplingInput, SpanDetails,
-    SpanId, Threshold, TraceContext, TraceFlags, TraceId, TraceParent, TraceState,
+    ErrorKind, IdsFrom, Incoming, Member, Origin, Policy, SpanId, Threshold, TraceContext, TraceFlags, TraceId,
+    TraceParent, TraceState,
+    sampler::{
+        AlwaysOff, AlwaysOn, AttributeValue, Attributes, Clock, MonotonicClock, Parent, ProbabilitySampler,
+        RateLimited, Sampler, SamplingDecision, SamplingInput, SpanDetails,
+    },
 };
 
 use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};
@@ -176,7 +179,7 @@ fn a_member_of_the_sampling_decision_counts_for_the_budget() {
     let value = "v".repeat(160);
     let list = ["a", "b", "c"].map(|key| format!("{key}={value}")).join(",");
     let incoming = Incoming::from_fields([EXAMPLE.as_bytes()], [list.as_bytes()]);
-    let policy = Policy::new(ProbabilitySampler::from_ratio(1, 1).unwrap()).trust(traceparent::Trust::Resample);
+    let policy = Policy::new(ProbabilitySampler::from_ratio(1, 1).unwrap()).with_trust(traceparent::Trust::Resample);
     let span = policy.apply(incoming, &IdsFrom::new(|| 7)).within(512).unwrap();
     assert_eq!(span.tracestate().len(), "ot=th:0,".len() + list.len());
     let longer = format!("{list},d=45678901234567");

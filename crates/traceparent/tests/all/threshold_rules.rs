@@ -3,8 +3,11 @@
 use std::cell::Cell;
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, Change, IdsFrom, Incoming, Member, Policy, ProbabilitySampler, Sampler, SamplingDecision,
-    SamplingInput, SamplingResult, ThresholdChange, Trust,
+    Change, IdsFrom, Incoming, Member, Policy, Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, ProbabilitySampler, Sampler, SamplingDecision, SamplingInput, SamplingResult,
+        ThresholdChange,
+    },
 };
 
 use crate::common::{EXAMPLE, TRACE_ID};
@@ -20,7 +23,7 @@ fn out(sampler: impl Sampler, trust: Trust, header: &str, list: &str) -> String 
         counter.get()
     });
     let incoming = Incoming::from_fields([header.as_bytes()], [list.as_bytes()]);
-    Policy::new(sampler).trust(trust).apply(incoming, &ids).tracestate().to_string()
+    Policy::new(sampler).with_trust(trust).apply(incoming, &ids).tracestate().to_string()
 }
 
 #[track_caller]
@@ -162,7 +165,7 @@ fn a_change_that_names_ot_overrides_the_decision() {
     assert_eq!(outgoing.edit(&others).tracestate().to_string(), "ours=1,rojo=1");
 
     let outgoing = Policy::new(ratio(1, 1))
-        .trust(Trust::Resample)
+        .with_trust(Trust::Resample)
         .apply(Incoming::from_fields([EXAMPLE.as_bytes()], [&b"rojo=1"[..]]), &ids);
     assert_eq!(outgoing.tracestate().to_string(), "ot=th:0,rojo=1");
     assert_eq!(outgoing.edit(&changes).tracestate().to_string(), "ot=x:2,rojo=1");
@@ -171,7 +174,7 @@ fn a_change_that_names_ot_overrides_the_decision() {
 #[test]
 fn children_carry_the_threshold_on() {
     let incoming = Incoming::from_fields([EXAMPLE.as_bytes()], [&b"rojo=1,ot=th:0"[..]]);
-    let policy = Policy::new(ratio(1, 4)).trust(Trust::Resample);
+    let policy = Policy::new(ratio(1, 4)).with_trust(Trust::Resample);
     let ids = IdsFrom::new(|| 7);
     let server = policy.apply(incoming, &ids);
     assert_eq!(server.child(&ids).child(&ids).tracestate().to_string(), "ot=th:c,rojo=1");

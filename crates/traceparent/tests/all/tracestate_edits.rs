@@ -248,3 +248,32 @@ fn a_list_without_budget_is_written_whole() {
     let error = edit.encode_into(&mut [0; 512]).unwrap_err();
     assert_eq!(error.needed(), 31 * 514 + 4);
 }
+
+#[test]
+fn edits_accumulate() {
+    let state = TraceState::from_static("a=1,b=2,c=3");
+    let first = [Change::Set(Member::from_static("b", "first")), Change::Set(Member::from_static("d", "4"))];
+    let second = [Change::Remove("a"), Change::Set(Member::from_static("b", "second"))];
+    let third = [Change::Set(Member::from_static("a", "again")), Change::Remove("d")];
+    let once = state.edit(&first);
+    let twice = once.edit(&second);
+    let nothing = twice.edit(&[]);
+    assert_eq!(once.to_string(), "b=first,d=4,a=1,c=3");
+    assert_eq!(twice.to_string(), "b=second,d=4,c=3");
+    assert_eq!(nothing.to_string(), "b=second,d=4,c=3");
+    assert!(nothing.untouched().is_none());
+    assert_eq!(nothing.edit(&third).within(512).unwrap().to_string(), "a=again,b=second,c=3");
+    let member = state.with(Member::from_static("x", "1"));
+    assert_eq!(member.edit(&second).into_owned().as_str(), "b=second,x=1,c=3");
+}
+
+#[test]
+fn members_know_how_many_they_are() {
+    let state = TraceState::from_static("a=1 ,, b=2,a=3");
+    let mut members = state.iter();
+    for left in (0..3).rev() {
+        assert_eq!(members.len(), left + 1);
+        assert!(members.next().is_some());
+    }
+    assert_eq!((members.len(), members.next(), members.next()), (0, None, None));
+}

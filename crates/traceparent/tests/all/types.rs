@@ -8,11 +8,13 @@ use std::{
 };
 
 use traceparent::{
-    AlwaysOff, AlwaysOn, AttributeValue, BudgetTooSmall, BufferTooSmall, Change, ErrorKind, Field, IdGenerator,
-    IdsFrom, Incoming, Member, Members, Origin, OtValue, Outgoing, Parent, ParentBased, ParseError, Percent, Policy,
-    ProbabilitySampler, RandomIdGenerator, Randomness, Sampler, SamplingDecision, SamplingInput, SamplingResult,
-    SpanDetails, SpanId, SpanKind, Threshold, ThresholdChange, TraceContext, TraceFlags, TraceId, TraceParent,
-    TraceState, TraceStateEdit, Trust, Version,
+    BudgetTooSmall, BufferTooSmall, Change, ErrorKind, Field, IdGenerator, IdsFrom, Incoming, Member, Members, Origin,
+    OtValue, Outgoing, ParseError, Percent, Policy, RandomIdGenerator, Randomness, SpanId, Threshold, TraceContext,
+    TraceFlags, TraceId, TraceParent, TraceState, TraceStateEdit, Trust, Version,
+    sampler::{
+        AlwaysOff, AlwaysOn, AttributeValue, Parent, ParentBased, ProbabilitySampler, Sampler, SamplingDecision,
+        SamplingInput, SamplingResult, SpanDetails, SpanKind, ThresholdChange,
+    },
 };
 
 use crate::common::{EXAMPLE, PARENT_ID, TRACE_ID};

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use traceparent::{AlwaysOff, IdsFrom, Incoming, Origin, Outgoing, Policy, trim_ows};
+use traceparent::{IdsFrom, Incoming, Origin, Outgoing, Policy, sampler::AlwaysOff, trim_ows};
 
 use crate::common::naive;
 

@@ -5,7 +5,7 @@ use opentelemetry::{
     trace::{Link, SpanContext, SpanId, SpanKind as OtelKind, Status},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use traceparent::{SpanKind, TraceContext, TraceState};
+use traceparent::{TraceContext, TraceState, sampler::SpanKind};
 use traceparent_http::semconv;
 use traceparent_opentelemetry::to_span_context;
 

@@ -29,7 +29,7 @@ impl Sampler for AlwaysOff {
 /// [OpenTelemetry: AlwaysRecord](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysrecord)
 ///
 /// ```
-/// use traceparent::{AlwaysOff, AlwaysRecord, Incoming, Policy, RandomIdGenerator};
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::{AlwaysOff, AlwaysRecord}};
 ///
 /// let span = Policy::new(AlwaysRecord::new(AlwaysOff)).apply(Incoming::Absent, &RandomIdGenerator);
 /// assert!(span.decision().is_recorded());
