@@ -42,6 +42,8 @@ pub const ERROR_TYPE: &str = "error.type";
 pub const RPC_METHOD: &str = "rpc.method";
 /// The system of a remote procedure call, such as `grpc`.
 pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+/// The reason why the trace context of a request was refused. This name is not from the conventions.
+pub const TRACEPARENT_REFUSED: &str = "traceparent.refused";
 
 /// The value of [`HTTP_REQUEST_METHOD`] for methods that the conventions do not know.
 pub const OTHER_METHOD: &str = "_OTHER";

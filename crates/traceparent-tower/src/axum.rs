@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use axum_core::extract::FromRequestParts;
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOff};
 
@@ -8,8 +8,8 @@ use crate::{RequestSpan, SpanContext};
 
 /// Extracts the context of the span that serves the request, and never rejects one.
 ///
-/// Without [`ExtractTraceContextLayer`](crate::ExtractTraceContextLayer) it is made from the headers, once a
-/// request: the caller's trace goes on, and one that starts here is not sampled.
+/// Without [`ExtractTraceContextLayer`](crate::ExtractTraceContextLayer) it is created from the headers, once a
+/// request: the caller's trace is continued, and a trace that starts here is not sampled.
 ///
 /// ```
 /// use axum::{Router, routing::get};

@@ -1,4 +1,6 @@
-use crate::SpanContext;
+use tokio::task::JoinHandle;
+
+use crate::{InTrace, InTraceExt, SpanContext, in_trace::Scope};
 
 tokio::task_local! {
     static CURRENT: SpanContext;
@@ -6,16 +8,18 @@ tokio::task_local! {
 
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 impl SpanContext {
-    /// Returns the context of the request that the current task works on; `None` outside of
-    /// [`ExtractTraceContext`](crate::ExtractTraceContext) and [`scope`](Self::scope).
+    /// Returns the context of the request that the current task works on.
     ///
-    /// A task of its own (`tokio::spawn`) is outside, and so is the body of a response, which is sent after the
-    /// handler has returned: hand the context over with [`scope`](Self::scope).
+    /// It is `None` outside of [`ExtractTraceContext`](crate::ExtractTraceContext) and [`scope`](Self::scope). The body
+    /// of a response is inside; a task that `tokio::spawn` started is outside. [`spawn`](crate::spawn) takes the context
+    /// along.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Runs a future within this context, wherever it runs.
+    /// Returns a future, a stream or a body that is polled within this context and the current log span.
+    ///
+    /// The same as [`InTraceExt::in_trace`].
     ///
     /// ```
     /// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
@@ -26,15 +30,16 @@ impl SpanContext {
     /// let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
     /// let id = job.span_id();
     /// let task = tokio::spawn(job.scope(async {
-    ///     SpanContext::current().map(|current| current.span_id()) // as every client called here sees it
+    ///     // Every client that is called here finds the same context.
+    ///     SpanContext::current().map(|current| current.span_id())
     /// }));
     /// assert_eq!(task.await?, Some(id));
     /// assert!(SpanContext::current().is_none());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        CURRENT.scope(self, future)
+    pub fn scope<T>(self, inner: T) -> InTrace<T> {
+        inner.in_trace(self)
     }
 
     /// Runs a function within this context.
@@ -49,4 +54,50 @@ impl SpanContext {
     pub fn sync_scope<T>(self, function: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(self, function)
     }
+}
+
+/// Spawns a task that works within the current context and the current log span.
+///
+/// The same as [`tokio::spawn`], whose tasks have neither.
+///
+/// ```
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
+/// use traceparent_tower::SpanContext;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tokio::task::JoinError> {
+/// let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
+/// let id = job.span_id();
+/// let task = job.sync_scope(|| traceparent_tower::spawn(async { SpanContext::current() }));
+/// assert_eq!(task.await?.map(|current| current.span_id()), Some(id));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// Panics outside of a runtime of tokio, as [`tokio::spawn`] does.
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    tokio::spawn(future.in_current_trace())
+}
+
+/// Runs a blocking function on a thread of its own, within the current context and the current log span.
+///
+/// The same as [`tokio::task::spawn_blocking`], whose functions have neither.
+///
+/// # Panics
+///
+/// Panics outside of a runtime of tokio, as [`tokio::task::spawn_blocking`] does.
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub fn spawn_blocking<F, T>(function: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let scope = Scope::here(SpanContext::current());
+    tokio::task::spawn_blocking(move || scope.enter(function))
 }

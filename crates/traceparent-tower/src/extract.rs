@@ -1,5 +1,7 @@
 use std::{
+    fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -8,26 +10,46 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 use traceparent::{
-    IdGenerator, Origin, Policy, RandomIdGenerator, Trust,
+    IdGenerator, Policy, RandomIdGenerator, Trust,
     sampler::{Sampler, SpanDetails, SpanKind},
 };
 
 use crate::{
-    SpanContext,
+    InTrace, RequestSpan, SpanContext,
     attributes::{RequestAttributes, span_name},
+    in_trace::Scope,
+    server_timing::ServerTiming,
 };
 
-/// Gives each request that a server receives the context of a span that serves it.
+/// Gives each request that a server receives the context of the span that serves it.
 ///
 /// Continues the caller's trace or starts one, by the specification's processing model ([`Policy`]), and puts a
-/// [`SpanContext`] into the extensions of the request. With the feature `tokio` it is the task's current context,
-/// too, while the inner service works on the request.
+/// [`SpanContext`] into the extensions of the request. With the feature `tokio` it is also the task's current context
+/// while the inner service works on the request and while the body of its response is sent.
 ///
-/// Nothing that a caller sends makes a request fail. [`SpanContext::error`] tells what was wrong with its headers.
+/// A request that already has the context of a span that serves it keeps that context: a second layer changes nothing.
 ///
-/// Samplers see a span of kind server, named after the method, with the attributes `http.request.method`,
-/// `url.path`, `url.query`, `url.scheme`, `server.address`, `server.port`, `network.protocol.version`,
-/// `user_agent.original` and `http.request.header.<name>`, as far as the request has them.
+/// No caller's header makes a request fail. [`SpanContext::error`] returns the reason why headers were refused.
+///
+/// # What samplers see
+///
+/// Samplers see a span of kind server with these attributes, as far as the request has them:
+///
+/// | attribute | value |
+/// |---|---|
+/// | `http.request.method` | the method, or `_OTHER` |
+/// | `http.route` | the route that axum's router matched, with the feature `axum` and inside of `Router::layer` |
+/// | `url.path`, `url.query` | as in the target of the request |
+/// | `url.scheme` | only of targets in absolute form, and over HTTP/2 |
+/// | `server.address`, `server.port` | of the target or of the `Host` header; the address in lower case |
+/// | `network.protocol.version` | `1.1`, `2` |
+/// | `user_agent.original` | the `User-Agent` header |
+/// | `http.request.header.<name>` | the first field of that name |
+/// | `rpc.system.name`, `rpc.method` | `grpc` and service with method, of gRPC calls |
+///
+/// The span is named after method and route, such as `GET /orders/{id}`, or after the method alone if the route is not
+/// known. A gRPC call is named after service and method, such as `grpc.health.v1.Health/Check`. A rule that decides by
+/// path and must hold without axum therefore asks for `url.path`.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -50,17 +72,20 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct ExtractTraceContextLayer<S, G = RandomIdGenerator, K = fn(&Parts) -> bool> {
+#[derive(Clone)]
+#[must_use]
+pub struct ExtractTraceContextLayer<S, G = RandomIdGenerator> {
     policy: Policy<S>,
     ids: G,
-    skip: K,
-    server_timing: bool,
+    skip: Option<Arc<Predicate>>,
+    server_timing: ServerTiming,
 }
 
+type Predicate = dyn Fn(&Parts) -> bool + Send + Sync;
+
 impl<S> ExtractTraceContextLayer<S> {
-    /// Makes a layer that continues callers' traces and asks the sampler about those that start here, with random
-    /// ids, for all requests.
+    /// Creates a layer that continues callers' traces, asks the sampler about the traces that start here, and uses
+    /// random IDs.
     ///
     /// ```
     /// use traceparent::sampler::AlwaysOff;
@@ -69,18 +94,18 @@ impl<S> ExtractTraceContextLayer<S> {
     /// const FOLLOW: ExtractTraceContextLayer<AlwaysOff> = ExtractTraceContextLayer::new(AlwaysOff);
     /// ```
     pub const fn new(sampler: S) -> Self {
-        Self { policy: Policy::new(sampler), ids: RandomIdGenerator, skip: |_| false, server_timing: false }
+        Self { policy: Policy::new(sampler), ids: RandomIdGenerator, skip: None, server_timing: ServerTiming::OFF }
     }
 }
 
-impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
-    /// Says how far callers are trusted; see [`Trust`].
+impl<S, G> ExtractTraceContextLayer<S, G> {
+    /// Sets how far to trust callers; see [`Trust`].
     ///
     /// ```
     /// use traceparent::{Trust, sampler::ProbabilitySampler};
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
-    /// // The edge of a trust zone: strangers' traces are linked to, not continued.
+    /// // The edge of a trust zone: callers' traces are linked to and not continued.
     /// let edge = ExtractTraceContextLayer::new(ProbabilitySampler::from_percent("5".parse()?)).trust(Trust::Restart);
     /// # Ok::<(), traceparent::ParseError>(())
     /// ```
@@ -88,7 +113,7 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
         Self { policy: self.policy.with_trust(trust), ..self }
     }
 
-    /// Takes ids from another generator.
+    /// Sets the generator of IDs.
     ///
     /// ```
     /// use traceparent::{RandomIdGenerator, XRayIds, sampler::AlwaysOn};
@@ -96,22 +121,28 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     ///
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).ids(XRayIds::new(RandomIdGenerator));
     /// ```
-    pub fn ids<H: IdGenerator>(self, ids: H) -> ExtractTraceContextLayer<S, H, K> {
-        let Self { policy, ids: _, skip, server_timing } = self;
-        ExtractTraceContextLayer { policy, ids, skip, server_timing }
+    pub fn ids<H: IdGenerator>(self, ids: H) -> ExtractTraceContextLayer<S, H> {
+        ExtractTraceContextLayer { policy: self.policy, ids, skip: self.skip, server_timing: self.server_timing }
     }
 
     /// Leaves the requests alone that the predicate is true of: they get no span and no context.
+    ///
+    /// Predicates accumulate: a request is skipped if any of them is true of it.
     ///
     /// ```
     /// use traceparent::sampler::AlwaysOn;
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
-    /// let layer = ExtractTraceContextLayer::new(AlwaysOn).skip(|request| request.uri.path() == "/healthz");
+    /// let layer = ExtractTraceContextLayer::new(AlwaysOn)
+    ///     .skip(|request| request.uri.path() == "/healthz")
+    ///     .skip(|request| request.uri.path().starts_with("/assets/"));
     /// ```
-    pub fn skip<L: Fn(&Parts) -> bool>(self, skip: L) -> ExtractTraceContextLayer<S, G, L> {
-        let Self { policy, ids, skip: _, server_timing } = self;
-        ExtractTraceContextLayer { policy, ids, skip, server_timing }
+    pub fn skip(self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        let skip: Arc<Predicate> = match self.skip {
+            None => Arc::new(skip),
+            Some(earlier) => Arc::new(move |request| earlier(request) || skip(request)),
+        };
+        Self { skip: Some(skip), ..self }
     }
 
     /// Sets whether the response names the span that served the request, in the header `Server-Timing`, to callers
@@ -128,32 +159,54 @@ impl<S, G, K> ExtractTraceContextLayer<S, G, K> {
     #[cfg(feature = "unstable-response")]
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable-response")))]
     pub fn server_timing(self, on: bool) -> Self {
-        Self { server_timing: on, ..self }
+        Self { server_timing: ServerTiming { on }, ..self }
     }
 }
 
-impl<S: Sampler, G: IdGenerator, K> ExtractTraceContextLayer<S, G, K> {
-    fn span(&self, request: &Parts) -> SpanContext {
+impl<S: Sampler, G: IdGenerator> ExtractTraceContextLayer<S, G> {
+    /// Returns the context of the span that serves the request, or `None` if the request is to be skipped.
+    fn span(&self, request: &mut Parts) -> Option<SpanContext> {
+        if self.skip.as_ref().is_some_and(|skip| skip(request)) {
+            return None;
+        }
+        if let Some(span) = request.span_context().filter(|span| !span.is_call()) {
+            return Some(span.clone());
+        }
+        let span = self.start(request);
+        #[cfg(feature = "tracing")]
+        span.fill_log_span(&mut request.extensions);
+        request.extensions.insert(span.clone());
+        Some(span)
+    }
+
+    fn start(&self, request: &Parts) -> SpanContext {
         let incoming = traceparent_http::extract(&request.headers);
         let error = incoming.error();
-        let attributes = RequestAttributes(request);
-        let span = SpanDetails::new(span_name(request)).with_kind(SpanKind::Server).with_attributes(&attributes);
+        let (name, attributes) = (span_name(request), RequestAttributes::new(request));
+        let span = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&attributes);
         SpanContext::new(self.policy.apply_to(span, incoming, &self.ids), error)
     }
 }
 
-impl<Inner, S: Clone, G: Clone, K: Clone> Layer<Inner> for ExtractTraceContextLayer<S, G, K> {
-    type Service = ExtractTraceContext<Inner, S, G, K>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        ExtractTraceContext { inner, layer: self.clone() }
+impl<S: fmt::Debug, G: fmt::Debug> fmt::Debug for ExtractTraceContextLayer<S, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ExtractTraceContextLayer");
+        debug.field("policy", &self.policy).field("ids", &self.ids).field("skips", &self.skip.is_some());
+        debug.field("server_timing", &self.server_timing).finish()
     }
 }
 
-/// The service that [`ExtractTraceContextLayer`] makes.
+impl<Inner, S: Clone, G: Clone> Layer<Inner> for ExtractTraceContextLayer<S, G> {
+    type Service = ExtractTraceContext<Inner, S, G>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        ExtractTraceContext::new(inner, self.clone())
+    }
+}
+
+/// The middleware of [`ExtractTraceContextLayer`].
 ///
 /// ```
-/// use tower::Layer;
 /// use traceparent::sampler::AlwaysOn;
 /// use traceparent_tower::{ExtractTraceContext, ExtractTraceContextLayer};
 ///
@@ -162,23 +215,38 @@ impl<Inner, S: Clone, G: Clone, K: Clone> Layer<Inner> for ExtractTraceContextLa
 /// }
 ///
 /// fn serve<S>(service: S) -> Server<S> {
-///     Server { service: ExtractTraceContextLayer::new(AlwaysOn).layer(service) }
+///     Server { service: ExtractTraceContext::new(service, ExtractTraceContextLayer::new(AlwaysOn)) }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct ExtractTraceContext<Inner, S, G = RandomIdGenerator, K = fn(&Parts) -> bool> {
+#[derive(Clone, Debug)]
+pub struct ExtractTraceContext<Inner, S, G = RandomIdGenerator> {
     inner: Inner,
-    layer: ExtractTraceContextLayer<S, G, K>,
+    layer: ExtractTraceContextLayer<S, G>,
 }
 
-impl<Inner, S, G, K, Body, ResponseBody> Service<Request<Body>> for ExtractTraceContext<Inner, S, G, K>
+impl<Inner, S> ExtractTraceContext<Inner, S> {
+    /// Returns a layer; the same as [`ExtractTraceContextLayer::new`].
+    pub const fn layer(sampler: S) -> ExtractTraceContextLayer<S> {
+        ExtractTraceContextLayer::new(sampler)
+    }
+}
+
+impl<Inner, S, G> ExtractTraceContext<Inner, S, G> {
+    /// Creates the middleware around a service, with the options of a layer.
+    pub const fn new(inner: Inner, layer: ExtractTraceContextLayer<S, G>) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl_inner!(ExtractTraceContext<Inner, S, G>);
+
+impl<Inner, S, G, Body, ResponseBody> Service<Request<Body>> for ExtractTraceContext<Inner, S, G>
 where
     Inner: Service<Request<Body>, Response = Response<ResponseBody>>,
     S: Sampler,
     G: IdGenerator,
-    K: Fn(&Parts) -> bool,
 {
-    type Response = Inner::Response;
+    type Response = Response<InTrace<ResponseBody>>;
     type Error = Inner::Error;
     type Future = ResponseFuture<Inner::Future>;
 
@@ -188,27 +256,16 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut request, body) = request.into_parts();
-        let span = (!(self.layer.skip)(&request)).then(|| self.layer.span(&request));
-        if let Some(span) = &span {
-            request.extensions.insert(span.clone());
-        }
-        let inner = within(span.as_ref(), || self.inner.call(Request::from_parts(request, body)));
-        ResponseFuture { inner, span, server_timing: self.layer.server_timing }
+        let scope = Scope::of(self.layer.span(&mut request));
+        let inner = scope.enter(|| self.inner.call(Request::from_parts(request, body)));
+        ResponseFuture { inner, scope, server_timing: self.layer.server_timing }
     }
-}
-
-/// Makes the span the current one while the function runs.
-fn within<T>(span: Option<&SpanContext>, function: impl FnOnce() -> T) -> T {
-    #[cfg(feature = "tokio")]
-    if let Some(span) = span {
-        return span.clone().sync_scope(function);
-    }
-    let _ = span;
-    function()
 }
 
 pin_project! {
-    /// The response of [`ExtractTraceContext`], on its way: the inner service's, polled within the request's context.
+    /// The response future of the middleware: the inner service's, polled within the context and the log span.
+    ///
+    /// The body of the response is polled within them, too.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -228,8 +285,15 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        span: Option<SpanContext>,
-        server_timing: bool,
+        scope: Scope,
+        server_timing: ServerTiming,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    #[cfg(feature = "tracing")]
+    pub(crate) fn new(inner: F, scope: Scope) -> Self {
+        Self { inner, scope, server_timing: ServerTiming::OFF }
     }
 }
 
@@ -237,16 +301,14 @@ impl<F, Body, Error> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Error>>,
 {
-    type Output = F::Output;
+    type Output = Result<Response<InTrace<Body>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        #[cfg_attr(not(feature = "unstable-response"), expect(unused_mut))]
-        let mut response = ready!(within(this.span.as_ref(), || this.inner.poll(cx)))?;
-        #[cfg(feature = "unstable-response")]
-        if let Some(span) = this.span.as_ref().filter(|span| *this.server_timing && span.origin() != Origin::Started) {
-            traceparent_http::inject_response(span, response.headers_mut());
-        }
-        Poll::Ready(Ok(response))
+        let mut response = ready!(this.scope.enter(|| this.inner.poll(cx)))?;
+        #[cfg(feature = "tracing")]
+        this.scope.record_status(response.status());
+        this.server_timing.answer(this.scope, response.headers_mut());
+        Poll::Ready(Ok(response.map(|body| InTrace::new(body, std::mem::take(this.scope)))))
     }
 }

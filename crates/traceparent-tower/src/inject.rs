@@ -1,26 +1,24 @@
-use std::task::{Context, Poll};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use http::{HeaderMap, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 use traceparent::{IdGenerator, RandomIdGenerator};
 
-#[cfg(feature = "reqwest")]
-use crate::egress::normal;
-use crate::{
-    Egress, SpanContext,
-    egress::{EgressPolicy, host},
-};
+use crate::{Egress, EgressPolicy, SpanContext, attributes::host};
 
 /// Gives each call that a client makes the context of a span of its own, and writes that into its headers.
 ///
 /// The parent is the [`SpanContext`] in the extensions of the call or, with the feature `tokio`, that of the
-/// request which the current task works on. A call without either starts no trace: its headers stay as they are, as
+/// request which the current task works on. A call without either starts no trace: its headers stay unchanged, as
 /// far as the [egress policy](Self::egress) lets them pass.
 ///
-/// The context of the call's own span takes the parent's place in the extensions, so that what is further in (such
-/// as `InstrumentRequestLayer`, of the feature `tracing`) sees it. Put retries outside of this layer: each attempt is then a
-/// span.
+/// The context of the call's own span takes the parent's place in the extensions, so that inner services see it. Put
+/// retries outside of this layer: each attempt is then a span.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -41,14 +39,15 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct InjectTraceContextLayer<E = Egress<'static>, G = RandomIdGenerator> {
-    egress: E,
+#[derive(Clone, Default)]
+#[must_use]
+pub struct InjectTraceContextLayer<G = RandomIdGenerator> {
+    egress: Option<Arc<dyn EgressPolicy + Send + Sync>>,
     ids: G,
 }
 
 impl InjectTraceContextLayer {
-    /// Makes a layer that sends the context to everybody, with random span-ids.
+    /// Creates a layer that sends the context to every host, with random span IDs.
     ///
     /// ```
     /// use traceparent_tower::InjectTraceContextLayer;
@@ -56,12 +55,14 @@ impl InjectTraceContextLayer {
     /// const INJECT: InjectTraceContextLayer = InjectTraceContextLayer::new();
     /// ```
     pub const fn new() -> Self {
-        Self { egress: Egress::Inject, ids: RandomIdGenerator }
+        Self { egress: None, ids: RandomIdGenerator }
     }
 }
 
-impl<E, G> InjectTraceContextLayer<E, G> {
-    /// Says who gets what of the context: see [`EgressPolicy`].
+impl<G> InjectTraceContextLayer<G> {
+    /// Sets the policy that decides which hosts get which part of the context; see [`EgressPolicy`].
+    ///
+    /// The policy is shared by all clones of the layer and is no part of its type.
     ///
     /// ```
     /// use traceparent_tower::{Egress, InjectTraceContextLayer};
@@ -73,11 +74,11 @@ impl<E, G> InjectTraceContextLayer<E, G> {
     ///     _ => Egress::Strip,
     /// });
     /// ```
-    pub fn egress<P: EgressPolicy>(self, egress: P) -> InjectTraceContextLayer<P, G> {
-        InjectTraceContextLayer { egress, ids: self.ids }
+    pub fn egress(self, policy: impl EgressPolicy + Send + Sync + 'static) -> Self {
+        Self { egress: Some(Arc::new(policy)), ..self }
     }
 
-    /// Takes span-ids from another generator.
+    /// Sets the generator of span IDs.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,15 +88,28 @@ impl<E, G> InjectTraceContextLayer<E, G> {
     /// static NEXT: AtomicU64 = AtomicU64::new(1);
     /// let layer = InjectTraceContextLayer::new().ids(IdsFrom::new(|| NEXT.fetch_add(1, Ordering::Relaxed)));
     /// ```
-    pub fn ids<H: IdGenerator>(self, ids: H) -> InjectTraceContextLayer<E, H> {
+    pub fn ids<H: IdGenerator>(self, ids: H) -> InjectTraceContextLayer<H> {
         InjectTraceContextLayer { egress: self.egress, ids }
     }
 }
 
-impl<E, G: IdGenerator> InjectTraceContextLayer<E, G> {
+impl<G> InjectTraceContextLayer<G> {
+    /// Returns the part of the context that a host gets.
+    pub(crate) fn egress_to(&self, host: &str) -> Egress<'_> {
+        self.egress.as_ref().map_or(Egress::Inject, |policy| policy.egress(host))
+    }
+}
+
+impl<G: IdGenerator> InjectTraceContextLayer<G> {
     /// Writes the context of a child of this span, as far as it may go, and returns it.
-    fn inject(&self, parent: Option<SpanContext>, egress: Egress<'_>, headers: &mut HeaderMap) -> Option<SpanContext> {
-        let span = parent.map(|parent| parent.child(&self.ids));
+    pub(crate) fn inject(
+        &self,
+        parent: Option<&SpanContext>,
+        egress: Egress<'_>,
+        headers: &mut HeaderMap,
+    ) -> Option<SpanContext> {
+        let current = if parent.is_none() { current() } else { None };
+        let span = parent.or(current.as_ref()).map(|parent| parent.call(&self.ids));
         if let Some(span) = &span {
             traceparent_http::inject(span, headers);
         }
@@ -104,38 +118,64 @@ impl<E, G: IdGenerator> InjectTraceContextLayer<E, G> {
     }
 }
 
-impl<Inner, E: Clone, G: Clone> Layer<Inner> for InjectTraceContextLayer<E, G> {
-    type Service = InjectTraceContext<Inner, E, G>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        InjectTraceContext { inner, layer: self.clone() }
+impl<G: fmt::Debug> fmt::Debug for InjectTraceContextLayer<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("InjectTraceContextLayer");
+        debug.field("egress", &self.egress.is_some()).field("ids", &self.ids).finish()
     }
 }
 
-/// The service that [`InjectTraceContextLayer`] makes. Its future is the inner service's.
+impl<Inner, G: Clone> Layer<Inner> for InjectTraceContextLayer<G> {
+    type Service = InjectTraceContext<Inner, G>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        InjectTraceContext::new(inner, self.clone())
+    }
+}
+
+/// The middleware of [`InjectTraceContextLayer`]. Its future is the inner service's.
 ///
 /// ```
 /// use tower::Layer;
-/// use traceparent_tower::{InjectTraceContext, InjectTraceContextLayer};
+/// use traceparent_tower::{Egress, InjectTraceContext, InjectTraceContextLayer};
 ///
 /// struct Orders<C> {
 ///     client: InjectTraceContext<C>,
 /// }
 ///
 /// fn orders<C>(client: C) -> Orders<C> {
-///     Orders { client: InjectTraceContextLayer::new().layer(client) }
+///     let layer = InjectTraceContextLayer::new().egress(|host: &str| match host {
+///         "orders.internal" => Egress::Inject,
+///         _ => Egress::Strip,
+///     });
+///     Orders { client: layer.layer(client) }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct InjectTraceContext<Inner, E = Egress<'static>, G = RandomIdGenerator> {
+#[derive(Clone, Debug)]
+pub struct InjectTraceContext<Inner, G = RandomIdGenerator> {
     inner: Inner,
-    layer: InjectTraceContextLayer<E, G>,
+    pub(crate) layer: InjectTraceContextLayer<G>,
 }
 
-impl<Inner, E, G, Body> Service<Request<Body>> for InjectTraceContext<Inner, E, G>
+impl<Inner> InjectTraceContext<Inner> {
+    /// Returns a layer; the same as [`InjectTraceContextLayer::new`].
+    pub const fn layer() -> InjectTraceContextLayer {
+        InjectTraceContextLayer::new()
+    }
+}
+
+impl<Inner, G> InjectTraceContext<Inner, G> {
+    /// Creates the middleware around a client, with the options of a layer.
+    pub const fn new(inner: Inner, layer: InjectTraceContextLayer<G>) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl_inner!(InjectTraceContext<Inner, G>);
+
+impl<Inner, G, Body> Service<Request<Body>> for InjectTraceContext<Inner, G>
 where
     Inner: Service<Request<Body>>,
-    E: EgressPolicy,
     G: IdGenerator,
 {
     type Response = Inner::Response;
@@ -147,38 +187,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let parent = request.extensions().get().cloned().or_else(current);
-        let egress = self.layer.egress.egress(&host(&request));
-        if let Some(span) = self.layer.inject(parent, egress, request.headers_mut()) {
+        let parent = request.extensions().get::<SpanContext>().cloned();
+        let egress = self.layer.egress_to(&host(request.uri(), request.headers()));
+        if let Some(span) = self.layer.inject(parent.as_ref(), egress, request.headers_mut()) {
+            #[cfg(feature = "tracing")]
+            span.fill_log_span(request.extensions_mut());
             request.extensions_mut().insert(span);
         }
-        self.inner.call(request)
-    }
-}
-
-/// Calls that are made with `reqwest` take the current task's context: its requests have no extensions.
-///
-/// Redirects that a `reqwest::Client` follows by itself repeat the headers of the first request, whatever the egress
-/// policy says of their host: turn them off (`redirect::Policy::none()`) where that matters.
-#[cfg(feature = "reqwest")]
-#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
-impl<Inner, E, G> Service<reqwest::Request> for InjectTraceContext<Inner, E, G>
-where
-    Inner: Service<reqwest::Request>,
-    E: EgressPolicy,
-    G: IdGenerator,
-{
-    type Response = Inner::Response;
-    type Error = Inner::Error;
-    type Future = Inner::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: reqwest::Request) -> Self::Future {
-        let egress = self.layer.egress.egress(&normal(request.url().host_str().unwrap_or_default()));
-        self.layer.inject(current(), egress, request.headers_mut());
         self.inner.call(request)
     }
 }

@@ -1,28 +1,43 @@
 #![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
-mod span;
-
-#[cfg(feature = "axum")]
-mod axum;
-#[cfg(feature = "tokio")]
-mod current;
-#[cfg(feature = "tracing")]
-mod instrument;
+#[macro_use]
+mod macros;
 
 mod attributes;
 mod egress;
+mod in_trace;
+mod server_timing;
+mod span;
+
+#[cfg(feature = "tokio")]
+mod current;
+
 mod extract;
 mod inject;
+#[cfg(feature = "tracing")]
+mod instrument;
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 
 pub use traceparent_http::{Egress, MemberKeys};
+#[doc(hidden)]
+#[cfg(feature = "tracing")]
+pub use tracing as __tracing;
 
+#[cfg(feature = "tokio")]
+pub use crate::current::{spawn, spawn_blocking};
 #[cfg(feature = "tracing")]
 pub use crate::instrument::{InstrumentRequest, InstrumentRequestLayer};
 pub use crate::{
-    egress::EgressPolicy,
+    egress::{EgressPolicy, EgressRules},
     extract::{ExtractTraceContext, ExtractTraceContextLayer, ResponseFuture},
+    in_trace::{InTrace, InTraceExt},
     inject::{InjectTraceContext, InjectTraceContextLayer},
     span::{RequestSpan, SpanContext},
 };

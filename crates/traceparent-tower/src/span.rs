@@ -3,16 +3,16 @@ use std::{ops::Deref, sync::Arc};
 use http::{Extensions, Request, request::Parts};
 use traceparent::{IdGenerator, Outgoing, ParseError};
 
-/// The context of a span of this process: of the one that serves a request, or of one that calls somebody.
+/// The context of a span of this process, which serves a request or makes a call.
 ///
 /// The server's layer puts it into the extensions of each request, the client's layer into those of each call. It
-/// is an [`Outgoing`], owned and cheap to clone.
+/// dereferences to an [`Outgoing`], is owned, and is cheap to clone.
 ///
 /// ```
 /// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
 /// use traceparent_tower::SpanContext;
 ///
-/// // Work that no request asked for starts a trace of its own.
+/// // A job that no request asked for starts a trace of its own.
 /// let job = SpanContext::from(Policy::new(AlwaysOn).apply(Incoming::Absent, &RandomIdGenerator));
 /// assert!(job.traceparent().flags().is_sampled());
 /// assert_eq!(job.parent_id(), None);
@@ -24,15 +24,27 @@ pub struct SpanContext(Arc<Span>);
 struct Span {
     outgoing: Outgoing<'static>,
     error: Option<ParseError>,
+    is_call: bool,
 }
 
 impl SpanContext {
     pub(crate) fn new(outgoing: Outgoing<'_>, error: Option<ParseError>) -> Self {
-        Self(Arc::new(Span { outgoing: outgoing.into_owned(), error }))
+        Self(Arc::new(Span { outgoing: outgoing.into_owned(), error, is_call: false }))
     }
 
-    /// Makes the context of a child span: the same trace, decision and `tracestate`, another span-id. See
-    /// [`Outgoing::child`].
+    /// Creates the context of a call that this span makes.
+    pub(crate) fn call<G: IdGenerator + ?Sized>(&self, ids: &G) -> Self {
+        Self(Arc::new(Span { outgoing: self.0.outgoing.child(ids), error: None, is_call: true }))
+    }
+
+    /// Returns whether the span makes a call: then another one serves it.
+    pub(crate) fn is_call(&self) -> bool {
+        self.0.is_call
+    }
+
+    /// Creates the context of a child span, with the same trace, decision and `tracestate`, and another span ID.
+    ///
+    /// See [`Outgoing::child`].
     ///
     /// ```
     /// # use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOn};
@@ -45,7 +57,8 @@ impl SpanContext {
         Self::new(self.0.outgoing.child(ids), None)
     }
 
-    /// Returns why the `traceparent` of the request was refused, or else why its `tracestate` was discarded.
+    /// Returns the reason why the `traceparent` of the request was refused, or else why its `tracestate` was
+    /// discarded.
     ///
     /// ```
     /// # use http::Request;
@@ -82,7 +95,7 @@ impl From<Outgoing<'_>> for SpanContext {
     }
 }
 
-/// Finds the context of the span that a request belongs to.
+/// A request, or a part of one, that may hold the context of its span.
 ///
 /// ```
 /// use http::Request;
@@ -92,8 +105,7 @@ impl From<Outgoing<'_>> for SpanContext {
 /// assert!(Request::new(()).span_context().is_none());
 /// ```
 pub trait RequestSpan {
-    /// Returns the context that a layer put into the extensions of the request; `None` where there was no layer, or
-    /// it was to skip the request.
+    /// Returns the context that a layer put into the extensions of the request, or `None` if no layer did.
     fn span_context(&self) -> Option<&SpanContext>;
 }
 

@@ -4,10 +4,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use axum::{Router, body::Body, extract::Request, routing::get};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use traceparent::{Trust, sampler::AlwaysOn};
+use traceparent::{
+    Trust,
+    sampler::{AlwaysOff, AlwaysOn, AttributeCondition, Rule, RuleBased, Sampler},
+};
 use traceparent_tower::{ExtractTraceContextLayer, SpanContext};
 
 use crate::common::{SAMPLED, TRACE_ID};
@@ -44,4 +49,29 @@ async fn without_the_layer_it_is_made_once_and_rejects_nothing() {
     assert_eq!(answer(app(), &[("traceparent", SAMPLED)]).await, format!("{TRACE_ID} true false"));
     assert!(answer(app(), &[]).await.ends_with(" false false"));
     assert!(answer(app(), &[("traceparent", SAMPLED), ("traceparent", SAMPLED)]).await.ends_with(" false true"));
+}
+
+#[tokio::test]
+async fn samplers_see_the_route() {
+    const ASSETS: &[AttributeCondition<'_>] =
+        &[AttributeCondition::Values { key: "http.route", values: &["/assets/{name}"] }];
+    let sampler = || {
+        let rules: [(Rule<'static>, Box<dyn Sampler + Send + Sync>); 3] = [
+            (Rule::new().names(&["GET /healthz"]), Box::new(AlwaysOff)),
+            (Rule::new().attributes(ASSETS), Box::new(AlwaysOff)),
+            (Rule::new(), Box::new(AlwaysOn)),
+        ];
+        Arc::new(RuleBased::new(rules))
+    };
+    let sampled = async |span: SpanContext| span.decision().is_sampled().to_string();
+    let app = Router::new()
+        .route("/", get(sampled))
+        .route("/healthz", get(sampled))
+        .route("/assets/{name}", get(sampled))
+        .layer(ExtractTraceContextLayer::new(sampler()));
+    for (path, expected) in [("/", "true"), ("/healthz", "false"), ("/assets/logo.svg", "false")] {
+        let response = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, expected, "{path}");
+    }
 }

@@ -7,9 +7,12 @@ mod common;
 use std::convert::Infallible;
 
 use http::{Request, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame};
+use tokio_stream::StreamExt;
 use tower::{Layer, ServiceExt, service_fn};
 use traceparent::sampler::AlwaysOn;
-use traceparent_tower::{ExtractTraceContextLayer, InjectTraceContextLayer, SpanContext};
+use traceparent_tower::{ExtractTraceContextLayer, InTraceExt, InjectTraceContextLayer, SpanContext};
 
 use crate::common::{Seen, echo, request, started};
 
@@ -31,10 +34,10 @@ async fn a_client_deep_in_a_handler_continues_the_trace() {
         service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new((SpanContext::current(), deep().await))));
     let service = ExtractTraceContextLayer::new(AlwaysOn).layer(handler);
     // Two requests at once, on one task: neither sees the other's.
-    let (first, second) = tokio::join!(service.oneshot(request(&[])), service.oneshot(request(&[])));
+    let (first, second) = tokio::join!(service.clone().oneshot(request(&[])), service.oneshot(request(&[])));
     let mut traces = Vec::new();
     for response in [first, second] {
-        let (server, call) = response.unwrap().into_body();
+        let (server, call) = response.unwrap().into_body().into_inner();
         let (server, client) = (server.unwrap(), call.extension.unwrap());
         assert_eq!(client.parent_id(), Some(server.span_id()));
         assert_eq!(call.headers["traceparent"], client.traceparent().to_string());
@@ -49,15 +52,15 @@ async fn it_is_there_while_the_inner_service_is_called_too() {
     let handler =
         service_fn(|_: Request<()>| std::future::ready(Ok::<_, Infallible>(Response::new(SpanContext::current()))));
     let layer = ExtractTraceContextLayer::new(AlwaysOn);
-    assert!(layer.layer(handler).oneshot(request(&[])).await.unwrap().into_body().is_some());
-    assert!(layer.layer(echo()).oneshot(request(&[])).await.unwrap().into_body().current.is_some());
+    assert!(layer.layer(handler).oneshot(request(&[])).await.unwrap().into_body().into_inner().is_some());
+    assert!(layer.layer(echo()).oneshot(request(&[])).await.unwrap().into_body().into_inner().current.is_some());
 }
 
 #[tokio::test]
 async fn the_spans_nest() {
     let inner = ExtractTraceContextLayer::new(AlwaysOn).layer(echo());
     let outer = started();
-    let seen = outer.clone().scope(inner.oneshot(request(&[]))).await.unwrap().into_body();
+    let seen = outer.clone().scope(inner.oneshot(request(&[]))).await.unwrap().into_body().into_inner();
     // The request says whose it is, and not the task that happens to serve it.
     assert_ne!(seen.current.unwrap().traceparent().trace_id(), outer.traceparent().trace_id());
     let after = outer.clone().scope(async { SpanContext::current().unwrap().span_id() }).await;
@@ -88,4 +91,44 @@ async fn another_task_is_outside_until_it_is_handed_the_context() {
         .await;
     assert!(lost);
     assert_eq!(kept.extension.unwrap().parent_id(), Some(id));
+}
+
+#[tokio::test]
+async fn helpers_hand_the_context_over() {
+    let span = started();
+    let id = span.span_id();
+    let current = || SpanContext::current().map(|span| span.span_id());
+    let (task, thread) = span
+        .clone()
+        .scope(async {
+            let task = traceparent_tower::spawn(async { call().await.extension.unwrap().parent_id() });
+            (task.await.unwrap(), traceparent_tower::spawn_blocking(current).await.unwrap())
+        })
+        .await;
+    assert_eq!((task, thread), (Some(id), Some(id)));
+
+    let items = tokio_stream::iter([1, 2]).map(|_| current());
+    let stream = span.clone().sync_scope(|| items.in_current_trace());
+    assert_eq!(stream.collect::<Vec<_>>().await, [Some(id), Some(id)]);
+    assert_eq!(tokio_stream::iter([1]).map(|_| current()).in_trace(span).next().await, Some(Some(id)));
+    assert_eq!(current(), None);
+}
+
+#[tokio::test]
+async fn the_body_of_a_response_is_inside() {
+    let handler = service_fn(async |_: Request<()>| {
+        let id = SpanContext::current().unwrap().span_id();
+        // Each frame is created by the body, after the handler has returned.
+        let frames = tokio_stream::iter([1, 2]).then(async |_| {
+            let parent = call().await.extension.unwrap().parent_id().unwrap();
+            Ok::<_, Infallible>(Frame::data(Bytes::from(parent.to_string())))
+        });
+        let mut response = Response::new(Box::pin(StreamBody::new(frames)));
+        response.extensions_mut().insert(id);
+        Ok::<_, Infallible>(response)
+    });
+    let response = ExtractTraceContextLayer::new(AlwaysOn).layer(handler).oneshot(request(&[])).await.unwrap();
+    let id = *response.extensions().get::<traceparent::SpanId>().unwrap();
+    let body = BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(body, id.to_string().repeat(2));
 }

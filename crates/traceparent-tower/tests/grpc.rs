@@ -69,12 +69,16 @@ impl Health for Relay {
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.record(&request);
-        let stream: Self::WatchStream = match self.next.clone() {
-            Some(mut next) => Box::pin(next.watch(HealthCheckRequest::default()).await?.into_inner()),
-            None => {
-                Box::pin(tokio_stream::iter([ServingStatus::Serving, ServingStatus::NotServing].map(|s| Ok(status(s)))))
-            }
-        };
+        if let Some(mut next) = self.next.clone() {
+            return Ok(Response::new(Box::pin(next.watch(HealthCheckRequest::default()).await?.into_inner())));
+        }
+        let id = request.extensions().span_context().unwrap().span_id();
+        let states = tokio_stream::iter([ServingStatus::Serving, ServingStatus::NotServing]);
+        // Each item is created after this method has returned.
+        let stream: Self::WatchStream = Box::pin(states.map(move |state| {
+            let current = SpanContext::current().map(|span| span.span_id());
+            if current == Some(id) { Ok(status(state)) } else { Err(Status::internal("lost the context")) }
+        }));
         Ok(Response::new(stream))
     }
 }

@@ -3,18 +3,16 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Request};
 use tower::{Layer, Service, ServiceExt};
 use traceparent::{IdGenerator, IdsFrom};
-use traceparent_tower::{Egress, EgressPolicy, InjectTraceContext, InjectTraceContextLayer, SpanContext};
+use traceparent_tower::{Egress, EgressPolicy, EgressRules, InjectTraceContext, InjectTraceContextLayer, SpanContext};
 
 use crate::common::{SAMPLED, Seen, TRACE_ID, continued, echo, request, started};
 
-async fn call<E, G>(layer: InjectTraceContextLayer<E, G>, request: Request<()>) -> Seen
-where
-    E: EgressPolicy + Clone,
-    G: IdGenerator + Clone,
-{
+async fn call<G: IdGenerator + Clone>(layer: InjectTraceContextLayer<G>, request: Request<()>) -> Seen {
     layer.layer(echo()).oneshot(request).await.unwrap().into_body()
 }
 
@@ -53,7 +51,7 @@ async fn headers_that_were_there_are_replaced() {
 #[tokio::test]
 async fn span_ids_come_from_the_given_generator() {
     let layer = InjectTraceContextLayer::new().ids(IdsFrom::new(|| 7));
-    let seen = call(layer, with(&started(), request(&[]))).await;
+    let seen = call(layer.clone(), with(&started(), request(&[]))).await;
     assert_eq!(seen.extension.unwrap().span_id().to_string(), "0000000000000007");
 }
 
@@ -69,12 +67,12 @@ async fn without_a_span_the_headers_stay_as_they_are() {
 #[tokio::test]
 async fn strip_sends_nothing_and_keeps_the_span() {
     let layer = InjectTraceContextLayer::new().egress(Egress::Strip);
-    let seen = call(layer, with(&continued("a=1"), request(&[("traceparent", SAMPLED)]))).await;
+    let seen = call(layer.clone(), with(&continued("a=1"), request(&[("traceparent", SAMPLED)]))).await;
     assert!(seen.headers.is_empty());
     assert_eq!(seen.extension.unwrap().traceparent().trace_id().to_string(), TRACE_ID);
 
     let by_hand = request(&[("traceparent", SAMPLED), ("tracestate", "a=1"), ("tracestate", "b=1")]);
-    assert!(call(layer, by_hand).await.headers.is_empty());
+    assert!(call(layer.clone(), by_hand).await.headers.is_empty());
 }
 
 #[tokio::test]
@@ -96,13 +94,14 @@ async fn only_lets_the_listed_members_pass_in_their_order() {
 #[tokio::test]
 async fn only_reads_headers_set_by_hand_and_sends_none_it_cannot_read() {
     let layer = InjectTraceContextLayer::new().egress(Egress::only(&["a"]));
-    let seen = call(layer, request(&[("traceparent", SAMPLED), ("tracestate", "b=1"), ("tracestate", "a=1")])).await;
+    let seen =
+        call(layer.clone(), request(&[("traceparent", SAMPLED), ("tracestate", "b=1"), ("tracestate", "a=1")])).await;
     assert_eq!(field(&seen.headers, "traceparent"), [SAMPLED]);
     assert_eq!(field(&seen.headers, "tracestate"), ["a=1"]);
 
-    assert!(call(layer, request(&[("traceparent", "junk"), ("tracestate", "a=1")])).await.headers.is_empty());
-    assert!(call(layer, request(&[("tracestate", "a=1")])).await.headers.is_empty());
-    let broken = call(layer, request(&[("traceparent", SAMPLED), ("tracestate", "a=1,B=2")])).await;
+    assert!(call(layer.clone(), request(&[("traceparent", "junk"), ("tracestate", "a=1")])).await.headers.is_empty());
+    assert!(call(layer.clone(), request(&[("tracestate", "a=1")])).await.headers.is_empty());
+    let broken = call(layer.clone(), request(&[("traceparent", SAMPLED), ("tracestate", "a=1,B=2")])).await;
     assert!(field(&broken.headers, "tracestate").is_empty());
 }
 
@@ -127,7 +126,7 @@ async fn the_policy_sees_the_host() {
         if let Some(header) = header {
             request = request.header("host", header);
         }
-        let seen = call(layer, with(&started(), request.body(()).unwrap())).await;
+        let seen = call(layer.clone(), with(&started(), request.body(()).unwrap())).await;
         assert_eq!(field(&seen.headers, "traceparent").len(), 1, "{uri} {header:?}");
     }
 }
@@ -142,8 +141,35 @@ async fn a_policy_may_lend_its_keys() {
         }
     }
     let layer = InjectTraceContextLayer::new().egress(Configured("a"));
-    let seen = call(layer, with(&continued("a=1,b=2"), request(&[]))).await;
+    let seen = call(layer.clone(), with(&continued("a=1,b=2"), request(&[]))).await;
     assert_eq!(field(&seen.headers, "tracestate"), ["a=1"]);
+}
+
+#[tokio::test]
+async fn a_policy_may_be_shared_and_its_client_named() {
+    struct Client<S>(InjectTraceContext<S>);
+    let rules = EgressRules::new(Egress::Strip)
+        .rule("*.Internal.", Egress::Inject)
+        .rule("service.internal", Egress::Strip)
+        .rule("partner.example", Egress::only(&["a"]));
+    let policy: Arc<dyn EgressPolicy + Send + Sync> = Arc::new(rules);
+    let client = Client(InjectTraceContextLayer::new().egress(policy.clone()).layer(echo()));
+    let seen = client.0.oneshot(with(&started(), request(&[]))).await.unwrap().into_body();
+    assert_eq!(field(&seen.headers, "traceparent").len(), 1);
+
+    let expected = [
+        ("orders.internal", Egress::Inject),
+        ("a.b.internal", Egress::Inject),
+        ("internal", Egress::Strip),
+        (".internal", Egress::Strip),
+        ("xinternal", Egress::Strip),
+        ("partner.example", Egress::only(&["a"])),
+        ("www.partner.example", Egress::Strip),
+        ("", Egress::Strip),
+    ];
+    for (host, egress) in expected {
+        assert_eq!(policy.egress(host), egress, "{host}");
+    }
 }
 
 #[test]

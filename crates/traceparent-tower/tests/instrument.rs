@@ -7,13 +7,20 @@ mod common;
 use std::{
     convert::Infallible,
     io::Write,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
 };
 
 use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Frame};
 use tower::{Layer, ServiceExt, service_fn};
-use traceparent::sampler::AlwaysOn;
-use traceparent_tower::{ExtractTraceContextLayer, InjectTraceContextLayer, InstrumentRequestLayer, SpanContext};
+use traceparent::{TraceParent, sampler::AlwaysOn};
+use traceparent_tower::{
+    ExtractTraceContextLayer, InjectTraceContextLayer, InstrumentRequestLayer, SpanContext, request_span,
+};
+use tracing::{Level, field::Empty, info_span};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::common::{SAMPLED, TRACE_ID, request, started};
@@ -73,7 +80,7 @@ fn log_lines_of_a_server_carry_the_ids() {
         }
     });
     let id = span.lock().unwrap().take().unwrap().span_id();
-    let fields = format!("request{{trace_id={TRACE_ID} span_id={id} sampled=true parent_id=00f067aa0ba902b7}}: ");
+    let fields = format!("trace_id={TRACE_ID} span_id={id} sampled=true parent_id=00f067aa0ba902b7}}: ");
     assert_eq!(lines.matches(&fields).count(), 2, "{lines}");
     assert_eq!(lines.lines().count(), 2, "{lines}");
 }
@@ -96,7 +103,7 @@ fn log_lines_of_a_call_carry_the_ids_of_its_own_span() {
 }
 
 #[test]
-fn a_root_has_no_parent_and_a_request_without_a_context_no_span() {
+fn a_root_has_no_parent_and_a_request_without_a_context_no_ids() {
     let root = started();
     let lines = logged(async move { root.tracing_span().in_scope(|| tracing::info!("root")) });
     assert!(lines.contains("sampled=true}") && !lines.contains("parent_id"), "{lines}");
@@ -104,5 +111,81 @@ fn a_root_has_no_parent_and_a_request_without_a_context_no_span() {
     let lines = logged(async {
         InstrumentRequestLayer::new().layer(service_fn(handler)).oneshot(request(&[])).await.unwrap();
     });
-    assert!(!lines.contains("trace_id") && lines.lines().count() == 2, "{lines}");
+    assert_eq!(lines.matches("request{http.request.method=\"GET\"}: ").count(), 2, "{lines}");
+}
+
+#[test]
+fn the_order_of_the_layers_loses_no_ids() {
+    let (extract, instrument) = (ExtractTraceContextLayer::new(AlwaysOn), InstrumentRequestLayer::new());
+    let fields = [("traceparent", SAMPLED)];
+    let inside = logged(async {
+        extract.layer(instrument.layer(service_fn(handler))).oneshot(request(&fields)).await.unwrap();
+    });
+    let outside = logged(async {
+        instrument.layer(extract.layer(service_fn(handler))).oneshot(request(&fields)).await.unwrap();
+    });
+    let call = logged(async {
+        let client = instrument.layer(InjectTraceContextLayer::new().layer(service_fn(handler)));
+        started().scope(client.oneshot(request(&[]))).await.unwrap();
+    });
+    for lines in [&inside, &outside] {
+        assert_eq!(lines.matches(&format!("trace_id={TRACE_ID} span_id=")).count(), 2, "{lines}");
+    }
+    for lines in [inside, outside, call] {
+        let ids: Vec<_> = lines.lines().map(|line| line.matches("span_id=").count()).collect();
+        assert_eq!(ids, [1, 1], "{lines}");
+    }
+}
+
+/// A body that logs when it is polled.
+struct Talkative;
+
+impl Body for Talkative {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        tracing::info!("body");
+        Poll::Ready(None)
+    }
+}
+
+#[test]
+fn the_body_is_logged_with_method_status_and_why_a_header_was_refused() {
+    let lines = logged(async {
+        let service = service_fn(async |_: Request<()>| {
+            Ok::<_, Infallible>(Response::builder().status(404).body(Talkative).unwrap())
+        });
+        let service = ExtractTraceContextLayer::new(AlwaysOn).layer(InstrumentRequestLayer::new().layer(service));
+        let response = service.oneshot(request(&[("traceparent", "00-abc")])).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    });
+    for field in ["http.request.method=\"GET\"", "trace_id=", "http.response.status_code=404}: "] {
+        assert!(lines.contains(field) && lines.lines().count() == 1, "{lines}");
+    }
+    assert!(lines.contains(&format!("traceparent.refused={} ", refusal(b"00-abc"))), "{lines}");
+}
+
+fn refusal(traceparent: &[u8]) -> String {
+    TraceParent::parse(traceparent).unwrap_err().to_string()
+}
+
+#[test]
+fn level_and_name_can_be_set() {
+    let root = started();
+    let logged_by = |layer: InstrumentRequestLayer| {
+        let mut call = request(&[]);
+        call.extensions_mut().insert(root.clone());
+        logged(async move { drop(layer.layer(service_fn(handler)).oneshot(call).await.unwrap()) })
+    };
+    let layer = InstrumentRequestLayer::new();
+    assert_eq!(logged_by(layer.make_span_with(|| request_span!(Level::INFO, "handle"))).matches(" handle{").count(), 2);
+    // The subscriber shows levels down to info.
+    for (level, shown) in [(Level::ERROR, true), (Level::WARN, true), (Level::INFO, true), (Level::DEBUG, false)] {
+        assert_eq!(logged_by(layer.level(level)).contains(" request{"), shown, "{level}");
+    }
+    // Fields that a span does not declare are left out.
+    let lines = logged_by(layer.make_span_with(|| info_span!("short", trace_id = Empty)));
+    let trace_id = root.traceparent().trace_id();
+    assert_eq!(lines.matches(&format!(" short{{trace_id={trace_id}}}: ")).count(), 2, "{lines}");
 }
