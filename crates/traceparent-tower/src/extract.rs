@@ -66,7 +66,7 @@ use crate::{
 /// let request = Request::builder()
 ///     .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 ///     .body(())?;
-/// let span = service.oneshot(request).await?.into_body().unwrap();
+/// let span = service.oneshot(request).await?.into_body().into_inner().unwrap();
 /// assert_eq!(span.traceparent().trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 /// assert_eq!(span.parent_id().unwrap().to_string(), "00f067aa0ba902b7");
 /// # Ok(())

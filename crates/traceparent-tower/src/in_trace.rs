@@ -20,7 +20,11 @@ pub(crate) struct Scope {
 impl Scope {
     /// Creates the scope of a context, without a log span.
     pub(crate) fn of(context: Option<SpanContext>) -> Self {
-        Self { context, ..Self::default() }
+        Self {
+            context,
+            #[cfg(feature = "tracing")]
+            log: None,
+        }
     }
 
     /// Creates the scope of a log span, without a context.
@@ -38,7 +42,6 @@ impl Scope {
         }
     }
 
-    #[cfg(feature = "unstable-response")]
     pub(crate) fn context(&self) -> Option<&SpanContext> {
         self.context.as_ref()
     }
@@ -53,9 +56,11 @@ impl Scope {
         #[cfg(feature = "tracing")]
         let _entered = self.log.as_ref().map(tracing::Span::enter);
         #[cfg(feature = "tokio")]
-        if let Some(context) = &self.context {
+        if let Some(context) = self.context() {
             return context.clone().sync_scope(function);
         }
+        #[cfg(not(feature = "tokio"))]
+        let _ = self;
         function()
     }
 }

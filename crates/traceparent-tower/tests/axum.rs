@@ -63,11 +63,11 @@ async fn samplers_see_the_route() {
         ];
         Arc::new(RuleBased::new(rules))
     };
-    let sampled = async |span: SpanContext| span.decision().is_sampled().to_string();
+    let decided = async |span: SpanContext| span.decision().is_sampled().to_string();
     let app = Router::new()
-        .route("/", get(sampled))
-        .route("/healthz", get(sampled))
-        .route("/assets/{name}", get(sampled))
+        .route("/", get(decided))
+        .route("/healthz", get(decided))
+        .route("/assets/{name}", get(decided))
         .layer(ExtractTraceContextLayer::new(sampler()));
     for (path, expected) in [("/", "true"), ("/healthz", "false"), ("/assets/logo.svg", "false")] {
         let response = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
