@@ -57,8 +57,8 @@ async fn samplers_see_the_route() {
         &[AttributeCondition::Values { key: "http.route", values: &["/assets/{name}"] }];
     let sampler = || {
         let rules: [(Rule<'static>, Box<dyn Sampler + Send + Sync>); 3] = [
-            (Rule::new().names(&["GET /healthz"]), Box::new(AlwaysOff)),
-            (Rule::new().attributes(ASSETS), Box::new(AlwaysOff)),
+            (Rule::new().with_names(&["GET /healthz"]), Box::new(AlwaysOff)),
+            (Rule::new().with_attributes(ASSETS), Box::new(AlwaysOff)),
             (Rule::new(), Box::new(AlwaysOn)),
         ];
         Arc::new(RuleBased::new(rules))

@@ -282,7 +282,8 @@ async fn samplers_see_the_host_in_any_spelling() {
 async fn a_rule_on_the_host_decides_about_requests_in_origin_form() {
     const NOISY: &[AttributeCondition<'_>] =
         &[AttributeCondition::Values { key: "server.address", values: &["noisy.example"] }];
-    let rules: [(Rule<'_>, &dyn Sampler); 2] = [(Rule::new().attributes(NOISY), &AlwaysOff), (Rule::new(), &AlwaysOn)];
+    let rules: [(Rule<'_>, &dyn Sampler); 2] =
+        [(Rule::new().with_attributes(NOISY), &AlwaysOff), (Rule::new(), &AlwaysOn)];
     let layer = ExtractTraceContextLayer::new(RuleBased::new(rules));
     for (host, sampled) in [("NOISY.example", false), ("noisy.example:80", false), ("quiet.example", true)] {
         let request = Request::get("/").header("host", host).body(()).unwrap();
