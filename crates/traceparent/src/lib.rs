@@ -30,6 +30,14 @@ mod policy;
 #[cfg(feature = "unstable-response")]
 mod response;
 
+#[cfg(all(doc, feature = "unstable-composite"))]
+#[allow(unused_imports, reason = "for the links")]
+use crate::sampler::composite::{ComposableSampler, CompositeSampler, SamplingIntent};
+/// For the links of the front page.
+#[cfg(doc)]
+#[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
+use crate::sampler::*;
+
 /// Makes a page of a text, whose links see what this crate exports.
 macro_rules! page {
     ($name:ident, $text:literal) => {
@@ -37,6 +45,9 @@ macro_rules! page {
         #[doc = include_str!("links.md")]
         #[doc = include_str!($text)]
         pub mod $name {
+            #[cfg(feature = "unstable-composite")]
+            #[allow(unused_imports, reason = "for the links")]
+            use crate::sampler::composite::{ComposableSampler, CompositeSampler, SamplingIntent};
             #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
             use crate::{sampler::*, *};
         }

@@ -2,7 +2,10 @@
 
 use std::hint::black_box;
 
-use traceparent::{IdsFrom, Policy, Sampler, SamplingInput, SamplingResult};
+use traceparent::{
+    IdsFrom, Policy,
+    sampler::{Sampler, SamplingInput, SamplingResult},
+};
 use traceparent_formats::{Format, Propagators};
 
 use crate::common::vectors::{read, values};

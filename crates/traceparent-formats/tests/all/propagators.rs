@@ -1,6 +1,9 @@
 //! The order of formats, conflicts, stale fields, and what goes on.
 
-use traceparent::{IdsFrom, Incoming, Origin, Outgoing, Policy, Sampler, SamplingInput, SamplingResult, Trust};
+use traceparent::{
+    IdsFrom, Incoming, Origin, Outgoing, Policy, Trust,
+    sampler::{Sampler, SamplingInput, SamplingResult},
+};
 use traceparent_formats::{
     Carried, Extracted, Format, FormatError, KNOWN_FIELDS, Propagators, PropagatorsError, SamplingState,
 };
@@ -49,7 +52,7 @@ fn extract<'a>(propagators: &Propagators, message: &'a Message) -> Extracted<'a>
 }
 
 fn apply(trust: Trust, extracted: &Extracted<'_>) -> Outgoing<'static> {
-    Policy::new(Samples).trust(trust).apply(extracted.incoming().clone(), &IdsFrom::new(|| 7)).into_owned()
+    Policy::new(Samples).with_trust(trust).apply(extracted.incoming().clone(), &IdsFrom::new(|| 7)).into_owned()
 }
 
 fn inject(

@@ -4,7 +4,7 @@ use crate::threshold::{Threshold, percent::Percent};
 /// Samples a share of traces, the same ones at every stage that uses it: a span is kept when the
 /// trace's randomness is at least the threshold.
 ///
-/// The parent's sampled flag is not looked at; [`ParentBased`](crate::ParentBased) does that. The
+/// The parent's sampled flag is not looked at; [`ParentBased`](super::ParentBased) does that. The
 /// threshold is written to `tracestate`, so that each span kept says how many it stands for.
 ///
 /// [OpenTelemetry: TraceState probability sampling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)

@@ -4,7 +4,7 @@ use super::{Sampler, SamplingInput, SamplingResult};
 ///
 /// Deprecated by OpenTelemetry and kept for services that have to decide as their neighbours do: its
 /// decisions are those of the OpenTelemetry SDK for Rust, bit for bit. It writes no threshold and knows
-/// no explicit randomness; [`ProbabilitySampler`](crate::ProbabilitySampler) does both.
+/// no explicit randomness; [`ProbabilitySampler`](super::ProbabilitySampler) does both.
 ///
 /// [OpenTelemetry: TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased)
 ///
