@@ -1,0 +1,76 @@
+//! A table of raw requests and raw answers, played through a proxy: what the upstream must read and what the client must get.
+//!
+//! The rows are text, in `rows`; `rows/README.md` explains them. The gateway's column is a test. Those of nginx and HAProxy
+//! are for comparison.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod frames;
+mod message;
+mod play;
+mod proxy;
+mod row;
+
+use std::{collections::BTreeSet, env, fs, net::TcpListener, path::Path, thread};
+
+use proxy::Proxy;
+use row::Row;
+
+/// Reads all rows, in the order of the files' names.
+fn rows() -> Vec<Row> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/rows");
+    let mut files: Vec<_> = fs::read_dir(folder).expect("rows").map(|entry| entry.expect("a file").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    let rows: Vec<_> = files.iter().flat_map(|file| Row::all(&fs::read_to_string(file).expect("text"))).collect();
+    let names: BTreeSet<_> = rows.iter().map(|row| &row.name).collect();
+    assert_eq!(names.len(), rows.len(), "two rows have one name");
+    rows
+}
+
+/// Plays rows through a proxy, some at a time, and returns the names of those that depart, with how.
+fn departures<'r>(start: fn(&[(&Row, u16)]) -> Proxy, rows: &[&'r Row]) -> Vec<(&'r Row, String)> {
+    let upstreams: Vec<_> = rows.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+    let wanted: Vec<_> = rows.iter().zip(&upstreams).map(|(row, upstream)| (*row, port(upstream))).collect();
+    let proxy = start(&wanted);
+    let jobs: Vec<_> = rows.iter().copied().zip(upstreams).zip(proxy.addresses.iter().copied()).collect();
+    thread::scope(|scope| {
+        let played: Vec<_> = jobs
+            .into_iter()
+            .map(|((row, upstream), address)| scope.spawn(move || (row, play::play(row, address, upstream))))
+            .collect();
+        let results = played.into_iter().map(|row| row.join().expect("a row"));
+        results.filter_map(|(row, result)| result.err().map(|why| (row, why))).collect()
+    })
+}
+
+#[test]
+fn the_gateway_departs_only_where_known() {
+    let rows = rows();
+    let departures = departures(Proxy::gateway, &rows.iter().collect::<Vec<_>>());
+    for (row, why) in &departures {
+        println!("{} ({}): {why}", row.name, row.section);
+    }
+    let departing: BTreeSet<_> = departures.iter().map(|(row, _)| row.name.as_str()).collect();
+    let known: BTreeSet<_> = include_str!("known.txt").lines().collect();
+    let new: Vec<_> = departing.difference(&known).collect();
+    let mended: Vec<_> = known.difference(&departing).collect();
+    assert!(new.is_empty() && mended.is_empty(), "{} rows; not known: {new:#?}; mended: {mended:#?}", rows.len());
+}
+
+#[test]
+#[ignore = "needs nginx and HAProxy, whose programs the environment names"]
+fn references_depart_here() {
+    let rows = rows();
+    for (variable, start) in
+        [("CONFORMANCE_NGINX", Proxy::nginx as fn(&[(&Row, u16)]) -> Proxy), ("CONFORMANCE_HAPROXY", Proxy::haproxy)]
+    {
+        let Ok(program) = env::var(variable) else { continue };
+        let comparable: Vec<_> = rows.iter().filter(|row| row.is_comparable(variable)).collect();
+        let departures = departures(start, &comparable);
+        println!("{program}: {} of {} rows depart", departures.len(), comparable.len());
+        for (row, why) in departures {
+            println!("  {} ({}): {why}", row.name, row.section);
+        }
+    }
+}
