@@ -5,7 +5,7 @@ use traceparent::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceS
 
 use crate::list;
 
-/// Makes OpenTelemetry's form of a caller's context; [`is_remote`](SpanContext::is_remote) is true of it.
+/// Converts a caller's context to OpenTelemetry's type; [`is_remote`](SpanContext::is_remote) is true of the result.
 ///
 /// Ids and both flags are carried. Of `tracestate`, members whose keys OpenTelemetry's
 /// [`TraceState`](otel::TraceState) refuses are left out: `foo@@bar` and those with 14 or more characters
@@ -29,7 +29,7 @@ pub fn to_span_context(context: &TraceContext<'_>) -> SpanContext {
     remote(context.traceparent, list::to_otel(&context.tracestate).0)
 }
 
-/// Makes this project's form of a span's context; `None` where either id is zero.
+/// Converts a span's context from OpenTelemetry's type, or returns `None` if either ID is zero.
 ///
 /// Ids and both flags are carried, other bits of the flag byte and
 /// [`is_remote`](SpanContext::is_remote) are not. Of `tracestate`, members that the specification does not

@@ -28,7 +28,7 @@ fn is_accepted(key: &str, value: &str) -> bool {
     otel::TraceState::from_key_value([(key, value)]).is_ok()
 }
 
-/// Asks about each member.
+/// Converts the list member by member, and leaves out those that OpenTelemetry's type refuses.
 #[cold]
 fn accepted(list: &TraceState<'_>) -> otel::TraceState {
     let mut seen = Seen::default();

@@ -54,17 +54,17 @@ pub struct TraceContextPropagator {
 }
 
 impl TraceContextPropagator {
-    /// Makes a propagator for traces whose ids are random where they start here, as those of
-    /// OpenTelemetry's SDK and of [`traceparent::RandomIdGenerator`] are.
+    /// Creates a propagator for services whose own trace IDs are random, as those of OpenTelemetry's SDK and of
+    /// [`traceparent::RandomIdGenerator`] are.
     pub const fn new() -> Self {
         Self { random_ids: true }
     }
 
-    /// Says whether the right-most 7 bytes of ids made here are uniformly random: whether traces that
-    /// start here carry the random flag. For others it is as their caller said.
+    /// Sets whether traces that start here carry the random flag, which states that the right-most 7 bytes of their
+    /// trace IDs are uniformly random. Other traces keep their caller's flag.
     ///
-    /// Say `false` of an id generator that is not random, and where another propagator extracts contexts
-    /// beside this one: whose ids those are is not known here.
+    /// Set it to `false` for an ID generator that is not random. Set it to `false`, too, if another propagator extracts
+    /// contexts beside this one: the source of those IDs is not known here.
     ///
     /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
     ///
@@ -75,6 +75,7 @@ impl TraceContextPropagator {
     /// let ids = IdsFrom::new(|| 42);
     /// let propagator = TraceContextPropagator::new().with_random_ids(ids.is_random());
     /// ```
+    #[must_use]
     pub const fn with_random_ids(self, random: bool) -> Self {
         Self { random_ids: random }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Received {
     list: Option<Box<Whole>>,
 }
 
-/// A list that OpenTelemetry's type does not hold as it came in.
+/// A list that OpenTelemetry's type does not hold unchanged.
 #[derive(Clone, Debug)]
 struct Whole {
     list: TraceState<'static>,

@@ -40,7 +40,7 @@ pub struct SdkSampler<S> {
 }
 
 impl<S> SdkSampler<S> {
-    /// Asks this sampler.
+    /// Creates a sampler of the SDK from one of `traceparent`.
     pub fn new(sampler: S) -> Self {
         Self { sampler: Arc::new(sampler) }
     }
