@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderValue};
 
-use crate::{TRACESTATE, extract, strip};
+use crate::{TRACESTATE, extract, strip, strip_all};
 
 /// The part of the trace context that a request carries to its receiver.
 ///
@@ -27,7 +27,8 @@ pub enum Egress<'a> {
     /// The whole context: `traceparent` and `tracestate`.
     #[default]
     Inject,
-    /// Nothing. Fields that the request already has are removed.
+    /// Nothing. Fields that the request already has are removed: those of every format, and `baggage`; see
+    /// [`strip_all`](crate::strip_all).
     Strip,
     /// `traceparent`, and the members of `tracestate` with these keys. This suits a third party that takes part in
     /// the trace.
@@ -54,7 +55,7 @@ impl<'a> Egress<'a> {
     pub fn apply(self, headers: &mut HeaderMap) {
         match self {
             Self::Inject => {}
-            Self::Strip => strip(headers),
+            Self::Strip => strip_all(headers, &[]),
             Self::Only(keys) => keep(keys, headers),
         }
     }

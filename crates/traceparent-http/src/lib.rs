@@ -6,13 +6,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use traceparent::{Incoming, Outgoing, TraceStateEdit, trim_ows};
 
 mod egress;
+mod formats;
 #[cfg(feature = "unstable-response")]
 mod response;
 pub mod semconv;
 
-pub use crate::egress::{Egress, MemberKeys};
 #[cfg(feature = "unstable-response")]
 pub use crate::response::{SERVER_TIMING, extract_response, inject_response};
+pub use crate::{
+    egress::{Egress, MemberKeys},
+    formats::{extract_formats, inject_formats, strip_all},
+};
 
 /// The name of the `traceparent` header.
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

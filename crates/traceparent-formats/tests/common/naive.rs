@@ -3,7 +3,7 @@
 
 use traceparent_formats::Format;
 
-use crate::common::vectors::Message;
+use super::vectors::Message;
 
 /// Trace-id, span-id and state.
 pub(crate) type Found = (Option<u128>, Option<u64>, &'static str);

@@ -1,0 +1,83 @@
+use http::HeaderMap;
+use traceparent::{Outgoing, trim_ows};
+use traceparent_formats::{Carried, Extracted, KNOWN_FIELDS, Propagators};
+
+use crate::inject;
+
+/// Extracts the trace context from the headers of a message, in the first of several formats that has one.
+///
+/// W3C Trace Context is read as [`extract`](crate::extract) does. White space around a value is not part of it.
+///
+/// ```
+/// use http::HeaderMap;
+/// use traceparent_formats::{Format, Propagators};
+///
+/// const PROPAGATORS: Propagators = Propagators::new(&[Format::TraceContext, Format::B3], &[Format::B3]);
+///
+/// let mut headers = HeaderMap::new();
+/// headers.append("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1".parse()?);
+/// let extracted = traceparent_http::extract_formats(&PROPAGATORS, &headers);
+/// assert_eq!(extracted.format(), Some(Format::B3));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn extract_formats<'a>(propagators: &Propagators, headers: &'a HeaderMap) -> Extracted<'a> {
+    propagators.extract(|name| headers.get_all(name).into_iter().map(|value| trim_ows(value.as_bytes())))
+}
+
+/// Injects the trace context into the headers of a message in several formats, replacing all fields of these.
+///
+/// Fields of formats that are read and not written are removed, because they name a span that is not the parent any
+/// more. Those of formats that are neither are left alone. [`Extracted::carried`] is what travels beside the IDs;
+/// a context that starts here carries [`Carried::EMPTY`].
+///
+/// ```
+/// use http::HeaderMap;
+/// use traceparent::{Incoming, Policy, RandomIdGenerator, sampler::AlwaysOff};
+/// use traceparent_formats::{Carried, Format, Propagators};
+///
+/// const PROPAGATORS: Propagators = Propagators::new(&[Format::TraceContext], &[Format::B3]);
+///
+/// let span = Policy::new(AlwaysOff).apply(Incoming::Absent, &RandomIdGenerator);
+/// let mut headers = HeaderMap::new();
+/// traceparent_http::inject_formats(&PROPAGATORS, &span, Carried::EMPTY, &mut headers);
+/// assert_eq!(headers["b3"], format!("{}-{}-0", span.traceparent().trace_id(), span.span_id()));
+/// assert!(headers.contains_key("traceparent"));
+/// ```
+pub fn inject_formats(
+    propagators: &Propagators,
+    outgoing: &Outgoing<'_>,
+    carried: Carried<'_>,
+    headers: &mut HeaderMap,
+) {
+    if *propagators == Propagators::NONE {
+        return;
+    }
+    inject(outgoing, headers);
+    propagators.inject_others(outgoing, carried, |name, value| {
+        let value = value.and_then(|value| value.parse().ok());
+        if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {
+            headers.remove(name);
+        }
+    });
+}
+
+/// Removes every field that propagates a context, in any format, and `baggage`, for a receiver that is not to see them:
+/// [`KNOWN_FIELDS`], and names of your own.
+///
+/// ```
+/// use http::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.append("x-b3-sampled", "1".parse()?);
+/// headers.append("baggage", "user=1".parse()?);
+/// headers.append("x-request-id", "1".parse()?);
+/// headers.append("accept", "*/*".parse()?);
+/// traceparent_http::strip_all(&mut headers, &["x-request-id"]);
+/// assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn strip_all(headers: &mut HeaderMap, others: &[&str]) {
+    for name in KNOWN_FIELDS.iter().chain(others) {
+        headers.remove(*name);
+    }
+}
