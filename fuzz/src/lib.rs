@@ -2,6 +2,7 @@
 //! makes up, the tests of this crate with seeds and small changes of them, on stable.
 
 mod differential;
+mod formats;
 mod http;
 mod message;
 mod ot;
@@ -12,6 +13,9 @@ mod tracestate;
 
 pub mod seeds;
 
+#[path = "../../crates/traceparent-formats/tests/common/mod.rs"]
+#[allow(dead_code, reason = "the tests of the formats use all of it")]
+mod foreign;
 #[path = "../../crates/traceparent/tests/common/model.rs"]
 mod model;
 #[path = "../../crates/traceparent/tests/common/naive.rs"]
@@ -22,6 +26,7 @@ mod vectors;
 
 pub use self::{
     differential::{COLUMNS, DIFFERENCES, Difference, Seen, answers, differential},
+    formats::formats,
     http::http,
     ot::ot,
     policy::policy,
@@ -34,13 +39,14 @@ pub use self::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("traceparent", traceparent),
     ("tracestate", tracestate),
     ("policy", policy),
     ("ot", ot),
     ("server_timing", server_timing),
     ("http", http),
+    ("formats", formats),
     ("differential", differential),
 ];
 

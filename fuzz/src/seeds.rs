@@ -1,6 +1,6 @@
 //! Inputs to start from, made of the vectors that the tests of the core read.
 
-use crate::{differential::DIFFERENCES, vectors};
+use crate::{differential::DIFFERENCES, foreign, vectors};
 
 const EXAMPLE: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -72,6 +72,14 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 server_timing().map(|field| [b"server-timing:", &field[..], b"\nServer-Timing:db;dur=5"].concat());
             headers.chain(lists).chain(responses).collect()
         }
+        "formats" => foreign::vectors::read()
+            .map(|vector| {
+                let fields = vector.fields.iter().map(|(name, value)| [name.as_bytes(), b": ", &value[..]].concat());
+                let state =
+                    b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\ntracestate: a=1".to_vec();
+                fields.chain([state].into_iter().filter(|_| vector.line % 3 == 0)).collect::<Vec<_>>().join(&b'\n')
+            })
+            .collect(),
         "differential" => {
             let examples = DIFFERENCES.iter().map(|difference| difference.example.as_bytes().to_vec());
             let lists = tracestates.iter().map(|list| [EXAMPLE, b"\n", list].concat());
