@@ -44,7 +44,8 @@ impl TraceResponse {
     }
 
     /// Finds the metric in one `Server-Timing` field, among other metrics, and reads it: its name in any
-    /// case, its value as a token or quoted. `None` where the field has no such metric, and where that
+    /// case, its value as a token or quoted. The name `traceparent`, which the agents of some vendors write, is read as well as
+    /// the draft's `trace`. `None` where the field has no such metric, and where that
     /// has no `desc`. Of several, the first one counts.
     ///
     /// # Errors
@@ -142,7 +143,9 @@ impl<'a> Metric<'a> {
     }
 
     fn is_trace(&self) -> bool {
-        self.parts().next().is_some_and(|name| name.text.eq_ignore_ascii_case(b"trace"))
+        self.parts().next().is_some_and(|name| {
+            name.text.eq_ignore_ascii_case(b"trace") || name.text.eq_ignore_ascii_case(b"traceparent")
+        })
     }
 
     /// The value of the parameter `desc`, without its quotes, and where it begins.

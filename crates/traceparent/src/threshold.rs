@@ -56,7 +56,7 @@ impl Threshold {
     /// Makes the threshold of the probability `numerator / denominator`, in integer arithmetic,
     /// [rounded](Self::rounded) to the default precision of four significant digits.
     ///
-    /// `None` unless the ratio is at least about 2^-56 and at most 1.
+    /// `None` unless the ratio is at least 2^-56 and at most 1.
     pub const fn from_ratio(numerator: u64, denominator: u64) -> Option<Self> {
         match Self::from_ratio_exact(numerator, denominator) {
             Some(threshold) => Some(threshold.rounded(Self::DEFAULT_PRECISION)),
@@ -67,12 +67,15 @@ impl Threshold {
     /// Makes the threshold of the probability `numerator / denominator` to the last of its 56 bits,
     /// which takes up to 14 digits in every header.
     ///
-    /// `None` unless the ratio is at least about 2^-56 and at most 1.
+    /// `None` unless the ratio is at least 2^-56 and at most 1.
     pub const fn from_ratio_exact(numerator: u64, denominator: u64) -> Option<Self> {
         if denominator == 0 || numerator > denominator {
             return None;
         }
         let denominator = denominator as u128;
+        if ((numerator as u128) << BITS) < denominator {
+            return None;
+        }
         // Half up: floor(n * 2^56 / d + 1/2).
         let kept = ((numerator as u128) << (BITS + 1)).saturating_add(denominator) / (2 * denominator);
         if kept == 0 { None } else { Self::from_bits(LIMIT - kept as u64) }
@@ -81,13 +84,16 @@ impl Threshold {
     /// Makes the threshold of a probability, [rounded](Self::rounded) to the default precision of
     /// four significant digits. Prefer [`from_ratio`](Self::from_ratio): `0.1` is no binary fraction.
     ///
-    /// `None` unless the probability is a number from about 2^-56 to 1.
+    /// `None` unless the probability is a number from 2^-56 to 1.
     pub const fn from_probability(probability: f64) -> Option<Self> {
         if !(probability > 0.0 && probability <= 1.0) {
             return None;
         }
         // A power of two scales without loss; the fraction that is left is rounded half up.
         let scaled = probability * LIMIT as f64;
+        if scaled < 1.0 {
+            return None;
+        }
         let whole = scaled as u64;
         let kept = whole + (scaled - whole as f64 >= 0.5) as u64;
         match LIMIT.checked_sub(kept) {

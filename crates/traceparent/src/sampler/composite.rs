@@ -162,7 +162,8 @@ where
     }
 }
 
-/// Intends what another sampler does, and adds attributes to the spans that are kept.
+/// Follows another sampler, and adds attributes to the spans that are kept. These attributes replace those of
+/// the other sampler with the same keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotating<'a, S> {
     attributes: &'a [(&'a str, AttributeValue<'a>)],
@@ -182,10 +183,17 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<'_, S> {
     }
 
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
-        for (key, value) in self.attributes {
-            visit(key, *value);
+        let is_ours = |key: &str, from: usize| self.attributes.iter().skip(from).any(|(ours, _)| *ours == key);
+        self.sampler.annotate(input, &mut |key, value| {
+            if !is_ours(key, 0) {
+                visit(key, value);
+            }
+        });
+        for (i, (key, value)) in self.attributes.iter().enumerate() {
+            if !is_ours(key, i + 1) {
+                visit(key, *value);
+            }
         }
-        self.sampler.annotate(input, visit);
     }
 }
 

@@ -40,28 +40,44 @@ pub enum SamplerConfig {
 }
 
 impl SamplerConfig {
-    /// Makes a sampler of the two variables' values. Empty values count as not set; without a ratio,
-    /// everything is sampled; samplers that take no argument do not look at it.
+    /// Creates the sampler that the two variables' values name, in any case of letters. Empty values count as
+    /// not set; without a ratio, everything is sampled; samplers that take no argument do not look at it.
     ///
     /// # Errors
     ///
-    /// A name that is not among the six, and a ratio that is not a number from 0 to 1.
+    /// A name that is not among the six, and a ratio that is not a number from 0 to 1. The specification
+    /// asks that either be reported and count as not set: [`SamplerConfigError::sampler`] returns the sampler
+    /// that holds then.
+    ///
+    /// ```
+    /// use traceparent::sampler::{SamplerConfig, TraceIdRatioBased};
+    ///
+    /// let configured = SamplerConfig::parse(Some("TraceIdRatio"), Some("50%")).unwrap_or_else(|error| {
+    ///     eprintln!("{error}");
+    ///     error.sampler()
+    /// });
+    /// assert_eq!(configured, SamplerConfig::TraceIdRatio(TraceIdRatioBased::new(1.0)));
+    /// ```
     pub fn parse(sampler: Option<&str>, arg: Option<&str>) -> Result<Self, SamplerConfigError> {
-        let ratio = || match arg.map(str::trim).unwrap_or_default() {
-            "" => Ok(TraceIdRatioBased::new(1.0)),
+        let name = sampler.map(str::trim).unwrap_or_default();
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let ratio = |with: fn(TraceIdRatioBased) -> Self| match arg.map(str::trim).unwrap_or_default() {
+            "" => Ok(with(TraceIdRatioBased::new(1.0))),
             arg => match arg.parse() {
-                Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(TraceIdRatioBased::new(ratio)),
-                _ => Err(SamplerConfigError::InvalidRatio),
+                Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(with(TraceIdRatioBased::new(ratio))),
+                _ => Err(SamplerConfigError::InvalidRatio { sampler: with(TraceIdRatioBased::new(1.0)) }),
             },
         };
-        Ok(match sampler.map(str::trim).unwrap_or_default() {
+        Ok(match name {
             "" => Self::default(),
-            "always_on" => Self::AlwaysOn(AlwaysOn),
-            "always_off" => Self::AlwaysOff(AlwaysOff),
-            "traceidratio" => Self::TraceIdRatio(ratio()?),
-            "parentbased_always_on" => Self::ParentBasedAlwaysOn(ParentBased::new(AlwaysOn)),
-            "parentbased_always_off" => Self::ParentBasedAlwaysOff(ParentBased::new(AlwaysOff)),
-            "parentbased_traceidratio" => Self::ParentBasedTraceIdRatio(ParentBased::new(ratio()?)),
+            _ if is("always_on") => Self::AlwaysOn(AlwaysOn),
+            _ if is("always_off") => Self::AlwaysOff(AlwaysOff),
+            _ if is("traceidratio") => ratio(Self::TraceIdRatio)?,
+            _ if is("parentbased_always_on") => Self::ParentBasedAlwaysOn(ParentBased::new(AlwaysOn)),
+            _ if is("parentbased_always_off") => Self::ParentBasedAlwaysOff(ParentBased::new(AlwaysOff)),
+            _ if is("parentbased_traceidratio") => {
+                ratio(|ratio| Self::ParentBasedTraceIdRatio(ParentBased::new(ratio)))?
+            }
             _ => return Err(SamplerConfigError::UnknownSampler),
         })
     }
@@ -86,14 +102,29 @@ impl Sampler for SamplerConfig {
     }
 }
 
-/// Says which of the two variables names no sampler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The error returned when one of the two variables is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SamplerConfigError {
     /// `OTEL_TRACES_SAMPLER` is none of the names known.
     UnknownSampler,
     /// `OTEL_TRACES_SAMPLER_ARG` is no number from 0 to 1.
-    InvalidRatio,
+    #[non_exhaustive]
+    InvalidRatio {
+        /// The sampler that is named, with its default ratio of 1.
+        sampler: SamplerConfig,
+    },
+}
+
+impl SamplerConfigError {
+    /// Returns the sampler that holds when the invalid variable counts as not set: the named sampler with its
+    /// default, or the default sampler.
+    pub fn sampler(self) -> SamplerConfig {
+        match self {
+            Self::UnknownSampler => SamplerConfig::default(),
+            Self::InvalidRatio { sampler } => sampler,
+        }
+    }
 }
 
 impl fmt::Display for SamplerConfigError {
@@ -103,7 +134,7 @@ impl fmt::Display for SamplerConfigError {
                 "unknown sampler in OTEL_TRACES_SAMPLER: it is always_on, always_off, traceidratio, \
                  parentbased_always_on, parentbased_always_off or parentbased_traceidratio"
             }
-            Self::InvalidRatio => "invalid ratio in OTEL_TRACES_SAMPLER_ARG: it is a number from 0 to 1",
+            Self::InvalidRatio { .. } => "invalid ratio in OTEL_TRACES_SAMPLER_ARG: it is a number from 0 to 1",
         })
     }
 }

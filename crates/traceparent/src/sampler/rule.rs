@@ -34,7 +34,7 @@ pub enum ParentKind {
 }
 
 /// A condition on one attribute. A span without the attribute does not meet it. Values that are not text
-/// are compared as Rust writes them: `true`, `-3`, `1.0`, `1e308`.
+/// are compared in OpenTelemetry's text form: `true`, `-3`, `1.0`, `1e308`, `Infinity`, `-Infinity`, `NaN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeCondition<'a> {
     /// The value is one of these, to the letter.
@@ -87,7 +87,10 @@ impl Text {
             AttributeValue::Str(text) => return Some(text),
             AttributeValue::Bool(value) => write!(self, "{value}"),
             AttributeValue::I64(value) => write!(self, "{value}"),
-            // The shortest form that reads back as the same number.
+            AttributeValue::F64(value) if value.is_infinite() => {
+                return Some(if value > 0.0 { "Infinity" } else { "-Infinity" });
+            }
+            // The shortest form that reads back as the same number, or `NaN`.
             AttributeValue::F64(value) => write!(self, "{value:?}"),
         }
         .ok()?;

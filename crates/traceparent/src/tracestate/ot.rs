@@ -42,9 +42,8 @@ impl<'a> OtValue<'a> {
     /// Reads a value, never failing: each part that is malformed is left out, and [`error`](Self::error)
     /// tells the first.
     ///
-    /// A malformed `th` leaves a good `rv` in place; where both are malformed nothing is kept. Where
-    /// either comes twice, it is malformed. Other sub-keys are for others to judge. Of a value of more than
-    /// 256 characters nothing is kept.
+    /// A malformed or repeated `th` or `rv` is left out, each by itself. Other sub-keys are preserved. Of a value
+    /// of more than 256 characters nothing is kept.
     pub fn read(text: &'a str) -> Self {
         let mut ot = Self { text, ..Self::default() };
         if text.len() > Self::MAX_LENGTH {
@@ -79,9 +78,6 @@ impl<'a> OtValue<'a> {
         }
         if malformed[1] {
             ot.randomness = None;
-        }
-        if malformed == [true; 2] {
-            ot.text = "";
         }
         ot
     }

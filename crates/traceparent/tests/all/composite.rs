@@ -233,9 +233,14 @@ fn annotations_come_from_the_samplers_that_were_asked() {
         [(Rule::new().with_names(&["a*"]), &outer), (Rule::new().with_names(&["*b"]), &other)];
     let sampler = CompositeSampler::new(composite::RuleBased::new(rules), unasked());
     let root = |name| SamplingInput::root(TraceId::from_u128(1).unwrap()).with_span(SpanDetails::new(name));
-    assert_eq!(annotations(&sampler, &root("ab")), ["outer=x", "inner=1", "b=true"]);
+    assert_eq!(annotations(&sampler, &root("ab")), ["inner=1", "b=true", "outer=x"]);
     assert_eq!(annotations(&sampler, &root("b")), ["other=0.5"]);
     assert!(annotations(&sampler, &root("c")).is_empty());
+
+    // Of one key, the outer value.
+    let again = [("b", AttributeValue::I64(1)), ("b", AttributeValue::I64(2))];
+    let nested = CompositeSampler::new(composite::Annotating::new(&again, inner), unasked());
+    assert_eq!(annotations(&nested, &root("")), ["inner=1", "b=2"]);
 
     let parent = context(HIGH, true, "");
     let sampler = CompositeSampler::new(composite::ParentThreshold::new(other), fresh(0));

@@ -86,10 +86,17 @@ fn an_argument_is_a_number_from_0_to_1_and_1_where_it_is_missing() {
         ("0x1", None),
         ("0.5 0.5", None),
     ] {
-        let expected = expected.ok_or(SamplerConfigError::InvalidRatio);
-        assert_eq!(parse("traceidratio", arg), expected.map(ratio), "{arg:?}");
-        let followed = |share| SamplerConfig::ParentBasedTraceIdRatio(ParentBased::new(TraceIdRatioBased::new(share)));
-        assert_eq!(parse("parentbased_traceidratio", arg), expected.map(followed), "{arg:?}");
+        let check = |name, with: fn(f64) -> SamplerConfig| {
+            let parsed = parse(name, arg);
+            assert_eq!(parsed.ok(), expected.map(with), "{arg:?}");
+            // An invalid argument counts as not set: the named sampler with its default.
+            let sampler = parsed.unwrap_or_else(SamplerConfigError::sampler);
+            assert_eq!(sampler, with(expected.unwrap_or(1.0)), "{arg:?}");
+        };
+        check("traceidratio", ratio);
+        check("parentbased_traceidratio", |share| {
+            SamplerConfig::ParentBasedTraceIdRatio(ParentBased::new(TraceIdRatioBased::new(share)))
+        });
     }
 }
 
@@ -106,11 +113,20 @@ fn samplers_without_an_argument_do_not_look_at_it() {
 
 #[test]
 fn any_other_name_is_refused() {
-    for name in ["ALWAYS_ON", "always-on", "alwayson", "always_on,always_off", "jaeger_remote", "xray", "é", "\0"] {
+    for name in ["always-on", "alwayson", "always_on,always_off", "jaeger_remote", "xray", "é", "\0"] {
         for arg in ["", "0.25", "abc"] {
             assert_eq!(parse(name, arg), Err(SamplerConfigError::UnknownSampler), "{name}");
         }
     }
+}
+
+#[test]
+fn the_case_of_a_name_does_not_count() {
+    for name in NAMES {
+        assert_eq!(parse(&name.to_ascii_uppercase(), "0.25"), parse(name, "0.25"));
+    }
+    assert_eq!(parse("Always_Off", ""), Ok(SamplerConfig::AlwaysOff(AlwaysOff)));
+    assert_eq!(SamplerConfigError::UnknownSampler.sampler(), SamplerConfig::default());
 }
 
 #[test]
@@ -122,11 +138,9 @@ fn errors_say_what_would_do() {
          parentbased_always_on, parentbased_always_off or parentbased_traceidratio"
     );
     assert!(NAMES.iter().all(|name| unknown.contains(name)));
-    assert_eq!(
-        SamplerConfigError::InvalidRatio.to_string(),
-        "invalid ratio in OTEL_TRACES_SAMPLER_ARG: it is a number from 0 to 1"
-    );
-    let error: Box<dyn core::error::Error + Send + Sync> = SamplerConfigError::InvalidRatio.into();
+    let invalid = parse("traceidratio", "50%").unwrap_err();
+    assert_eq!(invalid.to_string(), "invalid ratio in OTEL_TRACES_SAMPLER_ARG: it is a number from 0 to 1");
+    let error: Box<dyn core::error::Error + Send + Sync> = invalid.into();
     assert!(error.source().is_none());
 }
 

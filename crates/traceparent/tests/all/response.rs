@@ -38,7 +38,7 @@ fn refuses(field: &str, kind: ErrorKind, about: Field, offset: usize) {
 // W3C 86, 87: the metric `trace` of `Server-Timing`, in any case.
 #[test]
 fn the_metric_is_found_in_any_case_and_company() {
-    for name in ["trace", "Trace", "TRACE", "tRaCe"] {
+    for name in ["trace", "Trace", "TRACE", "tRaCe", "traceparent", "TraceParent"] {
         reads(&format!("{name};desc=V"));
         reads(&format!("cache;desc=hit, {name};desc=V,db;dur=53"));
     }

@@ -75,6 +75,9 @@ fn what_is_no_probability_has_no_threshold() {
         assert_eq!(Threshold::from_probability(p), None, "{p}");
     }
     assert_eq!(Threshold::from_ratio(1, LIMIT).unwrap().to_bits(), LIMIT - 1);
+    assert_eq!(Threshold::from_probability(2f64.powi(-57)), None);
+    assert_eq!(Threshold::from_ratio_exact(1, (1 << 56) + 1), None);
+    assert_eq!(Threshold::from_ratio_exact(1, 1 << 56).unwrap().to_bits(), LIMIT - 1);
     assert_eq!(Threshold::from_probability(2f64.powi(-56)).unwrap().to_bits(), LIMIT - 1);
     assert_eq!(Threshold::from_probability(1.5 * 2f64.powi(-56)).unwrap().to_bits(), LIMIT - 2);
     assert_eq!(Randomness::parse(b"0123456789abcd").unwrap().to_bits(), 0x01_2345_6789_abcd);
@@ -243,7 +246,7 @@ fn the_ot_value_is_read_by_the_rules() {
         ("x:A-z_0.9", None, None, "x:A-z_0.9", false),
         ("th:C;rv:00000000000001", None, Some("00000000000001"), "rv:00000000000001", true),
         ("th:c;rv:1", Some("c"), None, "th:c", true),
-        ("th:C;rv:1;x:1", None, None, "", true),
+        ("th:C;rv:1;x:1", None, None, "x:1", true),
         ("th:c;th:c", None, None, "", true),
         ("x:1;X:1;1x:1;x1:1", None, None, "x:1;x1:1", true),
         ("x:1;;y:2", None, None, "x:1;y:2", true),

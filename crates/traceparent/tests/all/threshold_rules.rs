@@ -87,8 +87,11 @@ fn a_malformed_randomness_goes_and_a_good_threshold_stays() {
 
 // OTel 10
 #[test]
-fn where_both_are_malformed_the_member_goes_and_others_stay() {
-    assert_continued("rojo= 1,ot=th:x;rv:x;x:1, congo=2", "rojo= 1,congo=2");
+fn where_both_are_malformed_other_sub_keys_stay() {
+    assert_continued("rojo= 1,ot=th:x;rv:x;x:1, congo=2", "ot=x:1,rojo= 1,congo=2");
+    assert_continued("ot=th:xx;rv:zz;keep:me", "ot=keep:me");
+    assert_continued("ot=th:8;th:8;rv:80000000000000;rv:80000000000000;keep:me", "ot=keep:me");
+    assert_continued("rojo= 1,ot=th:x;rv:x, congo=2", "rojo= 1,congo=2");
 }
 
 // OTel 5

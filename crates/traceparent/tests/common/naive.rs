@@ -77,7 +77,7 @@ pub(crate) struct Ot {
 /// key     = lcalpha *( lcalpha / DIGIT )
 /// value   = *( ALPHA / DIGIT / "." / "_" / "-" )
 /// ```
-/// without malformed parts: a `th` or `rv` that comes twice is malformed, and where both are nothing stays.
+/// without malformed parts: a `th` or `rv` that comes twice is malformed, each by itself.
 pub(crate) fn ot(text: &str) -> Ot {
     if text.len() > 256 {
         return Ot::default();
@@ -97,9 +97,6 @@ pub(crate) fn ot(text: &str) -> Ot {
         Some(u64::try_from(number).ok()? << (4 * (14 - length)))
     });
     let randomness = only("rv", |digits| u64::try_from(hexdiglc(digits.as_bytes(), 14)?).ok());
-    if threshold.is_err() && randomness.is_err() {
-        return Ot::default();
-    }
     let others: Vec<_> =
         parts.iter().map(|part| part.filter(|(key, value)| is_sub_key(key) && is_sub_value(value))).collect();
     let well_formed =
