@@ -28,7 +28,7 @@ pub enum Egress<'a> {
     #[default]
     Inject,
     /// Nothing. Fields that the request already has are removed: those of every format, and `baggage`; see
-    /// [`strip_all`](crate::strip_all).
+    /// [`strip_all`].
     Strip,
     /// `traceparent`, and the members of `tracestate` with these keys. This suits a third party that takes part in
     /// the trace.
