@@ -68,7 +68,11 @@ impl RunArgs {
         let listener = Listener::new(self.listen, Route::to(self.upstream.clone()?));
         let listener = Listener { trust: self.trust.into(), ..listener };
         let tracing = Tracing::of_percentage(self.random_sampling, environment);
-        Some(Config { listeners: vec![listener], tracing, admin: self.admin.map(|address| Admin { address }) })
+        Some(Config {
+            listeners: vec![listener],
+            tracing,
+            admin: self.admin.map(|address| Admin { address, hosts: Vec::new() }),
+        })
     }
 }
 

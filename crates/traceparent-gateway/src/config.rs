@@ -18,7 +18,7 @@ pub(crate) use self::{
     environment::{Environment, Exporters, OtlpVariables},
     error::ConfigError,
     scalar::{parse_address, parse_percent},
-    tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, Tracing},
+    tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,
 };
 
@@ -42,6 +42,10 @@ pub(crate) struct Listener {
     pub(crate) trust: Trust,
     /// The treatment of the fields about a request's origin.
     pub(crate) forwarded: Forwarded,
+    /// The treatment of fields with `_` in their names.
+    pub(crate) underscores: Underscores,
+    /// The fields that belong to a trace, besides those that are known.
+    pub(crate) trace_fields: TraceFields,
     /// The limits of a client.
     pub(crate) limits: Limits,
     /// The routes of requests.
@@ -55,6 +59,8 @@ impl Listener {
             address,
             trust: Trust::default(),
             forwarded: Forwarded::default(),
+            underscores: Underscores::default(),
+            trace_fields: TraceFields::default(),
             limits: Limits::default(),
             routes: Routes::new(vec![route]),
         }
@@ -70,6 +76,19 @@ pub(crate) enum Forwarded {
     Replace,
     /// The fields are kept and extended, because a trusted proxy sends them.
     Append,
+}
+
+/// The treatment of request fields with `_` in their names.
+///
+/// A service that does not tell `_` from `-` may take such a field for one that the gateway sets. Those are always removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Underscores {
+    /// The other fields are kept.
+    #[default]
+    Keep,
+    /// All fields are removed.
+    Drop,
 }
 
 /// The limits of a client.
@@ -185,10 +204,12 @@ impl Route {
 }
 
 /// The listener of the admin API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     /// The IP address and port; port 0 takes a free one.
     pub(crate) address: SocketAddr,
+    /// The allowed host names in lower case, besides IP addresses and `localhost`.
+    pub(crate) hosts: Vec<String>,
 }
 
 impl Config {

@@ -48,7 +48,7 @@ pub(crate) async fn demo(args: DemoArgs, environment: Environment) -> Result<(),
     let Recording { answer, spans } = play(&mut telemetry).await?;
     show(&answer, &spans, width(columns))?;
 
-    let admin = AdminService::new(&telemetry);
+    let admin = AdminService::new(&telemetry, Vec::new());
     for (name, report) in telemetry.finish(SPANS_LIMIT).await {
         if name == "otlp" {
             tell(format_args!("{} spans exported, {} dropped", report.taken, report.dropped));

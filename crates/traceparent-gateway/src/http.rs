@@ -2,15 +2,28 @@
 
 mod body;
 mod client;
+mod coding;
 mod failure;
+mod fields;
 mod headers;
+mod max_forwards;
 mod server;
+mod target;
 mod timer;
+mod tokens;
+mod trailers;
+mod via;
 
 pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},
     client::{AnswerBody, Client, ConnectOptions, LivenessOptions, TcpConnector},
+    coding::{check_coding, frame},
     failure::Failure,
-    headers::{ForwardOptions, forward_request, host, names_one_host, remove_hop_by_hop, upgrade},
+    fields::FieldRules,
+    headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
+    max_forwards::answer_last_hop,
     server::{Handler, Peer, Server, UnderWay, allow_many_connections},
+    target::{check_target, is_host},
+    trailers::TrailersBody,
+    via::Pseudonym,
 };

@@ -8,19 +8,23 @@ use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body, Bytes, Incoming},
     header::{CONTENT_TYPE, HeaderValue},
+    http::request::Parts,
     upgrade::OnUpgrade,
 };
 use tokio::select;
+use traceparent::Trust;
+use traceparent_http::Egress;
 
 use self::{
-    body::{RequestBody, ResponseBody},
+    body::{ForwardedBody, RequestBody, ResponseBody},
     upgrade::switch,
 };
 use crate::{
     config::{Forwarded, Limits, Listener, Route, Routes},
     http::{
-        AnswerBody, Client, ConnectOptions, Failure, ForwardOptions, Handler, LivenessOptions, Peer, TcpConnector,
-        TimeoutBody, forward_request, names_one_host, remove_hop_by_hop, upgrade,
+        AnswerBody, Client, ConnectOptions, Failure, FieldRules, ForwardOptions, Handler, LivenessOptions, Peer,
+        Pseudonym, TcpConnector, TimeoutBody, TrailersBody, answer_last_hop, check_coding, check_target,
+        forward_request, frame, is_asked_for, remove_hop_by_hop, upgrade,
     },
     tracer::{OpenSpan, SpanBody, Tracer},
 };
@@ -30,6 +34,7 @@ mod upgrade;
 
 /// Forwards the requests of one listener, with a span for each.
 pub(crate) struct Proxy {
+    pseudonym: Pseudonym,
     settings: ArcSwap<Settings>,
 }
 
@@ -37,6 +42,10 @@ pub(crate) struct Proxy {
 struct Settings {
     tracer: Tracer,
     forwarded: Forwarded,
+    /// The rules for fields on routes that the trace follows.
+    rules: Arc<FieldRules>,
+    /// The rules for fields on routes at which the trace ends, in part or as a whole.
+    edge_rules: Arc<FieldRules>,
     limits: Limits,
     routes: Routes,
     clients: Vec<Client<RequestBody>>,
@@ -44,7 +53,7 @@ struct Settings {
 
 impl Proxy {
     pub(crate) fn new(tracer: Tracer, listener: Listener) -> Self {
-        Self { settings: ArcSwap::from_pointee(Settings::new(tracer, listener, &[])) }
+        Self { pseudonym: Pseudonym::random(), settings: ArcSwap::from_pointee(Settings::new(tracer, listener, &[])) }
     }
 
     /// Replaces the settings of later requests. Connections to clients and to upstreams stay open.
@@ -63,41 +72,57 @@ impl Settings {
                 clients.push(known.unwrap_or_else(|| Client::new(TcpConnector, connect_options(route))));
             }
         }
-        let Listener { forwarded, limits, routes, .. } = listener;
-        Self { tracer, forwarded, limits, routes, clients }
+        let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
+        let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });
+        let (rules, edge_rules) = (rules(matches!(trust, Trust::Restart | Trust::Ignore)), rules(true));
+        Self { tracer, forwarded, rules, edge_rules, limits, routes, clients }
     }
 
-    async fn forward(
-        &self,
-        route: Option<&Route>,
-        sender: Peer,
-        request: Request<Incoming>,
-        span: &OpenSpan,
-    ) -> Result<(Response<TimeoutBody<AnswerBody>>, OpenSpan), Failure> {
-        let (mut parts, body) = request.into_parts();
+    /// Checks the head of a request, and answers it if it has reached its last hop.
+    fn admit(&self, parts: &mut Parts, pseudonym: &Pseudonym) -> Result<Option<Response<Full<Bytes>>>, Failure> {
         if parts.method == Method::CONNECT {
             return Err(Failure::Tunnel);
         }
         if parts.headers.len() > self.limits.header_fields.into() {
             return Err(Failure::TooManyFields);
         }
-        if !names_one_host(&parts) {
-            return Err(Failure::NotOneHost);
+        check_coding(&parts.headers)?;
+        check_target(parts)?;
+        if pseudonym.is_in(&parts.headers) {
+            return Err(Failure::Loop);
         }
+        answer_last_hop(parts)
+    }
+
+    async fn forward(
+        &self,
+        route: Option<&Route>,
+        sender: Peer,
+        pseudonym: &Pseudonym,
+        request: Request<Incoming>,
+        span: &OpenSpan,
+    ) -> Result<(Response<ForwardedBody<AnswerBody>>, OpenSpan), Failure> {
+        let (mut parts, body) = request.into_parts();
         let route = route.ok_or(Failure::NoRoute)?;
         let client = self.clients.iter().find(|client| serves(client, route)).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 { None } else { upgrade(&parts) };
+        let rules = if route.egress == Egress::Inject { &self.rules } else { &self.edge_rules };
         let options = ForwardOptions {
             client: &sender.name,
             forwarded: self.forwarded,
             http2: route.http2,
             upgrade: upgrade.as_ref(),
+            rules,
+            pseudonym,
         };
         forward_request(&mut parts, options);
         parts.uri = route.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
         parts.version = if route.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let upgraded = upgrade.and_then(|_| parts.extensions.remove::<OnUpgrade>());
+        if !route.http2 {
+            frame(&mut parts.headers, &body);
+        }
+        let upgraded = upgrade.and_then(|asked| Some((asked, parts.extensions.remove::<OnUpgrade>()?)));
         parts.extensions.clear();
 
         let mut call = span.call(&parts.method, &parts.uri);
@@ -105,7 +130,8 @@ impl Settings {
         route.egress.apply(&mut parts.headers);
         // An absent body cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
-        let (body, progress) = RequestBody::new(TimeoutBody::new(body, limit));
+        let body = TrailersBody::of_request(TimeoutBody::new(body, limit), Arc::clone(rules));
+        let (body, progress) = RequestBody::new(body);
         let overdue = async {
             match route.timeout {
                 Some(limit) => progress.overdue(limit).await,
@@ -126,7 +152,9 @@ impl Settings {
         let mut response = answer.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);
         match upgraded {
-            Some(upgraded) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Some((asked, upgraded))
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_asked_for(&asked, response.headers()) =>
+            {
                 switch(upgraded, &mut response, sender.under_way);
             }
             _ if response.status().is_informational() => {
@@ -136,7 +164,7 @@ impl Settings {
             _ => remove_hop_by_hop(response.headers_mut()),
         }
         *response.version_mut() = Version::HTTP_11;
-        Ok((response.map(|body| TimeoutBody::new(body, route.idle_timeout)), call))
+        Ok((response.map(|body| TrailersBody::of_response(TimeoutBody::new(body, route.idle_timeout))), call))
     }
 }
 
@@ -154,7 +182,19 @@ impl Handler for Proxy {
         // The route of all requests is no name for one.
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
         let mut span = settings.tracer.serve(&client, &request, name);
-        let (response, call) = match settings.forward(route, client, request, &span).await {
+        let (mut parts, body) = request.into_parts();
+        let answer = match settings.admit(&mut parts, &self.pseudonym) {
+            Ok(None) => {
+                let request = Request::from_parts(parts, body);
+                settings.forward(route, client, &self.pseudonym, request, &span).await
+            }
+            Ok(Some(answer)) => {
+                span.answered(&answer);
+                return answer.map(|body| SpanBody::new(Either::Right(body), None, span));
+            }
+            Err(failure) => Err(failure),
+        };
+        let (response, call) = match answer {
             Ok((response, call)) => (response.map(Either::Left), Some(call)),
             Err(failure) => {
                 span.failed(failure);

@@ -69,11 +69,12 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
-    let admin = match (running.config.admin, AdminService::new(&telemetry)) {
-        (Some(Admin { address }), Some(service)) => {
-            Some(admin::open(address, service).await.map_err(Error::listen(address))?)
-        }
-        _ => None,
+    let admin = match &running.config.admin {
+        Some(Admin { address, hosts }) => match AdminService::new(&telemetry, hosts.clone()) {
+            Some(service) => Some(admin::open(*address, service).await.map_err(Error::listen(*address))?),
+            None => None,
+        },
+        None => None,
     };
 
     while signals.next().await == Signal::Reload {
@@ -147,7 +148,7 @@ impl Running {
     fn reload(&mut self, new: Option<Config>) {
         let Some(Config { mut listeners, tracing, admin }) = new else { return };
         let old = &self.config.tracing;
-        if (&tracing.service_name, &tracing.otlp, admin) != (&old.service_name, &old.otlp, self.config.admin) {
+        if (&tracing.service_name, &tracing.otlp, &admin) != (&old.service_name, &old.otlp, &self.config.admin) {
             tell("service_name, otlp and admin stay as they are until the next start");
         }
         self.config.tracing = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing };

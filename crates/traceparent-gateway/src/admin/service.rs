@@ -1,18 +1,19 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
+        X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde_json::json;
 
 use super::{page, trace::Trace};
 use crate::{
-    http::{Handler, Peer},
+    http::{Handler, Peer, is_host},
     span::Span,
     telemetry::{Counts, Metrics, Store, Telemetry},
 };
@@ -28,13 +29,34 @@ pub(crate) struct AdminService {
     metrics: Arc<Metrics>,
     counts: Vec<(&'static str, Arc<Counts>)>,
     store: Arc<Store>,
+    /// The allowed host names, in lower case.
+    hosts: Vec<String>,
 }
 
 impl AdminService {
     /// Creates the service of a telemetry, or returns `None` if that keeps no traces.
-    pub(crate) fn new(telemetry: &Telemetry) -> Option<Self> {
+    pub(crate) fn new(telemetry: &Telemetry, hosts: Vec<String>) -> Option<Self> {
         let store = Arc::clone(telemetry.store()?);
-        Some(Self { metrics: Arc::clone(telemetry.metrics()), counts: telemetry.counts(), store })
+        Some(Self { metrics: Arc::clone(telemetry.metrics()), counts: telemetry.counts(), store, hosts })
+    }
+
+    /// Returns whether a request names a host that no page of another site can name: an IP address, `localhost` or an
+    /// allowed name. Others may lead here by DNS rebinding.
+    fn is_allowed<B>(&self, request: &Request<B>) -> bool {
+        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+        let mut hosts =
+            request.headers().get_all(HOST).into_iter().map(HeaderValue::as_bytes).chain(authority).peekable();
+        hosts.peek().is_some() && hosts.all(|host| is_host(host) && self.is_allowed_host(host))
+    }
+
+    fn is_allowed_host(&self, host: &[u8]) -> bool {
+        let host = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let name = match host.rsplit_once(':') {
+            Some((name, _)) if !host.ends_with(']') => name,
+            _ => host.as_str(),
+        };
+        let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        name == "localhost" || address.parse::<IpAddr>().is_ok() || self.hosts.iter().any(|allowed| allowed == name)
     }
 
     fn answer(&self, path: &str) -> Response<Full<Bytes>> {
@@ -80,6 +102,9 @@ impl Handler for AdminService {
     type Body = Full<Bytes>;
 
     async fn handle(&self, _client: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if !self.is_allowed(&request) {
+            return answer(StatusCode::FORBIDDEN, TEXT, "This host name is not allowed; see admin.hosts.\n");
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD are supported.\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -12,7 +12,7 @@ use traceparent_http::Egress;
 
 use super::{
     Admin, Config, ConfigError, Environment, Forwarded, Limits, Listener, Otlp, OtlpProtocol, Route, Routes, Sampling,
-    SpanAttributes, Tracing,
+    SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
         Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Retries, Secret,
@@ -34,6 +34,7 @@ struct ListenerEntry {
     address: Spanned<Address>,
     trust: Option<TrustEntry>,
     forwarded: Option<Forwarded>,
+    underscores: Option<Underscores>,
     limits: Option<LimitsEntry>,
     routes: List<RouteEntry>,
 }
@@ -90,7 +91,17 @@ struct TracingEntry {
     overall_sampling: Option<Percentage>,
     service_name: Option<Name>,
     span_attributes: Option<SpanAttributesEntry>,
+    trace_fields: Option<TraceFieldsEntry>,
     otlp: Option<OtlpEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TraceFieldsEntry {
+    #[serde(default)]
+    remove: Vec<Field>,
+    #[serde(default)]
+    keep: Vec<Field>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -116,6 +127,8 @@ struct OtlpEntry {
 #[serde(deny_unknown_fields)]
 struct AdminEntry {
     address: Spanned<Address>,
+    #[serde(default)]
+    hosts: Vec<Name>,
 }
 
 /// Parses a file's text.
@@ -143,6 +156,8 @@ impl File {
             let place = Place { position: Some((value.line(), value.column())), key: Some(key) };
             Err(ConfigError::new(path, place, what))
         };
+        let trace_fields = self.tracing.as_ref().and_then(|tracing| tracing.trace_fields.as_ref());
+        let trace_fields = trace_fields.map(TraceFieldsEntry::resolve).unwrap_or_default();
         let mut listeners: Vec<Listener> = Vec::new();
         for (number, entry) in self.listeners.0.into_iter().enumerate() {
             let address = entry.address.value.0;
@@ -162,22 +177,37 @@ impl File {
                 address,
                 trust: entry.trust.map_or_else(Trust::default, Into::into),
                 forwarded: entry.forwarded.unwrap_or_default(),
+                underscores: entry.underscores.unwrap_or_default(),
+                trace_fields: trace_fields.clone(),
                 limits: entry.limits.map_or_else(Limits::default, LimitsEntry::resolve),
                 routes: Routes::new(routes),
             });
         }
-        let admin = self.admin.map(|admin| admin.address);
-        if let Some(admin) = &admin {
-            let address = admin.value.0;
+        if let Some(admin) = &self.admin {
+            let address = admin.address.value.0;
             if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
-                return refuse("admin.address".into(), &admin.referenced, "a listener has this address");
+                return refuse("admin.address".into(), &admin.address.referenced, "a listener has this address");
             }
         }
         Ok(Config {
             listeners,
             tracing: self.tracing.unwrap_or_default().resolve(environment),
-            admin: admin.map(|address| Admin { address: address.value.0 }),
+            admin: self.admin.map(AdminEntry::resolve),
         })
+    }
+}
+
+impl AdminEntry {
+    fn resolve(self) -> Admin {
+        let hosts = self.hosts.into_iter().map(|host| host.0.to_ascii_lowercase());
+        Admin { address: self.address.value.0, hosts: hosts.collect() }
+    }
+}
+
+impl TraceFieldsEntry {
+    fn resolve(&self) -> TraceFields {
+        let names = |fields: &[Field]| fields.iter().map(|field| field.0.clone()).collect();
+        TraceFields { remove: names(&self.remove), keep: names(&self.keep) }
     }
 }
 

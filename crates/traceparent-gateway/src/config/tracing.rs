@@ -31,6 +31,16 @@ pub(crate) struct Tracing {
     pub(crate) known_methods: Option<&'static [&'static str]>,
 }
 
+/// The changes to the list of fields that are removed where a trace ends: with `trust: restart` or `ignore`, and with an
+/// `egress` other than `inject`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TraceFields {
+    /// The fields that are removed, too.
+    pub(crate) remove: Vec<HeaderName>,
+    /// The fields that are kept.
+    pub(crate) keep: Vec<HeaderName>,
+}
+
 /// The sampler of the traces that are decided here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sampling {

@@ -33,6 +33,16 @@ pub(crate) enum Failure {
     TooManyFields,
     #[error("the request does not name one host")]
     NotOneHost,
+    #[error("the request's host or target is not valid")]
+    InvalidTarget,
+    #[error("the request has a transfer coding that is not supported")]
+    UnknownCoding,
+    #[error("the request is chunked more than once")]
+    RepeatedChunked,
+    #[error("the request's max-forwards is not one number")]
+    InvalidMaxForwards,
+    #[error("the request has been here before, by its via")]
+    Loop,
     #[error("no route leads to the request's target")]
     NoRoute,
     #[error("the connection to the client closed before the end of the response")]
@@ -59,6 +69,11 @@ impl Failure {
             Self::RequestPaused => "request_paused",
             Self::TooManyFields => "too_many_fields",
             Self::NotOneHost => "not_one_host",
+            Self::InvalidTarget => "invalid_target",
+            Self::UnknownCoding => "unknown_coding",
+            Self::RepeatedChunked => "repeated_chunked",
+            Self::InvalidMaxForwards => "invalid_max_forwards",
+            Self::Loop => "loop",
             Self::NoRoute => "no_route",
             Self::ClientLeft => "client_left",
             Self::TargetTooLong => "target_too_long",
@@ -79,7 +94,11 @@ impl Failure {
     /// Returns the status that is sent to the client.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::RequestCut | Self::NotOneHost => StatusCode::BAD_REQUEST,
+            Self::RequestCut
+            | Self::NotOneHost
+            | Self::InvalidTarget
+            | Self::RepeatedChunked
+            | Self::InvalidMaxForwards => StatusCode::BAD_REQUEST,
             Self::RequestPaused => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -87,7 +106,8 @@ impl Failure {
             Self::Unreachable(io::ErrorKind::TimedOut) | Self::NoAnswerInTime | Self::AnswerPaused => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
+            Self::Tunnel | Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -101,6 +121,11 @@ impl Failure {
             Self::RequestPaused => "The request takes too long.\n",
             Self::TooManyFields => "The request has too many header fields.\n",
             Self::NotOneHost => "The request does not name one host.\n",
+            Self::InvalidTarget => "The request's host or target is not valid.\n",
+            Self::UnknownCoding => "The request has a transfer coding that is not supported.\n",
+            Self::RepeatedChunked => "The request is chunked more than once.\n",
+            Self::InvalidMaxForwards => "The request's Max-Forwards is not one number.\n",
+            Self::Loop => "The request goes in a circle.\n",
             Self::NoRoute => "Nothing is served here.\n",
             Self::AnswerHeadTooLarge => {
                 "The service behind this gateway gave an answer with a head that is too large.\n"

@@ -1,15 +1,23 @@
 use std::net::IpAddr;
 
 use hyper::{
-    HeaderMap, Version,
+    HeaderMap, Uri, Version,
     header::{
-        CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
     },
     http::request,
 };
 
+use super::{
+    fields::FieldRules,
+    target::is_whole_server,
+    tokens::{has_token, is_token, tokens},
+    via::Pseudonym,
+};
 use crate::config::Forwarded;
+
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -39,7 +47,13 @@ pub(crate) struct ForwardOptions<'a> {
     pub(crate) http2: bool,
     /// The protocols to which the client wants to upgrade.
     pub(crate) upgrade: Option<&'a HeaderValue>,
+    /// The fields that do not go on.
+    pub(crate) rules: &'a FieldRules,
+    pub(crate) pseudonym: &'a Pseudonym,
 }
+
+/// The protocols that a connection may not become: requests in them would pass every rule unseen.
+const TUNNELS: [&str; 4] = ["h2c", "h2", "http", "tls"];
 
 /// Returns an address in the form of fields: IPv4 in its own form, even if the system has mapped it to IPv6.
 pub(crate) fn address(address: IpAddr) -> HeaderValue {
@@ -48,8 +62,9 @@ pub(crate) fn address(address: IpAddr) -> HeaderValue {
 
 /// Turns the received headers of a request into those that are forwarded.
 pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOptions<'_>) {
-    let trailers = accepts_trailers(&parts.headers);
+    let trailers = has_token(&parts.headers, &TE, "trailers");
     remove_hop_by_hop(&mut parts.headers);
+    options.rules.apply(&mut parts.headers);
     // The host of an absolute target overrules the field (RFC 9112, section 3.2.2).
     let authority = parts.uri.authority().map(|authority| host(authority.as_str()));
     if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
@@ -68,49 +83,73 @@ pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOption
     } else if trailers {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    let via = match parts.version {
-        Version::HTTP_10 => "1.0 traceparent-gateway",
-        Version::HTTP_2 => "2.0 traceparent-gateway",
-        _ => "1.1 traceparent-gateway",
-    };
-    parts.headers.append(VIA, HeaderValue::from_static(via));
+    if parts.version == Version::HTTP_2 && !options.http2 {
+        join_cookies(&mut parts.headers);
+    }
+    options.pseudonym.append(parts.version, &mut parts.headers);
+    if is_whole_server(parts) {
+        parts.uri = Uri::from_static("*");
+    }
 }
 
-/// Returns whether a request names exactly one host, or none in HTTP/1.0 and HTTP/2.
+/// Joins the cookies, which HTTP/2 may split.
 ///
-/// [RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2-6)
-pub(crate) fn names_one_host(parts: &request::Parts) -> bool {
-    let mut hosts = parts.headers.get_all(HOST).into_iter();
-    let needed = parts.version == Version::HTTP_11;
-    (hosts.next().is_some() || !needed) && hosts.next().is_none()
+/// [RFC 9113, section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        joined.set_sensitive(true);
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Removes the fields of this connection.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok());
-    // `Host` is for the end of the way and never about a connection.
-    let named: Vec<HeaderName> = named.filter(|name| *name != HOST).collect();
+    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok());
+    // What is meant for the end of the way, or frames the body, is not about a connection.
+    let named: Vec<HeaderName> = named.filter(|name| *name != HOST && *name != CONTENT_LENGTH).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-/// Returns the protocols to which a client wants to upgrade its connection, such as `websocket`.
+/// Returns the protocols that a client wants its connection to become, such as a WebSocket, or `None` if it does not ask
+/// properly: one that is no protocol, or that would tunnel requests past the gateway, spoils the list.
 ///
-/// Returns `None` for `h2c`, which would tunnel requests past the gateway.
+/// [RFC 9110, section 7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)
 pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
-    let asked = parts.version == Version::HTTP_11 && tokens(&parts.headers, &CONNECTION).any(is("upgrade"));
-    if !asked || tokens(&parts.headers, &UPGRADE).any(is("h2c")) {
+    let asks = parts.version == Version::HTTP_11 && has_token(&parts.headers, &CONNECTION, "upgrade");
+    let protocols: Vec<&[u8]> = tokens(&parts.headers, &UPGRADE).collect();
+    if !asks || protocols.is_empty() || !protocols.iter().all(|protocol| may_become(protocol)) {
         return None;
     }
-    parts.headers.get(UPGRADE).cloned()
+    HeaderValue::from_bytes(&protocols.join(&b", "[..])).ok()
+}
+
+fn may_become(protocol: &[u8]) -> bool {
+    let mut parts = protocol.splitn(2, |byte| *byte == b'/');
+    let is_tunnel = |name: &[u8]| TUNNELS.iter().any(|tunnel| name.eq_ignore_ascii_case(tunnel.as_bytes()));
+    parts.next().is_some_and(|name| is_token(name) && !is_tunnel(name)) && parts.next().is_none_or(is_token)
+}
+
+/// Returns whether an upstream switches to protocols that it was asked for, and names them.
+pub(crate) fn is_asked_for(upgrade: &HeaderValue, response: &HeaderMap) -> bool {
+    let asked: Vec<&[u8]> = upgrade.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+    let mut chosen = tokens(response, &UPGRADE).peekable();
+    chosen.peek().is_some() && chosen.all(|protocol| asked.iter().any(|other| other.eq_ignore_ascii_case(protocol)))
+}
+
+fn is_claim(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded-") || *name == FORWARDED || *name == X_REAL_IP
 }
 
 /// Adds the fields about the origin of the request.
 fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
     match options.forwarded {
         Forwarded::Replace => {
-            let claims = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-") || **name == FORWARDED);
+            let claims = headers.keys().filter(|name| is_claim(name));
             for claim in claims.cloned().collect::<Vec<_>>() {
                 headers.remove(claim);
             }
@@ -121,10 +160,10 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
             let is_ipv6 = client.contains(':');
             if let Some(so_far) = joined(headers, &FORWARDED) {
                 let node = if is_ipv6 { format!("\"[{client}]\"") } else { client.to_owned() };
-                set(headers, FORWARDED, &format!("{so_far}, for={node};proto=http"));
+                set(headers, FORWARDED, so_far, &format!("for={node};proto=http"));
             }
             match joined(headers, &X_FORWARDED_FOR) {
-                Some(so_far) => set(headers, X_FORWARDED_FOR, &format!("{so_far}, {client}")),
+                Some(so_far) => set(headers, X_FORWARDED_FOR, so_far, client),
                 None => drop(headers.insert(X_FORWARDED_FOR, options.client.clone())),
             }
         }
@@ -138,29 +177,18 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
 }
 
 /// Returns all fields of this name as one list, or `None` without any.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).collect();
-    if values.is_empty() { None } else { Some(values.join(", ")) }
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let values: Vec<_> = headers.get_all(name).into_iter().map(HeaderValue::as_bytes).collect();
+    if values.is_empty() { None } else { Some(values.join(&b", "[..])) }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+/// Sets a list and a last member.
+fn set(headers: &mut HeaderMap, name: HeaderName, mut list: Vec<u8>, member: &str) {
+    list.extend(b", ");
+    list.extend(member.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&list) {
         headers.insert(name, value);
     }
-}
-
-fn is(token: &'static str) -> impl Fn(&str) -> bool {
-    move |other| other.eq_ignore_ascii_case(token)
-}
-
-fn accepts_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &TE).any(is("trailers"))
-}
-
-/// Returns an iterator over the list members in all fields of this name.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Returns an authority without user name and password.
@@ -171,17 +199,30 @@ pub(crate) fn host(authority: &str) -> &str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use hyper::Request;
+    use std::sync::LazyLock;
+
+    use hyper::{Method, Request, header::VIA};
 
     use super::*;
 
     static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.1");
 
-    const OPTIONS: ForwardOptions<'_> =
-        ForwardOptions { client: &CLIENT, forwarded: Forwarded::Replace, http2: false, upgrade: None };
+    static RULES: LazyLock<FieldRules> = LazyLock::new(FieldRules::default);
+    static PSEUDONYM: LazyLock<Pseudonym> = LazyLock::new(Pseudonym::random);
+
+    fn options() -> ForwardOptions<'static> {
+        ForwardOptions {
+            client: &CLIENT,
+            forwarded: Forwarded::Replace,
+            http2: false,
+            upgrade: None,
+            rules: &RULES,
+            pseudonym: &PSEUDONYM,
+        }
+    }
 
     fn forwarded(request: request::Builder) -> HeaderMap {
-        passed(request, OPTIONS)
+        passed(request, options())
     }
 
     fn passed(request: request::Builder, options: ForwardOptions<'_>) -> HeaderMap {
@@ -227,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_absolute_target_overrules_the_host() {
-        let headers = forwarded(Request::get("http://user@shop.example:81/").header("host", "other.example"));
+        let headers = forwarded(Request::get("http://shop.example:81/").header("host", "other.example"));
         assert_eq!(headers[HOST], "shop.example:81");
     }
 
@@ -241,15 +282,16 @@ mod tests {
                 .header("x-forwarded-host", "bank.example")
                 .header("x-forwarded-proto", "https")
                 .header("x-forwarded-port", "443")
+                .header("x-real-ip", "10.0.0.1")
                 .header("forwarded", "for=10.0.0.1"),
         );
-        let fields: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let fields = headers.iter().filter(|(name, _)| **name != VIA);
+        let fields: Vec<_> = fields.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         let mut expected = [
             ("host", "shop.example"),
             ("x-forwarded-for", "192.0.2.1"),
             ("x-forwarded-proto", "http"),
             ("x-forwarded-host", "shop.example"),
-            ("via", "1.1 traceparent-gateway"),
         ];
         expected.sort_unstable();
         let mut fields = fields;
@@ -268,7 +310,7 @@ mod tests {
                 .header("x-forwarded-proto", "https")
                 .header("forwarded", "for=10.0.0.1;proto=https")
         };
-        let headers = passed(request(), ForwardOptions { forwarded: Forwarded::Append, ..OPTIONS });
+        let headers = passed(request(), ForwardOptions { forwarded: Forwarded::Append, ..options() });
         assert_eq!(headers[X_FORWARDED_FOR], "10.0.0.1, 10.0.0.2, 192.0.2.1");
         assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().count(), 1);
         assert_eq!(
@@ -278,10 +320,10 @@ mod tests {
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=192.0.2.1;proto=http");
 
         let client = &address("2001:db8::1".parse().unwrap());
-        let headers = passed(request(), ForwardOptions { client, forwarded: Forwarded::Append, ..OPTIONS });
+        let headers = passed(request(), ForwardOptions { client, forwarded: Forwarded::Append, ..options() });
         assert_eq!(headers[FORWARDED], "for=10.0.0.1;proto=https, for=\"[2001:db8::1]\";proto=http");
         let client = &address("::ffff:192.0.2.7".parse().unwrap());
-        let headers = passed(Request::get("/"), ForwardOptions { client, forwarded: Forwarded::Append, ..OPTIONS });
+        let headers = passed(Request::get("/"), ForwardOptions { client, forwarded: Forwarded::Append, ..options() });
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert!(!headers.contains_key(FORWARDED));
     }
@@ -289,14 +331,14 @@ mod tests {
     #[test]
     fn http_2_has_no_fields_about_connections() {
         let request = Request::get("http://shop.example/").version(Version::HTTP_2).header("te", "trailers");
-        let headers = passed(request, ForwardOptions { http2: true, ..OPTIONS });
+        let headers = passed(request, ForwardOptions { http2: true, ..options() });
         assert_eq!(
             (&headers[TE], headers.get(CONNECTION), headers.get(HOST)),
             (&HeaderValue::from_static("trailers"), None, None)
         );
         assert_eq!(
-            (&headers[X_FORWARDED_HOST], &headers[VIA]),
-            (&HeaderValue::from_static("shop.example"), &HeaderValue::from_static("2.0 traceparent-gateway"))
+            (&headers[X_FORWARDED_HOST], headers[VIA].to_str().unwrap().starts_with("2.0 traceparent-gateway-")),
+            (&HeaderValue::from_static("shop.example"), true)
         );
     }
 
@@ -310,5 +352,57 @@ mod tests {
         assert_eq!(wanted(request("upgrade", "websocket, H2C")), None);
         assert_eq!(wanted(Request::get("/").header("connection", "upgrade")), None);
         assert_eq!(wanted(request("upgrade", "websocket").version(Version::HTTP_10)), None);
+    }
+
+    #[test]
+    fn what_is_no_protocol_is_asked_for_in_vain() {
+        let request = |upgrade: &[u8]| {
+            let upgrade = HeaderValue::from_bytes(upgrade).unwrap();
+            Request::get("/").header("connection", "upgrade").header("upgrade", upgrade)
+        };
+        for upgrade in
+            [&b"\x80, h2c"[..], b"\x80", b"websocket, \x80", b"a b", b"H2C/1", b"HTTP/2.0", b"TLS/1.0", b"", b","]
+        {
+            assert_eq!(wanted(request(upgrade)), None, "{upgrade:?}");
+        }
+        assert_eq!(wanted(request(b"websocket").header("upgrade", "h2c")), None);
+        assert_eq!(wanted(request(b"chat/1, websocket")), Some(HeaderValue::from_static("chat/1, websocket")));
+    }
+
+    #[test]
+    fn upstreams_switch_to_what_was_asked_for() {
+        let asked = HeaderValue::from_static("chat/1, websocket");
+        for (chosen, expected) in
+            [("WebSocket", true), ("chat/1", true), ("h2c", false), ("websocket, h2c", false), ("", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(UPGRADE, HeaderValue::from_static(chosen));
+            assert_eq!(is_asked_for(&asked, &headers), expected, "{chosen}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_no_name_in_connection() {
+        let connection = HeaderValue::from_bytes(b"\x80, X-Hop").unwrap();
+        let headers = forwarded(Request::get("/").header("connection", connection).header("x-hop", "1"));
+        assert!(!headers.contains_key("x-hop"));
+    }
+
+    #[test]
+    fn cookies_that_http_2_splits_are_joined() {
+        let request =
+            || Request::get("http://h/").version(Version::HTTP_2).header("cookie", "a=1").header("cookie", "b=2");
+        let headers = forwarded(request());
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        let headers = passed(request(), ForwardOptions { http2: true, ..options() });
+        assert_eq!(headers.get_all(COOKIE).iter().count(), 2);
+    }
+
+    #[test]
+    fn an_absolute_target_without_a_path_means_the_whole_server() {
+        let request = Request::builder().method(Method::OPTIONS).uri("http://shop.example").header("host", "other");
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        forward_request(&mut parts, options());
+        assert_eq!((parts.uri.path(), &parts.headers[HOST]), ("*", &HeaderValue::from_static("shop.example")));
     }
 }

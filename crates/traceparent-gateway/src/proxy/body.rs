@@ -10,18 +10,21 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    http::{AnswerBody, BoxError, Failure, TimeoutBody},
+    http::{AnswerBody, BoxError, Failure, TimeoutBody, TrailersBody},
     tracer::SpanBody,
 };
 
 /// The body of a response: that of the upstream, or a short text of the gateway.
-pub(crate) type ResponseBody = SpanBody<Either<TimeoutBody<AnswerBody>, Full<Bytes>>>;
+pub(crate) type ResponseBody = SpanBody<Either<ForwardedBody<AnswerBody>, Full<Bytes>>>;
+
+/// A body that is forwarded.
+pub(super) type ForwardedBody<B> = TrailersBody<TimeoutBody<B>>;
 
 /// The body of a request. It keeps the reason for which it did not come to its end, because the error of the client that
 /// sends it may be about the upstream's connection.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: TimeoutBody<Incoming>,
+    inner: ForwardedBody<Incoming>,
     progress: Arc<RequestProgress>,
 }
 
@@ -60,7 +63,7 @@ impl RequestProgress {
 
 impl RequestBody {
     /// Returns the body, and its progress.
-    pub(crate) fn new(inner: TimeoutBody<Incoming>) -> (Self, Arc<RequestProgress>) {
+    pub(crate) fn new(inner: ForwardedBody<Incoming>) -> (Self, Arc<RequestProgress>) {
         let since = Mutex::new(Some(Instant::now()));
         let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since });
         (Self { inner, progress: Arc::clone(&progress) }, progress)

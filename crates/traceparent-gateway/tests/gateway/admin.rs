@@ -12,7 +12,7 @@ fn start(upstream: &str, args: &[&str]) -> (Gateway, SocketAddr) {
 }
 
 fn fetch(admin: SocketAddr, path: &str) -> Response {
-    send(admin, format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"))
+    send(admin, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }
 
 fn json(admin: SocketAddr, path: &str) -> Value {
@@ -41,7 +41,7 @@ fn it_is_a_listener_of_its_own() {
     // On the other listener, the same path is the upstream's.
     assert_eq!(fetch(gateway.address, "/healthz").body, "ok");
     assert_eq!(fetch(admin, "/nothing").status, 404);
-    assert_eq!(send(admin, "DELETE /traces HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").status, 405);
+    assert_eq!(send(admin, "DELETE /traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").status, 405);
     let response = fetch(admin, "/");
     assert_eq!((response.status, response.head.one("location")), (302, "/traces"));
 }
@@ -125,4 +125,31 @@ fn nothing_from_outside_becomes_markup() {
             assert!(page.head.one("content-security-policy").starts_with("default-src 'none'; "));
         }
     }
+}
+
+/// A page of another site reaches the listener by DNS rebinding, under that site's name.
+#[test]
+fn it_answers_only_under_its_own_names() {
+    let upstream = Upstream::start(ok);
+    let mut gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    routes:\n      - prefix: /\n        upstream: {}\n\
+             admin:\n  address: 127.0.0.1:0\n  hosts: [Ops.example]\n",
+            upstream.url()
+        ),
+        &[],
+    );
+    let admin = gateway.admin();
+    let status = |host: &str| send(admin, format!("GET /healthz HTTP/1.1\r\n{host}\r\n\r\n")).status;
+    for host in ["localhost", "LOCALHOST:10000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:10000", "ops.example:1"] {
+        assert_eq!(status(&format!("Host: {host}")), 200, "{host}");
+    }
+    for host in
+        ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "x@localhost", "[::1].evil.example"]
+    {
+        assert_eq!(status(&format!("Host: {host}")), 403, "{host}");
+    }
+    assert_eq!(status("Host: localhost\r\nHost: evil.example"), 403);
+    assert_eq!(status("X: 1"), 403);
+    assert_eq!(send(admin, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 403);
 }

@@ -14,7 +14,7 @@ fn path_and_query_go_on_and_only_the_path_is_recorded() {
     let head = upstream.head();
     assert_eq!(head.first_line, "DELETE /base/a%2Fb//c?token=secret&x HTTP/1.1");
     assert_eq!(head.one("host"), "shop.example:81");
-    assert_eq!(head.one("via"), "1.1 traceparent-gateway");
+    assert!(head.one("via").starts_with("1.1 traceparent-gateway-"));
     let span = span_of(gateway);
     assert_eq!(
         (&span["name"], &span["attributes"]["http.request.method"], &span["attributes"]["url.path"]),
@@ -100,7 +100,7 @@ fn an_http_1_0_client_is_served() {
     let head = upstream.head();
     assert_eq!(head.first_line, "GET /old HTTP/1.1");
     assert_eq!(head.one("host"), upstream.address.to_string());
-    assert_eq!(head.one("via"), "1.0 traceparent-gateway");
+    assert!(head.one("via").starts_with("1.0 traceparent-gateway-"));
     assert_eq!(span_of(gateway)["origin"], "continued");
 }
 

@@ -62,7 +62,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
     assert_eq!(parts.version, Version::HTTP_2);
     // Not every test sends it to its end.
     let Ok(received) = body.collect().await else { return Ok(Response::new(whole(""))) };
-    let mut trailers = parts.headers;
+    // Fields of heads are none of trailers, but for their names.
+    let seen = parts.headers.iter().map(|(name, value)| (format!("x-seen-{name}").parse().unwrap(), value.clone()));
+    let mut trailers: HeaderMap = seen.collect();
     for (name, value) in received.trailers().into_iter().flatten() {
         trailers.insert(name, value.clone());
     }
@@ -90,7 +92,8 @@ async fn one_port_takes_both() {
     let head = upstream.head();
     assert_eq!(head.first_line, "GET /a?b HTTP/1.1");
     assert_eq!((head.one("host"), head.one("x-forwarded-host")), ("shop.example", "shop.example"));
-    assert_eq!((head.one("via"), head.one("te")), ("2.0 traceparent-gateway", "trailers"));
+    assert!(head.one("via").starts_with("2.0 traceparent-gateway-"));
+    assert_eq!(head.one("te"), "trailers");
     assert_eq!(get(gateway.address, &[]).status, 200);
 }
 
@@ -105,10 +108,10 @@ async fn trailers_go_through_both_ways() {
     let received = response.into_body().collect().await.unwrap();
     let trailers = received.trailers().unwrap();
     assert_eq!(trailers["x-sum"], "7");
-    assert_eq!(trailers["te"], "trailers");
-    assert!(!trailers.contains_key("host"));
-    assert_eq!(trailers["x-forwarded-host"], "shop.example");
-    let traceparent = trailers["traceparent"].to_str().unwrap().to_owned();
+    assert_eq!(trailers["x-seen-te"], "trailers");
+    assert!(!trailers.contains_key("x-seen-host"));
+    assert_eq!(trailers["x-seen-x-forwarded-host"], "shop.example");
+    let traceparent = trailers["x-seen-traceparent"].to_str().unwrap().to_owned();
     assert_eq!(received.to_bytes(), "body");
     let (_, call) = server_and_call(&gateway.spans());
     assert!(traceparent.contains(call.unwrap()["span_id"].as_str().unwrap()));

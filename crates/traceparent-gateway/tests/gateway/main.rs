@@ -9,6 +9,7 @@ mod context;
 mod demo;
 mod faults;
 mod forwarding;
+mod heads;
 mod hostile;
 mod http2;
 #[cfg(target_os = "linux")]
