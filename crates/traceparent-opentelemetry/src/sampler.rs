@@ -1,7 +1,7 @@
 use std::{any::type_name, fmt, sync::Arc};
 
 use opentelemetry::{
-    Context, KeyValue, Value,
+    Array, Context, KeyValue, Value,
     trace::{self as otel, Link, TraceContextExt},
 };
 use opentelemetry_sdk::trace as sdk;
@@ -16,7 +16,7 @@ use crate::{convert, received::Carried};
 ///
 /// The sampler is handed the parent with its whole `tracestate` (what [`TraceContextPropagator`] carries
 /// beside OpenTelemetry's types included), the trace-id, and the span's name, kind, attributes and links, without
-/// attributes that are arrays and without those of links. Its threshold goes into the `ot` member, and leaves it
+/// those of links. A condition on an attribute that is an array is met if any item meets it. Its threshold goes into the `ot` member, and leaves it
 /// where the span is dropped or the parent's threshold cannot be true.
 ///
 /// Clones share the sampler, so a rate limit is one for all of them.
@@ -144,6 +144,16 @@ impl Attributes for KeyValues<'_> {
             Value::I64(value) => Some((*value).into()),
             Value::F64(value) => Some((*value).into()),
             _ => None,
+        }
+    }
+
+    fn any(&self, key: &str, accept: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+        match self.0.iter().rev().find(|attribute| attribute.key.as_str() == key).map(|attribute| &attribute.value) {
+            Some(Value::Array(Array::String(items))) => items.iter().any(|item| accept(item.as_str().into())),
+            Some(Value::Array(Array::Bool(items))) => items.iter().any(|item| accept((*item).into())),
+            Some(Value::Array(Array::I64(items))) => items.iter().any(|item| accept((*item).into())),
+            Some(Value::Array(Array::F64(items))) => items.iter().any(|item| accept((*item).into())),
+            _ => self.attribute(key).is_some_and(accept),
         }
     }
 }

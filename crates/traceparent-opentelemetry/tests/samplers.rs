@@ -4,7 +4,7 @@
 mod common;
 
 use opentelemetry::{
-    Context, KeyValue, Value,
+    Context, KeyValue, StringValue, Value,
     trace::{
         Link, SpanContext, SpanId, SpanKind as OtelKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
         TracerProvider,
@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use traceparent::{
     RandomIdGenerator,
     sampler::{
-        AlwaysOn, AlwaysRecord, AttributeValue, ParentBased, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput,
-        SpanKind, TraceIdRatioBased,
+        AlwaysOn, AlwaysRecord, AttributeCondition, AttributeValue, ParentBased, ProbabilitySampler, Rule, RuleBased,
+        Sampler, SamplerConfig, SamplingInput, SpanKind, TraceIdRatioBased,
         composite::{self, CompositeSampler},
     },
 };
@@ -193,6 +193,43 @@ fn a_sampler_is_handed_parent_name_kind_attributes_and_links() {
     let links = vec![linked(7, 8), linked(0, 9)];
     let span = tracer.span_builder("GET /").with_kind(OtelKind::Client).with_attributes(attributes).with_links(links);
     span.start_with_context(&tracer, &parent);
+}
+
+const VALUES: [[&[&str]; 2]; 4] =
+    [[&["POST"], &["PUT"]], [&["404"], &["40"]], [&["0.5"], &["0.75"]], [&["true"], &["1"]]];
+const fn rule(values: &'static [&'static str]) -> [AttributeCondition<'static>; 1] {
+    [AttributeCondition::Values { key: "array", values }]
+}
+static CONDITIONS: [[[AttributeCondition<'_>; 1]; 2]; 4] = [
+    [rule(VALUES[0][0]), rule(VALUES[0][1])],
+    [rule(VALUES[1][0]), rule(VALUES[1][1])],
+    [rule(VALUES[2][0]), rule(VALUES[2][1])],
+    [rule(VALUES[3][0]), rule(VALUES[3][1])],
+];
+
+#[test]
+fn a_rule_on_an_array_is_met_by_any_of_its_items() {
+    // OTel 17
+    let arrays: [Value; 4] = [
+        Value::Array(vec![StringValue::from("GET"), StringValue::from("POST")].into()),
+        Value::Array(vec![200_i64, 404].into()),
+        Value::Array(vec![0.25, 0.5].into()),
+        Value::Array(vec![false, true].into()),
+    ];
+    for (array, [met, not_met]) in arrays.into_iter().zip(&CONDITIONS) {
+        for (conditions, expected) in [(met, SamplingDecision::RecordAndSample), (not_met, SamplingDecision::Drop)] {
+            let rules = [(Rule::new().with_attributes(conditions), AlwaysOn)];
+            let result = SdkSampler::new(RuleBased::new(rules)).should_sample(
+                None,
+                TraceId::from(1),
+                "",
+                &OtelKind::Internal,
+                &[KeyValue::new("array", array.clone())],
+                &[],
+            );
+            assert_eq!(result.decision, expected, "{conditions:?}");
+        }
+    }
 }
 
 const ADDED: &[(&str, AttributeValue<'_>)] =

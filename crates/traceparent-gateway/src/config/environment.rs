@@ -139,7 +139,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn sampler(&mut self) -> Option<SamplerConfig> {
         let name = self.text("OTEL_TRACES_SAMPLER")?;
         let sampler = SamplerConfig::parse(Some(&name), self.text("OTEL_TRACES_SAMPLER_ARG").as_deref());
-        sampler.map_err(|error| self.errors.push(EnvironmentError::Sampler(error))).ok()
+        Some(sampler.unwrap_or_else(|error| {
+            self.errors.push(EnvironmentError::Sampler(error));
+            error.sampler()
+        }))
     }
 
     /// [OpenTelemetry: exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection)

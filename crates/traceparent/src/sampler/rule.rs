@@ -33,8 +33,9 @@ pub enum ParentKind {
     Local,
 }
 
-/// A condition on one attribute. A span without the attribute does not meet it. Values that are not text
-/// are compared in OpenTelemetry's text form: `true`, `-3`, `1.0`, `1e308`, `Infinity`, `-Infinity`, `NaN`.
+/// A condition on one attribute. A span without the attribute does not meet it; an array meets it if any of its items
+/// does. Values that are not text are compared in the form that [`AttributeValue`] displays: `true`, `-3`, `1.0`,
+/// `Infinity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeCondition<'a> {
     /// The value is one of these, to the letter.
@@ -61,10 +62,13 @@ impl AttributeCondition<'_> {
         let key = match self {
             Self::Values { key, .. } | Self::Patterns { key, .. } => key,
         };
-        let mut text = Text::default();
-        let Some(value) = input.span().attribute(key).and_then(|value| text.of(value)) else {
-            return false;
-        };
+        input.span().any_attribute(key, |value| {
+            let mut text = Text::default();
+            text.of(value).is_some_and(|text| self.accepts(text))
+        })
+    }
+
+    fn accepts(&self, value: &str) -> bool {
         match self {
             Self::Values { values, .. } => values.contains(&value),
             Self::Patterns { included, excluded, .. } => {
@@ -85,15 +89,8 @@ impl Text {
     fn of<'t>(&'t mut self, value: AttributeValue<'t>) -> Option<&'t str> {
         match value {
             AttributeValue::Str(text) => return Some(text),
-            AttributeValue::Bool(value) => write!(self, "{value}"),
-            AttributeValue::I64(value) => write!(self, "{value}"),
-            AttributeValue::F64(value) if value.is_infinite() => {
-                return Some(if value > 0.0 { "Infinity" } else { "-Infinity" });
-            }
-            // The shortest form that reads back as the same number, or `NaN`.
-            AttributeValue::F64(value) => write!(self, "{value:?}"),
+            number => write!(self, "{number}").ok()?,
         }
-        .ok()?;
         core::str::from_utf8(self.bytes.get(..self.length)?).ok()
     }
 }

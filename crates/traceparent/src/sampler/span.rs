@@ -58,21 +58,33 @@ impl From<f64> for AttributeValue<'_> {
     }
 }
 
+/// Formats the value as OpenTelemetry represents it in text: `true`, `-3`, `1.0`, `1e308`, `Infinity`, `NaN`.
+///
+/// [OpenTelemetry: representation of attribute values](https://opentelemetry.io/docs/specs/otel/common/#anyvalue-representation-for-non-otlp-protocols)
 impl fmt::Display for AttributeValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Str(value) => value.fmt(f),
             Self::Bool(value) => value.fmt(f),
             Self::I64(value) => value.fmt(f),
-            Self::F64(value) => value.fmt(f),
+            Self::F64(value) if value.is_infinite() => if *value > 0.0 { "Infinity" } else { "-Infinity" }.fmt(f),
+            // The shortest form that reads back as the same number.
+            Self::F64(value) => fmt::Debug::fmt(value, f),
         }
     }
 }
 
 /// Attributes of a span, looked up by key, in whatever form the caller keeps them.
 pub trait Attributes {
-    /// Returns the value of the attribute with this key.
+    /// Returns the value of the attribute with this key, or `None` if there is no such attribute or it is an array.
     fn attribute(&self, key: &str) -> Option<AttributeValue<'_>>;
+
+    /// Returns whether `accept` is true of the value of the attribute with this key, or of any item if it is an array.
+    ///
+    /// The provided method asks about [`attribute`](Self::attribute). Implement it to show arrays to samplers.
+    fn any(&self, key: &str, accept: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+        self.attribute(key).is_some_and(accept)
+    }
 }
 
 impl<const N: usize> Attributes for [(&str, AttributeValue<'_>); N] {
@@ -152,6 +164,32 @@ impl<'a> SpanDetails<'a> {
     /// Returns the value of an attribute.
     pub fn attribute(&self, key: &str) -> Option<AttributeValue<'a>> {
         self.attributes?.attribute(key)
+    }
+
+    /// Returns whether `accept` is true of an attribute's value, or of any item if it is an array.
+    ///
+    /// ```
+    /// use traceparent::sampler::{AttributeValue, Attributes, SpanDetails};
+    ///
+    /// /// The values of one header.
+    /// struct Header<'a>(&'a str, &'a [&'a str]);
+    ///
+    /// impl Attributes for Header<'_> {
+    ///     fn attribute(&self, _: &str) -> Option<AttributeValue<'_>> {
+    ///         None
+    ///     }
+    ///
+    ///     fn any(&self, key: &str, accept: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+    ///         key == self.0 && self.1.iter().any(|value| accept((*value).into()))
+    ///     }
+    /// }
+    ///
+    /// let attributes = Header("http.request.header.accept", &["text/html", "*/*"]);
+    /// let span = SpanDetails::new("GET").with_attributes(&attributes);
+    /// assert!(span.any_attribute("http.request.header.accept", |value| value == "*/*".into()));
+    /// ```
+    pub fn any_attribute(&self, key: &str, mut accept: impl FnMut(AttributeValue<'_>) -> bool) -> bool {
+        self.attributes.is_some_and(|attributes| attributes.any(key, &mut accept))
     }
 }
 

@@ -17,6 +17,8 @@ mod ids;
 mod naive;
 #[cfg(feature = "std")]
 mod no_alloc;
+#[cfg(all(feature = "std", feature = "unstable-composite"))]
+mod peers;
 #[cfg(feature = "alloc")]
 mod policy;
 #[cfg(feature = "std")]
