@@ -92,9 +92,8 @@ fn outcome(operation: &str, inputs: &[&str]) -> String {
         }
         ("config", &[name, argument]) => config(name, argument),
         ("policy", [trust, fields @ ..]) => applied(trust, incoming(fields)),
-        ("psample" | "psdec", &[probability, id, parent]) => match number_or_zero(probability) {
-            Some(Some(threshold)) => decided(operation, &ProbabilitySampler::new(threshold), id, parent),
-            Some(None) => decided(operation, &AlwaysOff, id, parent),
+        ("psample" | "psdec", &[share, id, parent]) => match probability(share) {
+            Some(sampler) => decided(operation, &sampler, id, parent),
             None => "refused".into(),
         },
         ("tidratio", &[ratio, id, parent]) => {
@@ -145,9 +144,12 @@ fn probable(text: &str) -> Option<Threshold> {
     Threshold::from_probability(text.parse().unwrap())
 }
 
-/// `None` for what is no probability, `Some(None)` for zero.
-fn number_or_zero(text: &str) -> Option<Option<Threshold>> {
-    if text.parse::<f64>().unwrap() == 0.0 { Some(None) } else { probable(text).map(Some) }
+/// Decides by a probability; zero is another sampler's.
+fn probability(text: &str) -> Option<Box<dyn Sampler>> {
+    if text.parse::<f64>().unwrap() == 0.0 {
+        return Some(Box::new(AlwaysOff));
+    }
+    Some(Box::new(ProbabilitySampler::new(probable(text)?)))
 }
 
 fn incoming<'a>(fields: &[&'a str]) -> Incoming<'a> {
