@@ -1,6 +1,6 @@
 //! A client of one upstream, which keeps its connections and sends a request again where that is safe.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -25,11 +25,18 @@ mod pipe;
 mod pool;
 mod transport;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 pub(crate) use self::{
     body::AnswerBody,
     connect::{Connect, TcpConnector},
     liveness::LivenessOptions,
 };
+
+/// The most bytes of a body that are kept to be sent again over HTTP/2.
+const REPLAY_BYTES: usize = 64 * 1024;
 
 /// What connections to an upstream depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +114,7 @@ where
     ) -> Result<Response<AnswerBody>, Failure> {
         let (parts, body) = request.into_parts();
         let mut repeats = Repeats::new(&parts.method, self.0.options.retries);
-        let (mut body, mut owner) = LentBody::new(body);
+        let (mut body, mut owner) = LentBody::new(body, if self.0.options.http2 { REPLAY_BYTES } else { 0 });
         let mut is_repeated = false;
         loop {
             let error = match self.attempt(parts.clone(), body, is_repeated, peer).await {
@@ -117,7 +124,7 @@ where
             if !repeats.allow(error.progress) {
                 return Err(error.failure);
             }
-            (body, owner) = owner.again().await.ok_or(error.failure)?;
+            (body, owner) = owner.again(error.progress == Progress::Unprocessed).await.ok_or(error.failure)?;
             is_repeated = true;
         }
     }
@@ -131,7 +138,13 @@ where
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, AttemptError> {
         let Shared { connector, options, connections } = &*self.0;
-        let unconnected = |failure| AttemptError::new(failure, Progress::Unknown);
+        // An upstream that ends a connection before a request is written has not processed it.
+        let unconnected = |failure| match failure {
+            Failure::NoAnswer | Failure::Unreachable(io::ErrorKind::ConnectionReset) => {
+                AttemptError::new(failure, Progress::Unprocessed)
+            }
+            _ => AttemptError::new(failure, Progress::Unknown),
+        };
         match connections {
             Connections::Http1(idle) => {
                 let connection = match idle.take().filter(|_| !is_repeated) {
