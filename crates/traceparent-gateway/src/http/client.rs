@@ -147,7 +147,7 @@ where
         };
         match connections {
             Connections::Http1(idle) => {
-                let connection = match idle.take().filter(|_| !is_repeated) {
+                let connection = match if is_repeated { None } else { idle.take() } {
                     Some(connection) => connection,
                     None => http1::Connection::open(connector, options).await.map_err(unconnected)?,
                 };

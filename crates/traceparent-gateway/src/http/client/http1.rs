@@ -1,5 +1,7 @@
 use std::{
     collections::VecDeque,
+    convert::Infallible,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -12,7 +14,11 @@ use hyper::{
     http::{request, uri::PathAndQuery},
 };
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    select,
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use super::{
     BoxError, ConnectOptions,
@@ -28,6 +34,8 @@ use crate::http::Failure;
 pub(super) struct Connection<B> {
     sender: SendRequest<LentBody<B>>,
     transport: Arc<Transport>,
+    /// Resolves when the connection has ended.
+    ended: oneshot::Receiver<Infallible>,
     is_reused: bool,
     idle_since: Instant,
 }
@@ -48,11 +56,13 @@ where
             .max_buf_size(header_bytes.max(ConnectOptions::LEAST_HEADER_BYTES) + 1)
             .handshake(TokioIo::new(stream));
         let (sender, connection) = opened.await.map_err(|_| Failure::NoAnswer)?;
+        let (end, ended) = oneshot::channel();
         tokio::spawn(async move {
             // What became of the connection is found by the requests on it.
             let _ = connection.with_upgrades().await;
+            drop(end);
         });
-        Ok(Self { sender, transport, is_reused: false, idle_since: Instant::now() })
+        Ok(Self { sender, transport, ended, is_reused: false, idle_since: Instant::now() })
     }
 
     pub(super) fn transport(&self) -> &Transport {
@@ -71,17 +81,33 @@ where
             // Without it, a body is dropped whose method defines no meaning for one.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let received = self.transport.received();
-        match self.sender.try_send_request(Request::from_parts(parts, body)).await {
+        let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
+        let received = transport.received();
+        let mut answer = pin!(self.sender.try_send_request(Request::from_parts(parts, body)));
+        let answered = select! {
+            biased;
+            answer = &mut answer => Some(answer),
+            _ = &mut self.ended => None,
+        };
+        let (answer, connection) = if let Some(answer) = answered {
+            (answer, Some(self))
+        } else {
+            // A request that is queued while the connection ends stays in the queue until its last handle is dropped.
+            drop(self);
+            (answer.await, None)
+        };
+        match answer {
             Ok(mut response) => {
                 check_framing(&mut response).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
-                self.release(idle);
+                if let Some(connection) = connection {
+                    connection.release(idle);
+                }
                 Ok(response)
             }
             Err(mut error) => {
                 let progress = if error.take_message().is_some() {
                     Progress::Unprocessed
-                } else if self.is_reused && received == self.transport.received() {
+                } else if is_reused && received == transport.received() {
                     Progress::Silent
                 } else {
                     Progress::Unknown
