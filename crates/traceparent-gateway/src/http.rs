@@ -9,6 +9,7 @@ mod headers;
 mod max_forwards;
 mod server;
 mod target;
+mod tcp;
 mod timer;
 mod tokens;
 mod trailers;

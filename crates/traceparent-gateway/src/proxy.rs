@@ -155,7 +155,7 @@ impl Settings {
             Some((asked, upgraded))
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_asked_for(&asked, response.headers()) =>
             {
-                switch(upgraded, &mut response, sender.under_way);
+                switch(upgraded, &mut response, self.limits.idle_timeout, sender.under_way);
             }
             _ if response.status().is_informational() => {
                 call.failed(Failure::InvalidAnswer);

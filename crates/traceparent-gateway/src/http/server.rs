@@ -7,7 +7,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
@@ -18,11 +18,15 @@ use tokio::{
     time::sleep,
 };
 
-use self::stream::{ClientStream, Requests};
-use super::{GuardedBody, headers};
+use self::{
+    stalled::{ProgressBody, StreamExecutor},
+    stream::{ClientStream, Requests},
+};
+use super::{GuardedBody, headers, tcp::tune};
 use crate::{config::Limits, operator::tell};
 
 mod framing;
+mod stalled;
 mod stream;
 
 pub(crate) use self::stream::UnderWay;
@@ -100,8 +104,7 @@ impl Server {
     }
 
     fn connect(&mut self, stream: TcpStream, address: SocketAddr, handler: Arc<impl Handler>) {
-        // An optimization only.
-        let _ = stream.set_nodelay(true);
+        tune(&stream);
         let limits = handler.limits();
         let requests = Requests::new(self.open.0.clone());
         let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
@@ -111,7 +114,7 @@ impl Server {
             let client = Peer { address, name: name.clone(), under_way: under_way.clone() };
             async move {
                 let response = handler.handle(client, request).await;
-                Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, under_way)))
+                Ok::<_, Infallible>(response.map(|body| GuardedBody::new(ProgressBody::new(body), under_way)))
             }
         });
         let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();
@@ -155,8 +158,8 @@ pub(crate) fn allow_many_connections() {
     }
 }
 
-fn protocols(limits: Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn protocols(limits: Limits) -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor { idle_timeout: limits.idle_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -238,3 +238,30 @@ async fn grpc_goes_through_with_its_status() {
     let called = spans.iter().find(|span| span["kind"] == "client" && seen.contains(span["span_id"].as_str().unwrap()));
     assert_eq!(called.unwrap()["status"], 200);
 }
+
+/// Flow control lets a client take nothing for ever; its stream ends, and then its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_is_reset() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)));
+    });
+    let limits = "  - address: 127.0.0.1:0\n    limits: {idle_timeout: 300ms}\n";
+    let gateway = route(upstream.address, false).replace("  - address: 127.0.0.1:0\n", limits);
+    let gateway = Gateway::configured(&gateway, &[]);
+    let stream = TokioIo::new(TcpStream::connect(gateway.address).await.unwrap());
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut client, connection) = builder.initial_stream_window_size(1000).handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://h/").body(whole("")).unwrap();
+    let response = client.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    // The gateway ends it: this end is kept.
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), connection).await;
+    assert!(ended.is_ok(), "the connection is open");
+    assert!(response.into_body().collect().await.is_err());
+    let span = span_of(gateway);
+    assert_eq!((&span["status"], &span["error"]), (&200.into(), &LEFT.into()));
+}
+
+const LEFT: &str = "the connection to the client closed before the end of the response";

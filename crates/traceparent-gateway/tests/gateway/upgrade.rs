@@ -128,3 +128,22 @@ fn a_second_signal_cuts_websockets() {
     let stopped = gateway.ended();
     assert!(stopped.stderr.ends_with("1 connections cut\n"), "{}", stopped.stderr);
 }
+
+#[test]
+fn a_websocket_that_says_nothing_ends() {
+    let upstream = echo();
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    limits: {{idle_timeout: 300ms}}\n    routes:\n      - prefix: /\n        \
+             upstream: {}\n",
+            upstream.url()
+        ),
+        &[],
+    );
+    let mut connection = gateway.connect();
+    connection.write(HANDSHAKE);
+    connection.head();
+    let mut rest = Vec::new();
+    connection.stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"\x01hello");
+}

@@ -1,19 +1,12 @@
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout},
 };
 
-use crate::http::Failure;
-
-/// How long a connection is silent before the system asks whether its other end is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-
-/// How long the system waits between two such questions.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+use crate::http::{Failure, tcp::tune};
 
 /// Opens connections to an upstream.
 pub(crate) trait Connect: Send + Sync + 'static {
@@ -72,11 +65,4 @@ pub(super) async fn connect_any(addresses: &[SocketAddr], limit: Duration) -> Re
         }
     }
     Err(failure)
-}
-
-/// Sets what makes a connection quick and lets the system notice a lost peer; it works without.
-fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE_INTERVAL);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
 }

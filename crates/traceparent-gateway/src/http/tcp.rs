@@ -1,0 +1,17 @@
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+/// The time without traffic after which the system asks whether the peer is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The time between two questions without an answer.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Sets what makes a connection quick and lets the system notice a lost peer; it works without.
+pub(crate) fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE_INTERVAL);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
+}
