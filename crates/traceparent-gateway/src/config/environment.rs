@@ -139,10 +139,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn sampler(&mut self) -> Option<SamplerConfig> {
         let name = self.text("OTEL_TRACES_SAMPLER")?;
         let sampler = SamplerConfig::parse(Some(&name), self.text("OTEL_TRACES_SAMPLER_ARG").as_deref());
-        Some(sampler.unwrap_or_else(|error| {
-            self.errors.push(EnvironmentError::Sampler(error));
-            error.sampler()
-        }))
+        match sampler {
+            Ok(sampler) => Some(sampler),
+            Err(error) => {
+                self.errors.push(EnvironmentError::Sampler(error));
+                // An unknown name counts as not set, an invalid ratio leaves the named sampler.
+                (error != SamplerConfigError::UnknownSampler).then(|| error.sampler())
+            }
+        }
     }
 
     /// [OpenTelemetry: exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection)
@@ -271,6 +275,9 @@ mod tests {
     fn samplers_go_by_their_names() {
         let found = environment(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
         assert_eq!(found.sampler, SamplerConfig::parse(Some("traceidratio"), Some("0.5")).ok());
+        let found = environment(&[("OTEL_TRACES_SAMPLER", "TraceIdRatio"), ("OTEL_TRACES_SAMPLER_ARG", "50%")]);
+        assert_eq!(found.sampler, SamplerConfig::parse(Some("traceidratio"), None).ok());
+        assert_eq!(found.errors().len(), 1);
         let found = environment(&[("OTEL_TRACES_SAMPLER", "sometimes")]);
         assert_eq!(found.sampler, None);
         assert_eq!(found.errors(), [EnvironmentError::Sampler(SamplerConfigError::UnknownSampler)]);
