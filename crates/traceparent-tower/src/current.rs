@@ -11,7 +11,7 @@ impl SpanContext {
     /// Returns the context of the request that the current task works on.
     ///
     /// It is `None` outside of [`ExtractTraceContext`](crate::ExtractTraceContext) and [`scope`](Self::scope). The body
-    /// of a response is inside; a task that `tokio::spawn` started is outside. [`spawn`](crate::spawn) takes the context
+    /// of a response is inside; a task that `tokio::spawn` started is outside. [`spawn`] takes the context
     /// along.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
