@@ -1,6 +1,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use hyper::Uri;
 use traceparent::{Percent, Trust};
 
@@ -53,8 +56,8 @@ pub(crate) struct RunArgs {
     pub(crate) random_sampling: Option<Percent>,
 
     /// How far to trust callers' traces
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) trust: TrustArg,
+    #[arg(long, value_parser = trust(), default_value_t)]
+    pub(crate) trust: Trust,
 
     /// The address and port of the admin API: health, metrics and recent traces; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
@@ -66,7 +69,7 @@ impl RunArgs {
     /// count where a flag is absent.
     pub(crate) fn config(&self, environment: &Environment) -> Option<Config> {
         let listener = Listener::new(self.listen, Route::to(self.upstream.clone()?));
-        let listener = Listener { trust: self.trust.into(), ..listener };
+        let listener = Listener { trust: self.trust, ..listener };
         let tracing = Tracing::of_percentage(self.random_sampling, environment);
         Some(Config {
             listeners: vec![listener],
@@ -92,29 +95,16 @@ pub(crate) struct DemoArgs {
     pub(crate) admin: SocketAddr,
 }
 
-/// [`Trust`] by its names on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TrustArg {
-    /// Continue the caller's trace and follow its sampled flag
-    #[default]
-    Continue,
-    /// Continue the caller's trace, and decide about sampling here
-    Resample,
-    /// Start a new trace that links to the caller's
-    Restart,
-    /// Start a new trace and forget the caller's
-    Ignore,
-}
-
-impl From<TrustArg> for Trust {
-    fn from(trust: TrustArg) -> Self {
-        match trust {
-            TrustArg::Continue => Self::Continue,
-            TrustArg::Resample => Self::Resample,
-            TrustArg::Restart => Self::Restart,
-            TrustArg::Ignore => Self::Ignore,
-        }
-    }
+/// Returns the parser of [`Trust`], which lists its values in the help.
+fn trust() -> impl TypedValueParser<Value = Trust> {
+    let values = [
+        (Trust::Continue, "Continue the caller's trace and follow its sampled flag"),
+        (Trust::Resample, "Continue the caller's trace, and decide about sampling here"),
+        (Trust::Restart, "Start a new trace that links to the caller's"),
+        (Trust::Ignore, "Start a new trace and forget the caller's"),
+    ];
+    PossibleValuesParser::new(values.map(|(trust, help)| PossibleValue::new(trust.as_str()).help(help)))
+        .try_map(|name| name.parse::<Trust>())
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ impl fmt::Display for ParseError {
 
 impl core::error::Error for ParseError {}
 
-/// The error returned when a caller's buffer cannot hold a list; nothing usable was written.
+/// The error returned when a caller's buffer is too small; nothing usable was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BufferTooSmall {
     needed: usize,
@@ -211,7 +211,7 @@ impl BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tracestate needs a buffer of {} bytes", self.needed)
+        write!(f, "the buffer is too small: {} bytes are needed", self.needed)
     }
 }
 

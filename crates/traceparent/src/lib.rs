@@ -61,6 +61,8 @@ page!(conformance, "../CONFORMANCE.md");
 
 #[cfg(feature = "std")]
 pub use crate::id::generate::RandomIdGenerator;
+#[cfg(feature = "alloc")]
+pub use crate::policy::FieldValue;
 #[cfg(feature = "unstable-response")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable-response")))]
 pub use crate::response::TraceResponse;
@@ -73,7 +75,7 @@ pub use crate::{
         generate::{IdGenerator, IdsFrom, XRayIds},
     },
     ows::trim_ows,
-    policy::{Origin, Outgoing, Policy, Trust},
+    policy::{Origin, Outgoing, Policy, Trust, UnknownTrust},
     threshold::{Randomness, Threshold, percent::Percent},
     traceparent::TraceParent,
     tracestate::{

@@ -87,8 +87,12 @@ pub trait Sampler {
     /// Decides about one span. Called once a span, on the request's path: it must not block.
     fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult;
 
-    /// Hands over the attributes that the sampler wants on the span. To be called for spans that are
-    /// recorded, with the same input.
+    /// Passes the attributes that the sampler adds to a recorded span to `visit`, with the input of
+    /// [`should_sample`](Self::should_sample).
+    ///
+    /// [`Policy::apply_annotated`](crate::Policy::apply_annotated) calls it, and so does the sampler of
+    /// `traceparent-opentelemetry`. [`Policy::apply`](crate::Policy::apply),
+    /// [`Policy::apply_to`](crate::Policy::apply_to) and the layers of `traceparent-tower` do not.
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
         let _ = (input, visit);
     }

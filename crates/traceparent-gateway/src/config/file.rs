@@ -16,7 +16,7 @@ use super::{
     error::Place,
     scalar::{
         Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Retries, Secret,
-        UpstreamUrl,
+        TrustLevel, UpstreamUrl,
     },
 };
 
@@ -32,20 +32,11 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 struct ListenerEntry {
     address: Spanned<Address>,
-    trust: Option<TrustEntry>,
+    trust: Option<TrustLevel>,
     forwarded: Option<Forwarded>,
     underscores: Option<Underscores>,
     limits: Option<LimitsEntry>,
     routes: List<RouteEntry>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum TrustEntry {
-    Continue,
-    Resample,
-    Restart,
-    Ignore,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,7 +166,7 @@ impl File {
             }
             listeners.push(Listener {
                 address,
-                trust: entry.trust.map_or_else(Trust::default, Into::into),
+                trust: entry.trust.map_or_else(Trust::default, |level| level.0),
                 forwarded: entry.forwarded.unwrap_or_default(),
                 underscores: entry.underscores.unwrap_or_default(),
                 trace_fields: trace_fields.clone(),
@@ -281,17 +272,6 @@ impl OtlpEntry {
             protocol: self.protocol,
             headers,
             timeout: self.timeout.map(|period| period.0),
-        }
-    }
-}
-
-impl From<TrustEntry> for Trust {
-    fn from(trust: TrustEntry) -> Self {
-        match trust {
-            TrustEntry::Continue => Self::Continue,
-            TrustEntry::Resample => Self::Resample,
-            TrustEntry::Restart => Self::Restart,
-            TrustEntry::Ignore => Self::Ignore,
         }
     }
 }

@@ -8,7 +8,7 @@ use hyper::{
     http::uri::Scheme,
 };
 use serde::{Deserialize, Deserializer, de::Error};
-use traceparent::Percent;
+use traceparent::{Percent, Trust};
 
 use super::Upstream;
 
@@ -29,6 +29,10 @@ macro_rules! scalar {
 scalar!(
     #[derive(Debug)]
     Address(SocketAddr) = parse_address
+);
+scalar!(
+    #[derive(Debug)]
+    TrustLevel(Trust) = str::parse::<Trust>
 );
 scalar!(
     #[derive(Debug)]

@@ -120,11 +120,11 @@ fn tracestate() {
     );
     assert_wording(
         TraceState::parse_fields_in([&b"a=1"[..], b"b=2"], &mut [0; 3]),
-        "tracestate needs a buffer of 7 bytes",
+        "the buffer is too small: 7 bytes are needed",
     );
     assert_wording(
         TraceState::from_static("a=1,b=2").without("c").encode_into(&mut [0; 3]),
-        "tracestate needs a buffer of 7 bytes",
+        "the buffer is too small: 7 bytes are needed",
     );
     assert_wording(
         TraceState::EMPTY.within(511),

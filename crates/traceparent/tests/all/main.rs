@@ -20,6 +20,8 @@ mod no_alloc;
 #[cfg(all(feature = "std", feature = "unstable-composite"))]
 mod peers;
 #[cfg(feature = "alloc")]
+mod outgoing;
+#[cfg(feature = "alloc")]
 mod policy;
 #[cfg(feature = "std")]
 mod random_ids;

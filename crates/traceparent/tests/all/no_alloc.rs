@@ -118,6 +118,23 @@ fn deciding_allocates_nothing_for_any_trust_and_any_input() {
 }
 
 #[test]
+fn fields_are_written_without_an_allocation_unless_a_long_list_changes() {
+    let list = full_list();
+    let changes = [Change::Set(Member::from_static("ours", "1"))];
+    let span = |tracestate| {
+        let incoming = Incoming::from_fields([EXAMPLE.as_bytes()], [tracestate]);
+        Policy::new(AlwaysOn).apply(incoming, &RandomIdGenerator)
+    };
+    let (short, long) = (span(ONE), span(list.as_bytes()));
+    assert_none(|| short.fields().map(|(_, value)| value.map(|value| value.as_str().len())));
+    assert_none(|| long.fields().map(|(_, value)| value.map(|value| value.as_str().len())));
+    assert_none(|| short.edit(&changes).fields().map(|(_, value)| value.map(|value| value.as_str().len())));
+    assert!(count(|| long.edit(&changes).fields().map(|(_, value)| value.map(String::from))) > 0);
+    let buffer = &mut [0; 4096];
+    assert_none(|| long.edit(&changes).fields_in(buffer).is_ok());
+}
+
+#[test]
 fn cloning_what_was_joined_or_owned_allocates_nothing() {
     let incoming = Incoming::from_fields([EXAMPLE.as_bytes()], [ONE, ONE]);
     assert_none(|| incoming.clone());

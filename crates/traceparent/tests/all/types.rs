@@ -8,9 +8,9 @@ use std::{
 };
 
 use traceparent::{
-    BudgetTooSmall, BufferTooSmall, Change, ErrorKind, Field, IdGenerator, IdsFrom, Incoming, Member, Members, Origin,
-    OtValue, Outgoing, ParseError, Percent, Policy, RandomIdGenerator, Randomness, SpanId, Threshold, TraceContext,
-    TraceFlags, TraceId, TraceParent, TraceState, TraceStateEdit, Trust, Version,
+    BudgetTooSmall, BufferTooSmall, Change, ErrorKind, Field, FieldValue, IdGenerator, IdsFrom, Incoming, Member,
+    Members, Origin, OtValue, Outgoing, ParseError, Percent, Policy, RandomIdGenerator, Randomness, SpanId, Threshold,
+    TraceContext, TraceFlags, TraceId, TraceParent, TraceState, TraceStateEdit, Trust, UnknownTrust, Version,
     sampler::{
         AlwaysOff, AlwaysOn, AttributeValue, Parent, ParentBased, ProbabilitySampler, Sampler, SamplingDecision,
         SamplingInput, SamplingResult, SpanDetails, SpanKind, ThresholdChange,
@@ -85,6 +85,7 @@ fn public_types_have_the_traits_expected_of_them() {
     value::<ErrorKind>();
     value::<Field>();
     value::<Trust>();
+    value::<UnknownTrust>();
     value::<Origin>();
     value::<SamplingDecision>();
     value::<ThresholdChange>();
@@ -108,10 +109,12 @@ fn public_types_have_the_traits_expected_of_them() {
     shared::<TraceContext>();
     shared::<Incoming>();
     shared::<Outgoing>();
+    shared::<FieldValue>();
     shared::<Members>();
     error::<ParseError>();
     error::<BufferTooSmall>();
     error::<BudgetTooSmall>();
+    error::<UnknownTrust>();
 }
 
 #[test]
