@@ -1,4 +1,4 @@
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -11,6 +11,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
+    io::Interest,
     net::{TcpListener, TcpStream},
     select,
     sync::mpsc::{Receiver, Sender, channel},
@@ -107,14 +108,21 @@ impl Server {
         tune(&stream);
         let limits = handler.limits();
         let requests = Requests::new(self.open.0.clone());
+        let stream = Arc::new(stream);
+        let watched = Arc::clone(&stream);
         let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
         let name = headers::address(address.ip());
         let service = service_fn(move |request: Request<Incoming>| {
             let (handler, under_way) = (Arc::clone(&handler), requests.start());
             let client = Peer { address, name: name.clone(), under_way: under_way.clone() };
+            let watched = Arc::clone(&watched);
             async move {
-                let response = handler.handle(client, request).await;
-                Ok::<_, Infallible>(response.map(|body| GuardedBody::new(ProgressBody::new(body), under_way)))
+                let response = select! {
+                    biased;
+                    response = handler.handle(client, request) => response,
+                    () = lost(&watched) => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                };
+                Ok(response.map(|body| GuardedBody::new(ProgressBody::new(body), under_way)))
             }
         });
         let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();
@@ -158,6 +166,13 @@ pub(crate) fn allow_many_connections() {
     }
 }
 
+/// Waits until a client has gone for good. One that only sends no more still waits for its answer.
+async fn lost(stream: &TcpStream) {
+    if stream.ready(Interest::ERROR).await.is_err() {
+        pending::<()>().await;
+    }
+}
+
 fn protocols(limits: Limits) -> auto::Builder<StreamExecutor> {
     let mut builder = auto::Builder::new(StreamExecutor { idle_timeout: limits.idle_timeout });
     builder
@@ -165,6 +180,7 @@ fn protocols(limits: Limits) -> auto::Builder<StreamExecutor> {
         .timer(TokioTimer::new())
         // The stream has a timeout for both protocols.
         .header_read_timeout(None)
+        .half_close(true)
         .max_headers(limits.header_fields.into())
         .max_buf_size(limits.header_bytes as usize);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(limits.header_bytes);
