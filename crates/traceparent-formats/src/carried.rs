@@ -18,6 +18,7 @@ impl<'a> Carried<'a> {
         Carried { is_debug: false, is_decided: true, priority: None, xray: b"", tags: b"", origin: b"" };
 
     /// Sets whether the caller asked for debugging.
+    #[must_use]
     pub const fn with_debug(self, is_debug: bool) -> Self {
         Self { is_debug, ..self }
     }
@@ -32,6 +33,7 @@ impl<'a> Carried<'a> {
 
     /// Removes what belongs to the caller's decision: the debug flag, Datadog's priority and its tag `_dd.p.dm`. To be
     /// called where the decision is not the caller's.
+    #[must_use]
     pub const fn without_decision(self) -> Self {
         Self { is_debug: false, is_decided: false, priority: None, ..self }
     }

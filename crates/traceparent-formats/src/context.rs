@@ -133,6 +133,7 @@ impl<'a> LocalContext<'a> {
     }
 
     /// Sets what travels beside the IDs: [`RemoteContext::carried`] of a context whose trace goes on.
+    #[must_use]
     pub const fn with_carried(self, carried: Carried<'a>) -> Self {
         Self { carried, ..self }
     }

@@ -95,6 +95,7 @@ impl Propagators {
 
     /// Sets whether B3 is written with trace-ids of 16 digits where their upper half is zero, for old peers that know no
     /// others.
+    #[must_use]
     pub const fn with_short_b3(self, is_b3_short: bool) -> Self {
         Self { is_b3_short, ..self }
     }

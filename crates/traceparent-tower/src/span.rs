@@ -53,6 +53,7 @@ impl SpanContext {
     /// let query = job.child(&RandomIdGenerator);
     /// assert_eq!(query.parent_id(), Some(job.span_id()));
     /// ```
+    #[must_use]
     pub fn child<G: IdGenerator + ?Sized>(&self, ids: &G) -> Self {
         Self::new(self.0.outgoing.child(ids), None)
     }

@@ -67,11 +67,13 @@ impl TraceFlags {
     }
 
     /// Sets or clears `sampled`.
+    #[must_use]
     pub const fn with_sampled(self, sampled: bool) -> Self {
         Self(self.0 & !Self::SAMPLED.0 | sampled as u8)
     }
 
     /// Sets or clears `random`.
+    #[must_use]
     pub const fn with_random(self, random: bool) -> Self {
         Self(self.0 & !Self::RANDOM.0 | (random as u8) << 1)
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]

@@ -134,6 +134,7 @@ sampler_behind! {
 
 /// The parent of the span that a sampler decides about.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a parent is here or elsewhere")]
 pub enum Parent<'a> {
     /// The caller's span, in another process.
     Remote(&'a TraceContext<'a>),
@@ -180,6 +181,7 @@ impl<'a> SamplingInput<'a> {
     }
 
     /// Adds what is known about the span.
+    #[must_use]
     pub const fn with_span(self, span: SpanDetails<'a>) -> Self {
         Self { span, ..self }
     }
@@ -214,6 +216,7 @@ impl<'a> SamplingInput<'a> {
 ///
 /// A type of its own: no bit of the wire's flag byte says "not decided".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "OpenTelemetry's decisions, which are stable")]
 pub enum SamplingDecision {
     /// Neither recorded nor sampled.
     Drop,
@@ -242,6 +245,7 @@ impl SamplingDecision {
 
 /// What a sampler's decision means for the threshold, `th`, that the trace carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum ThresholdChange {
     /// The threshold of a sampled parent, if there is one, still holds.
     #[default]
@@ -275,6 +279,7 @@ impl SamplingResult {
     }
 
     /// Makes a result that says at which threshold the decision was made.
+    #[must_use]
     pub const fn with_threshold(self, threshold: ThresholdChange) -> Self {
         Self { threshold, ..self }
     }

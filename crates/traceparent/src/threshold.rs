@@ -104,6 +104,7 @@ impl Threshold {
 
     /// Rounds half up to so many significant hex digits, counted after the leading `f`s; 0 counts as 1,
     /// and 14 or more change nothing.
+    #[must_use]
     pub const fn rounded(self, digits: u32) -> Self {
         let digits = if digits == 0 { 1 } else { digits };
         let leading_fs = (!(self.0 << (64 - BITS))).leading_zeros() / 4;

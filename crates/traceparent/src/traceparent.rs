@@ -181,6 +181,7 @@ impl TraceParent {
     /// parent-id, and the sampled flag of the new span, in version `00`.
     ///
     /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
+    #[must_use]
     pub const fn child(self, span_id: SpanId, sampled: bool) -> Self {
         Self::new(self.trace_id, span_id, self.flags.with_sampled(sampled))
     }

@@ -198,6 +198,7 @@ mod thread {
     /// assert!(RandomIdGenerator.is_random());
     /// ```
     #[derive(Clone, Copy, Debug, Default)]
+    #[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
     pub struct RandomIdGenerator;
 
     impl RandomIdGenerator {

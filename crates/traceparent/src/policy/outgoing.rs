@@ -183,6 +183,7 @@ impl<'a> Outgoing<'a> {
     /// assert_eq!(client.parent_id(), Some(server.span_id()));
     /// assert_ne!(client.span_id(), server.span_id());
     /// ```
+    #[must_use]
     pub fn child<G: IdGenerator + ?Sized>(&self, ids: &G) -> Outgoing<'a> {
         Outgoing {
             traceparent: self.traceparent.child(ids.new_span_id(), self.decision.is_sampled()),

@@ -4,6 +4,7 @@ use super::{Sampler, SamplingDecision, SamplingInput, SamplingResult, span::Attr
 ///
 /// [OpenTelemetry: AlwaysOn](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwayson)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOn;
 
 impl Sampler for AlwaysOn {
@@ -16,6 +17,7 @@ impl Sampler for AlwaysOn {
 ///
 /// [OpenTelemetry: AlwaysOff](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysoff)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOff;
 
 impl Sampler for AlwaysOff {

@@ -52,6 +52,7 @@ pub trait ComposableSampler {
 
 /// Intends to keep every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOn;
 
 impl ComposableSampler for AlwaysOn {
@@ -62,6 +63,7 @@ impl ComposableSampler for AlwaysOn {
 
 /// Intends to drop every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOff;
 
 impl ComposableSampler for AlwaysOff {

@@ -51,16 +51,19 @@ impl PercentageSampler {
     }
 
     /// Sets the share of requests without a trace context that are sampled.
+    #[must_use]
     pub const fn with_random_sampling(self, percent: Percent) -> Self {
         Self { random: percent.threshold(), ..self }
     }
 
     /// Sets the share of requests whose client asks for a trace that get one.
+    #[must_use]
     pub const fn with_client_sampling(self, percent: Percent) -> Self {
         Self { client: percent.threshold(), ..self }
     }
 
     /// Sets the share of requests beyond which nothing is sampled.
+    #[must_use]
     pub const fn with_overall_sampling(self, percent: Percent) -> Self {
         Self { overall: percent.threshold(), ..self }
     }

@@ -24,6 +24,7 @@ impl<F: Fn(&SamplingInput<'_>) -> bool> Predicate for F {
 
 /// What kind of parent a span has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a span has no parent, or one here or elsewhere")]
 pub enum ParentKind {
     /// None: a root span.
     None,
@@ -37,6 +38,7 @@ pub enum ParentKind {
 /// does. Values that are not text are compared in the form that [`AttributeValue`] displays: `true`, `-3`, `1.0`,
 /// `Infinity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AttributeCondition<'a> {
     /// The value is one of these, to the letter.
     Values {
@@ -137,22 +139,26 @@ impl<'a> Rule<'a> {
 
     /// Asks that the span's name match one of these patterns, with `*` for any characters and `?` for
     /// one.
+    #[must_use]
     pub const fn with_names(self, names: &'a [&'a str]) -> Self {
         Self { names, ..self }
     }
 
     /// Asks that all of these conditions on attributes be met. The method and the route of a request
     /// are the attributes [`METHOD`](Self::METHOD) and [`ROUTE`](Self::ROUTE).
+    #[must_use]
     pub const fn with_attributes(self, attributes: &'a [AttributeCondition<'a>]) -> Self {
         Self { attributes, ..self }
     }
 
     /// Asks that the span be of one of these kinds.
+    #[must_use]
     pub const fn with_span_kinds(self, span_kinds: &'a [SpanKind]) -> Self {
         Self { span_kinds, ..self }
     }
 
     /// Asks that the parent be of one of these kinds.
+    #[must_use]
     pub const fn with_parents(self, parents: &'a [ParentKind]) -> Self {
         Self { parents, ..self }
     }

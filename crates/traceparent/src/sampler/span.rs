@@ -6,6 +6,7 @@ use crate::traceparent::TraceParent;
 ///
 /// [OpenTelemetry: SpanKind](https://opentelemetry.io/docs/specs/otel/trace/api/#spankind)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_enums, reason = "OpenTelemetry's kinds of spans, which are stable")]
 pub enum SpanKind {
     /// Work inside one process.
     #[default]
@@ -129,11 +130,13 @@ impl<'a> SpanDetails<'a> {
     }
 
     /// Says what kind of span it is.
+    #[must_use]
     pub const fn with_kind(self, kind: SpanKind) -> Self {
         Self { kind, ..self }
     }
 
     /// Adds the attributes known at the start of the span.
+    #[must_use]
     pub const fn with_attributes(self, attributes: &'a dyn Attributes) -> Self {
         Self { attributes: Some(attributes), ..self }
     }
@@ -142,6 +145,7 @@ impl<'a> SpanDetails<'a> {
     /// `traceparent` whose parent-id it is.
     ///
     /// [OpenTelemetry: links between spans](https://opentelemetry.io/docs/specs/otel/overview/#links-between-spans)
+    #[must_use]
     pub const fn with_links(self, links: &'a [TraceParent]) -> Self {
         Self { links, ..self }
     }

@@ -15,6 +15,7 @@ use crate::{error::BufferTooSmall, threshold::Threshold};
 
 /// One change to a `tracestate` list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a member is set or removed; the specification knows no third mutation")]
 pub enum Change<'a> {
     /// Puts this member first; an older one of its key goes.
     Set(Member<'a>),

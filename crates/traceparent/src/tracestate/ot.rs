@@ -116,6 +116,7 @@ impl<'a> OtValue<'a> {
     }
 
     /// Removes the threshold, as every stage does that drops a span or does not know its probability.
+    #[must_use]
     pub const fn without_threshold(self) -> Self {
         Self { threshold: None, ..self }
     }

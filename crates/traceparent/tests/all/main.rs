@@ -17,10 +17,10 @@ mod ids;
 mod naive;
 #[cfg(feature = "std")]
 mod no_alloc;
-#[cfg(all(feature = "std", feature = "unstable-composite"))]
-mod peers;
 #[cfg(feature = "alloc")]
 mod outgoing;
+#[cfg(all(feature = "std", feature = "unstable-composite"))]
+mod peers;
 #[cfg(feature = "alloc")]
 mod policy;
 #[cfg(feature = "std")]
