@@ -10,7 +10,7 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{IdGenerator as _, RandomIdGenerator as SdkIds, Sampler as SdkSampler, ShouldSample},
 };
-use traceparent::{IdGenerator as _, RandomIdGenerator, TraceParent, TraceState, sampler::{Parent, ProbabilitySampler, Sampler, SamplingInput}};
+use traceparent::{IdGenerator as _, Percent, RandomIdGenerator, TraceParent, TraceState, sampler::{Parent, ProbabilitySampler, Sampler, SamplingInput}};
 
 use crate::{FASTRACE, LEVEL3, OTEL, OURS, Operation, VALID, headers::headers, list};
 
@@ -47,7 +47,7 @@ const ROOT: &str = "decide, 10 %";
 const CHILD: &str = "decide, 10 %, parent with 3 members";
 
 fn tenth() -> ProbabilitySampler {
-    ProbabilitySampler::from_percent("10".parse().unwrap())
+    ProbabilitySampler::from_percent(Percent::from_static("10"))
 }
 
 fn ours_without_parent() -> Operation {

@@ -102,12 +102,12 @@ impl<S, G> ExtractTraceContextLayer<S, G> {
     /// Sets how far to trust callers; see [`Trust`].
     ///
     /// ```
-    /// use traceparent::{Trust, sampler::ProbabilitySampler};
+    /// use traceparent::{Percent, Trust, sampler::ProbabilitySampler};
     /// use traceparent_tower::ExtractTraceContextLayer;
     ///
     /// // The edge of a trust zone: callers' traces are linked to and not continued.
-    /// let edge = ExtractTraceContextLayer::new(ProbabilitySampler::from_percent("5".parse()?)).trust(Trust::Restart);
-    /// # Ok::<(), traceparent::ParseError>(())
+    /// let sampler = ProbabilitySampler::from_percent(Percent::from_static("5"));
+    /// let edge = ExtractTraceContextLayer::new(sampler).trust(Trust::Restart);
     /// ```
     pub fn trust(self, trust: Trust) -> Self {
         Self { policy: self.policy.with_trust(trust), ..self }

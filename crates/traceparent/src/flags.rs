@@ -2,13 +2,14 @@ use core::{fmt, ops};
 
 use crate::{
     error::{Field, ParseError},
-    hex,
+    hex, text,
 };
 
 /// The trace-flags: `sampled` and `random`.
 ///
 /// The six other bits of the byte are reserved. They are ignored when read and zero when written, so
-/// this type does not hold them and two values are equal exactly when both flags are.
+/// this type does not hold them and two values are equal exactly when both flags are. There is no
+/// `From<u8>`, because [`from_bits`](Self::from_bits) drops these bits.
 ///
 /// [W3C: trace-flags](https://www.w3.org/TR/trace-context-2/#trace-flags)
 ///
@@ -34,12 +35,12 @@ impl TraceFlags {
     /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
     pub const RANDOM: Self = Self(0x02);
 
-    /// Reads a flag byte bit by bit; reserved bits are ignored.
+    /// Creates flags from the bits of a byte, ignoring the reserved ones.
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & (Self::SAMPLED.0 | Self::RANDOM.0))
     }
 
-    /// Returns the byte that goes out: `sampled` in bit 0, `random` in bit 1, all others zero.
+    /// Returns the byte to write: `sampled` in bit 0, `random` in bit 1, all others zero.
     pub const fn bits(self) -> u8 {
         self.0
     }
@@ -56,12 +57,17 @@ impl TraceFlags {
         }
     }
 
-    /// Whether `sampled` is set.
+    /// Returns the two lower-case hex digits.
+    pub const fn encode(self) -> [u8; 2] {
+        hex::encode(&[self.0])
+    }
+
+    /// Returns `true` if `sampled` is set.
     pub const fn is_sampled(self) -> bool {
         self.0 & Self::SAMPLED.0 != 0
     }
 
-    /// Whether `random` is set.
+    /// Returns `true` if `random` is set.
     pub const fn is_random(self) -> bool {
         self.0 & Self::RANDOM.0 != 0
     }
@@ -87,9 +93,13 @@ impl ops::BitOr for TraceFlags {
     }
 }
 
-impl fmt::Display for TraceFlags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(core::str::from_utf8(&hex::encode::<1, 2>(&[self.0])).unwrap_or_default())
+text::display!(TraceFlags);
+text::hex!(TraceFlags);
+text::from_text!(TraceFlags);
+
+impl From<TraceFlags> for u8 {
+    fn from(flags: TraceFlags) -> Self {
+        flags.bits()
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 
 mod hex;
 mod ows;
+mod text;
 
 mod flags;
 mod id;

@@ -1,8 +1,8 @@
-use core::{fmt, str::FromStr};
+use core::fmt;
 
 use crate::{
     error::{ErrorKind, Field, ParseError},
-    hex,
+    hex, text,
 };
 
 pub(crate) mod percent;
@@ -17,8 +17,8 @@ const DIGITS: usize = 14;
 /// `tracestate` member `ot`.
 ///
 /// A span is kept when its [`Randomness`] is at least the threshold, so `T` of the 2^56 possible
-/// values are rejected: the sampling probability is `(2^56 - T) / 2^56`, from 2^-56 to 1. Never is not
-/// a probability and has no threshold.
+/// values are rejected: the sampling probability is `(2^56 - T) / 2^56`, from 2^-56 to 1. A probability of
+/// 0 has no threshold.
 ///
 /// [OpenTelemetry: TraceState probability sampling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)
 /// (status: Development)
@@ -43,7 +43,7 @@ impl Threshold {
     /// The significant digits, after any leading `f`s, that the constructors from ratios keep.
     pub const DEFAULT_PRECISION: u32 = 4;
 
-    /// Makes a threshold of its 56-bit number; `None` from 2^56 up.
+    /// Creates a threshold from its 56-bit number, or returns `None` from 2^56 up.
     pub const fn from_bits(bits: u64) -> Option<Self> {
         if bits < LIMIT { Some(Self(bits)) } else { None }
     }
@@ -53,10 +53,10 @@ impl Threshold {
         self.0
     }
 
-    /// Makes the threshold of the probability `numerator / denominator`, in integer arithmetic,
+    /// Creates the threshold of the probability `numerator / denominator`, in integer arithmetic,
     /// [rounded](Self::rounded) to the default precision of four significant digits.
     ///
-    /// `None` unless the ratio is at least 2^-56 and at most 1.
+    /// Returns `None` unless the ratio is at least 2^-56 and at most 1.
     pub const fn from_ratio(numerator: u64, denominator: u64) -> Option<Self> {
         match Self::from_ratio_exact(numerator, denominator) {
             Some(threshold) => Some(threshold.rounded(Self::DEFAULT_PRECISION)),
@@ -64,10 +64,10 @@ impl Threshold {
         }
     }
 
-    /// Makes the threshold of the probability `numerator / denominator` to the last of its 56 bits,
+    /// Creates the threshold of the probability `numerator / denominator` to the last of its 56 bits,
     /// which takes up to 14 digits in every header.
     ///
-    /// `None` unless the ratio is at least 2^-56 and at most 1.
+    /// Returns `None` unless the ratio is at least 2^-56 and at most 1.
     pub const fn from_ratio_exact(numerator: u64, denominator: u64) -> Option<Self> {
         if denominator == 0 || numerator > denominator {
             return None;
@@ -81,10 +81,10 @@ impl Threshold {
         if kept == 0 { None } else { Self::from_bits(LIMIT - kept as u64) }
     }
 
-    /// Makes the threshold of a probability, [rounded](Self::rounded) to the default precision of
+    /// Creates the threshold of a probability, [rounded](Self::rounded) to the default precision of
     /// four significant digits. Prefer [`from_ratio`](Self::from_ratio): `0.1` is no binary fraction.
     ///
-    /// `None` unless the probability is a number from 2^-56 to 1.
+    /// Returns `None` unless the probability is a number from 2^-56 to 1.
     pub const fn from_probability(probability: f64) -> Option<Self> {
         if !(probability > 0.0 && probability <= 1.0) {
             return None;
@@ -102,7 +102,7 @@ impl Threshold {
         }
     }
 
-    /// Rounds half up to so many significant hex digits, counted after the leading `f`s; 0 counts as 1,
+    /// Rounds half up to a number of significant hex digits, counted after the leading `f`s; 0 counts as 1,
     /// and 14 or more change nothing.
     #[must_use]
     pub const fn rounded(self, digits: u32) -> Self {
@@ -121,7 +121,7 @@ impl Threshold {
     ///
     /// # Errors
     ///
-    /// No digit, a fifteenth one, an upper-case one, any other byte.
+    /// Returns an error for no digit, a fifteenth one, an upper-case one, and any other byte.
     pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
         if value.is_empty() {
             return Err(ParseError::new(ErrorKind::Empty, Field::Threshold, 0));
@@ -132,7 +132,21 @@ impl Threshold {
         }
     }
 
-    /// Whether a span with this randomness is kept: `R >= T`.
+    /// Creates a threshold from a literal, at compile time if the result is a `const`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the literal does not parse. In a `const`, that is a compile error.
+    #[track_caller]
+    pub const fn from_static(literal: &'static str) -> Self {
+        match Self::parse(literal.as_bytes()) {
+            Ok(threshold) => threshold,
+            #[expect(clippy::panic, reason = "a literal is the programmer's own")]
+            Err(_) => panic!("not a valid threshold"),
+        }
+    }
+
+    /// Returns `true` if a span with this randomness is kept: `R >= T`.
     pub const fn keeps(self, randomness: Randomness) -> bool {
         randomness.0 >= self.0
     }
@@ -168,31 +182,32 @@ impl fmt::Debug for Threshold {
     }
 }
 
-impl FromStr for Threshold {
-    type Err = ParseError;
-
-    fn from_str(value: &str) -> Result<Self, ParseError> {
-        Self::parse(value.as_bytes())
-    }
-}
+text::from_text!(Threshold);
 
 /// The randomness `R` of consistent probability sampling: 56 bits that all stages of a trace share.
 ///
-/// It is the explicit `rv` sub-key of the `tracestate` member `ot` where there is one, and otherwise
+/// It is the explicit `rv` sub-key of the `tracestate` member `ot` if the caller sent it, and otherwise
 /// the right-most 7 bytes of the trace-id.
 ///
 /// [OpenTelemetry: TraceState probability sampling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)
 /// (status: Development)
+///
+/// ```
+/// use traceparent::{Randomness, TraceId};
+///
+/// const TRACE: TraceId = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
+/// assert_eq!(TRACE.randomness(), Randomness::from_static("ce929d0e0e4736"));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Randomness(u64);
 
 impl Randomness {
-    /// Makes a randomness value of its 56-bit number; `None` from 2^56 up.
+    /// Creates a randomness value from its 56-bit number, or returns `None` from 2^56 up.
     pub const fn from_bits(bits: u64) -> Option<Self> {
         if bits < LIMIT { Some(Self(bits)) } else { None }
     }
 
-    /// Makes a randomness value of the low 56 bits of a number.
+    /// Creates a randomness value from the low 56 bits of a number.
     pub const fn from_low_bits(bits: u64) -> Self {
         Self(bits & (LIMIT - 1))
     }
@@ -206,7 +221,7 @@ impl Randomness {
     ///
     /// # Errors
     ///
-    /// A wrong length, an upper-case digit, any other byte.
+    /// Returns an error for a wrong length, an upper-case digit, and any other byte.
     pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
         if value.len() < DIGITS {
             return Err(ParseError::new(ErrorKind::TooShort, Field::Randomness, value.len()));
@@ -214,6 +229,20 @@ impl Randomness {
         match parse_digits(value, Field::Randomness) {
             Ok(bits) => Ok(Self(bits)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a randomness value from a literal, at compile time if the result is a `const`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the literal does not parse. In a `const`, that is a compile error.
+    #[track_caller]
+    pub const fn from_static(literal: &'static str) -> Self {
+        match Self::parse(literal.as_bytes()) {
+            Ok(randomness) => randomness,
+            #[expect(clippy::panic, reason = "a literal is the programmer's own")]
+            Err(_) => panic!("not a valid randomness value"),
         }
     }
 
@@ -237,13 +266,7 @@ impl fmt::Debug for Randomness {
     }
 }
 
-impl FromStr for Randomness {
-    type Err = ParseError;
-
-    fn from_str(value: &str) -> Result<Self, ParseError> {
-        Self::parse(value.as_bytes())
-    }
-}
+text::from_text!(Randomness);
 
 /// Reads at most 14 lower-case hex digits as one number.
 const fn parse_digits(value: &[u8], field: Field) -> Result<u64, ParseError> {
@@ -262,7 +285,7 @@ const fn parse_digits(value: &[u8], field: Field) -> Result<u64, ParseError> {
     Ok(bits)
 }
 
-/// The 14 digits of a 56-bit number.
+/// Returns the 14 digits of a 56-bit number.
 fn digits(bits: u64) -> [u8; DIGITS] {
     let [_, bytes @ ..] = bits.to_be_bytes();
     hex::encode(&bytes)

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::{
     error::{ErrorKind, Field, ParseError},
-    hex,
+    hex, text,
 };
 
 /// The version of a `traceparent`, 0 to 254.
@@ -26,7 +26,7 @@ impl Version {
     /// Version `00`, the one this crate writes.
     pub const V00: Self = Self(0);
 
-    /// Makes a version of its number; `None` for 255, which is forbidden.
+    /// Creates a version from its number, or returns `None` for 255, which is forbidden.
     pub const fn from_u8(number: u8) -> Option<Self> {
         if number == 0xff { None } else { Some(Self(number)) }
     }
@@ -48,11 +48,28 @@ impl Version {
     pub const fn to_u8(self) -> u8 {
         self.0
     }
+
+    /// Returns the two lower-case hex digits.
+    pub const fn encode(self) -> [u8; 2] {
+        hex::encode(&[self.0])
+    }
 }
 
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(core::str::from_utf8(&hex::encode::<1, 2>(&[self.0])).unwrap_or_default())
+text::display!(Version);
+text::hex!(Version);
+text::from_text!(Version);
+
+impl From<Version> for u8 {
+    fn from(version: Version) -> Self {
+        version.to_u8()
+    }
+}
+
+impl TryFrom<u8> for Version {
+    type Error = ParseError;
+
+    fn try_from(number: u8) -> Result<Self, ParseError> {
+        Self::from_u8(number).ok_or(ParseError::new(ErrorKind::ForbiddenVersion, Field::Version, 0))
     }
 }
 

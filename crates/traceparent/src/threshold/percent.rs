@@ -1,18 +1,21 @@
-use core::{fmt, str::FromStr};
+use core::fmt;
 
 use super::Threshold;
-use crate::error::{ErrorKind, Field, ParseError};
+use crate::{
+    error::{ErrorKind, Field, ParseError},
+    text,
+};
 
 /// A percentage as proxies write it, `random_sampling: 12.5`: 0 to 100 with up to six decimals, exact.
 ///
 /// ```
 /// use traceparent::{Percent, Threshold};
 ///
-/// let percent: Percent = "12.5".parse()?;
-/// assert_eq!(percent.threshold(), Threshold::from_ratio(1, 8));
+/// const EIGHTH: Percent = Percent::from_static("12.5");
+/// assert_eq!(EIGHTH.threshold(), Threshold::from_ratio(1, 8));
+/// assert_eq!("12.50".parse(), Ok(EIGHTH));
 /// assert_eq!(Percent::ZERO.threshold(), None);
 /// assert!("100.1".parse::<Percent>().is_err());
-/// # Ok::<(), traceparent::ParseError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Percent {
@@ -30,17 +33,17 @@ impl Percent {
     /// 100 %: always.
     pub const HUNDRED: Self = Self { millionths: 100 * ONE };
 
-    /// Makes a whole percentage; `None` over 100.
+    /// Creates a whole percentage, or returns `None` over 100.
     pub const fn new(percent: u8) -> Option<Self> {
         if percent > 100 { None } else { Some(Self { millionths: percent as u32 * ONE }) }
     }
 
-    /// Parses a decimal number such as `0`, `12.5` or `99.999999`: digits, and where there is a point,
-    /// one to six digits after it.
+    /// Parses a decimal number such as `0`, `12.5` or `99.999999`: digits, and after a point one to six
+    /// digits more.
     ///
     /// # Errors
     ///
-    /// Nothing at all, a sign, an exponent, a seventh decimal, a number over 100.
+    /// Returns an error for an empty value, a sign, an exponent, a seventh decimal, and a number over 100.
     pub const fn parse(value: &[u8]) -> Result<Self, ParseError> {
         let mut millionths = 0u32;
         let mut unit = ONE;
@@ -79,15 +82,29 @@ impl Percent {
         Ok(Self { millionths })
     }
 
-    /// Returns the threshold that keeps this share of traces, rounded to the default precision;
-    /// `None` for 0 %.
+    /// Creates a percentage from a literal, at compile time if the result is a `const`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the literal does not parse. In a `const`, that is a compile error.
+    #[track_caller]
+    pub const fn from_static(literal: &'static str) -> Self {
+        match Self::parse(literal.as_bytes()) {
+            Ok(percentage) => percentage,
+            #[expect(clippy::panic, reason = "a literal is the programmer's own")]
+            Err(_) => panic!("not a valid percentage"),
+        }
+    }
+
+    /// Returns the threshold that keeps this share of traces, rounded to the default precision, or `None`
+    /// for 0 %.
     pub const fn threshold(self) -> Option<Threshold> {
         Threshold::from_ratio(self.millionths as u64, Self::HUNDRED.millionths as u64)
     }
 }
 
 impl Threshold {
-    /// Makes the threshold that keeps a percentage of traces; `None` for 0 %, which is not a probability.
+    /// Creates the threshold that keeps a percentage of traces, or returns `None` for 0 %, which has none.
     pub const fn from_percent(percent: Percent) -> Option<Self> {
         percent.threshold()
     }
@@ -115,10 +132,4 @@ impl fmt::Debug for Percent {
     }
 }
 
-impl FromStr for Percent {
-    type Err = ParseError;
-
-    fn from_str(value: &str) -> Result<Self, ParseError> {
-        Self::parse(value.as_bytes())
-    }
-}
+text::from_text!(Percent);

@@ -78,7 +78,10 @@ fn samplers_that_do_not_delegate_intend_the_same_for_every_parent() {
         assert_eq!(intent(composite::AlwaysOn, parent), (Some(Threshold::ALWAYS), true));
         assert_eq!(intent(composite::AlwaysOff, parent), (None, false));
         assert_eq!(intent(composite::Probability::new(QUARTER), parent), (Some(QUARTER), true));
-        assert_eq!(intent(composite::Probability::from_percent("25".parse().unwrap()), parent), (Some(QUARTER), true));
+        assert_eq!(
+            intent(composite::Probability::from_percent(Percent::from_static("25")), parent),
+            (Some(QUARTER), true)
+        );
         // 0 means always-off.
         assert_eq!(intent(composite::Probability::from_percent(Percent::ZERO), parent), (None, false));
     }
@@ -304,7 +307,7 @@ fn adjusted_counts_add_up_to_the_population() {
         z ^ z >> 31
     });
     let (half, tenth) =
-        (composite::Probability::new(HALF), composite::Probability::from_percent("10".parse().unwrap()));
+        (composite::Probability::new(HALF), composite::Probability::from_percent(Percent::from_static("10")));
     let rules: [(Rule<'_>, &dyn ComposableSampler); 3] = [
         (Rule::new().with_names(&["0"]), &composite::AlwaysOn),
         (Rule::new().with_names(&["1"]), &half),

@@ -281,7 +281,7 @@ fn the_probability_sampler_writes_its_threshold_wherever_the_trace_comes_from() 
     assert_eq!(apply(half(), Trust::Restart, context(LOW, false, "ot=th:c;x:1,a=b")), sampled("ot=th:8"));
     assert_eq!(apply(half(), Trust::Ignore, context(LOW, false, "ot=th:c")), sampled("ot=th:8"));
     assert_eq!(resample(half(), context(HIGH, true, "a=b,ot=th:c;x:1")), sampled("ot=th:8;x:1,a=b"));
-    let tenth = ProbabilitySampler::from_percent("10".parse().unwrap());
+    let tenth = ProbabilitySampler::from_percent(Percent::from_static("10"));
     assert_eq!(resample(tenth, context((1 << 56) - 1, true, "")), sampled("ot=th:e666"));
     assert_eq!(resample(tenth, context(HIGH, true, "ot=th:8")), dropped(""));
 }

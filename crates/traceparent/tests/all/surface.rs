@@ -30,10 +30,10 @@ fn a_context_is_the_same_borrowed_and_owned() {
 
 #[test]
 fn ids_are_read_from_text_and_bytes_alike() {
-    assert_eq!(TRACE_ID.parse(), TraceId::try_from(TRACE_ID.as_bytes()));
-    assert_eq!(PARENT_ID.parse(), SpanId::try_from(PARENT_ID.as_bytes()));
+    assert_eq!(TRACE_ID.parse(), TraceId::parse(TRACE_ID.as_bytes()));
+    assert_eq!(PARENT_ID.parse(), SpanId::parse(PARENT_ID.as_bytes()));
     assert_eq!("0".parse::<TraceId>().unwrap_err().kind(), ErrorKind::TooShort);
-    assert_eq!(SpanId::try_from(&b"0000000000000000"[..]).unwrap_err().kind(), ErrorKind::AllZero);
+    assert_eq!(SpanId::try_from("0000000000000000").unwrap_err().kind(), ErrorKind::AllZero);
 }
 
 #[test]

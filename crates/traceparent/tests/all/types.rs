@@ -5,6 +5,8 @@ use std::{
     fmt::{Debug, Display},
     hash::Hash,
     mem::size_of,
+    num::{NonZeroU64, NonZeroU128},
+    str::FromStr,
 };
 
 use traceparent::{
@@ -25,10 +27,7 @@ const SPAN: SpanId = SpanId::from_static(PARENT_ID);
 const MEMBER: Member = Member::from_static("rojo", " 1");
 const LIST: TraceState = TraceState::from_static("rojo=1, congo=2");
 const TENTH: Threshold = Threshold::from_ratio(1, 10).unwrap();
-const PERCENT: Percent = match Percent::parse(b"12.5") {
-    Ok(percent) => percent,
-    Err(_) => Percent::ZERO,
-};
+const PERCENT: Percent = Percent::from_static("12.5");
 const CHILD: [u8; TraceParent::LENGTH] = HEADER.child(SPAN, false).encode();
 const REFUSED: Option<ErrorKind> = match TraceParent::parse(b"00-") {
     Ok(_) => None,
@@ -165,6 +164,117 @@ fn display_honours_width_fill_and_alignment() {
     assert_eq!(format!("{LIST:>17}"), "  rojo=1, congo=2");
     assert_eq!(format!("{:>12}", ErrorKind::AllZero), "    all_zero");
     assert_eq!(format!("{:<10}|", Field::Version), "version   |");
+}
+
+#[test]
+fn hex_has_all_digits_and_the_prefix_width_and_padding_of_integers() {
+    assert_eq!(format!("{TRACE:x} {TRACE:X}"), format!("{TRACE_ID} {}", TRACE_ID.to_uppercase()));
+    assert_eq!(format!("{SPAN:x} {SPAN:X}"), format!("{PARENT_ID} {}", PARENT_ID.to_uppercase()));
+    assert_eq!(format!("{SPAN:#x} {SPAN:#X}"), "0x00f067aa0ba902b7 0x00F067AA0BA902B7");
+    assert_eq!(format!("{:x}|{:#X}", TraceFlags::SAMPLED, TraceFlags::NONE), "01|0x00");
+    assert_eq!(format!("{:x}|{:#X}", Version::from_u8(0xcd).unwrap(), Version::from_u8(0xcd).unwrap()), "cd|0xCD");
+
+    // With a width that holds all digits, an ID and its number are written the same.
+    let (trace, span) = (TRACE.to_u128(), SPAN.to_u64());
+    assert_eq!(format!("{TRACE:032x}|{TRACE:#036X}"), format!("{trace:032x}|{trace:#036X}"));
+    assert_eq!(format!("{TRACE:>40x}|{TRACE:_<40x}"), format!("{trace:>40x}|{trace:_<40x}"));
+    assert_eq!(format!("{SPAN:016x}|{SPAN:#018x}|{SPAN:#024x}"), format!("{span:016x}|{span:#018x}|{span:#024x}"));
+    assert_eq!(format!("{:016x}", SpanId::from_u64(1).unwrap()), "0000000000000001");
+    assert_eq!(format!("{:x}", SpanId::from_u64(1).unwrap()), "0000000000000001");
+}
+
+/// The number, the number that is never zero, and the bytes of an ID lead back to it.
+#[track_caller]
+fn assert_leads_back<T, Int, NonZero, Bytes>(id: T, number: Int, nonzero: NonZero, bytes: Bytes)
+where
+    T: Copy + PartialEq + Debug + From<NonZero> + TryFrom<Int, Error = ParseError> + TryFrom<Bytes, Error = ParseError>,
+    Int: From<T> + PartialEq + Debug + Copy,
+    NonZero: From<T> + PartialEq + Debug + Copy,
+    Bytes: From<T> + PartialEq + Debug + Copy,
+{
+    assert_eq!((Int::from(id), NonZero::from(id), Bytes::from(id)), (number, nonzero, bytes));
+    assert_eq!((T::try_from(number), T::from(nonzero), T::try_from(bytes)), (Ok(id), id, Ok(id)));
+}
+
+#[test]
+fn ids_convert_to_numbers_and_bytes_and_back() {
+    const TRACE_NUMBER: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+    const SPAN_NUMBER: u64 = 0x00f0_67aa_0ba9_02b7;
+    let trace_bytes = [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
+    let span_bytes = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
+    assert_leads_back(TRACE, TRACE_NUMBER, NonZeroU128::new(TRACE_NUMBER).unwrap(), trace_bytes);
+    assert_leads_back(SPAN, SPAN_NUMBER, NonZeroU64::new(SPAN_NUMBER).unwrap(), span_bytes);
+    let messages = [
+        TraceId::try_from(0_u128).unwrap_err(),
+        TraceId::try_from([0; 16]).unwrap_err(),
+        SpanId::try_from(0_u64).unwrap_err(),
+        SpanId::try_from([0; 8]).unwrap_err(),
+    ]
+    .map(|error| error.to_string());
+    assert_eq!(
+        messages,
+        ["trace-id is all zeroes", "trace-id is all zeroes", "span-id is all zeroes", "span-id is all zeroes"]
+    );
+}
+
+#[test]
+fn versions_and_flags_convert_to_their_byte() {
+    for byte in 0..=u8::MAX {
+        assert_eq!(u8::from(TraceFlags::from_bits(byte)), byte & 3);
+        assert_eq!(Version::try_from(byte).ok().map(u8::from), (byte != 0xff).then_some(byte));
+    }
+    assert_eq!(Version::try_from(0xff).unwrap_err().kind(), ErrorKind::ForbiddenVersion);
+}
+
+/// What `Display` writes, `FromStr` and `TryFrom<&str>` read.
+#[track_caller]
+fn assert_reads_what_it_writes<T>(value: &T, wrong: &'static str)
+where
+    T: Display + Debug + PartialEq + FromStr<Err = ParseError> + TryFrom<&'static str, Error = ParseError>,
+{
+    let text: &'static str = value.to_string().leak();
+    assert_eq!(text.parse().as_ref(), Ok(value));
+    assert_eq!(T::try_from(text).as_ref(), Ok(value));
+    let error = wrong.parse::<T>().unwrap_err();
+    assert_eq!(T::try_from(wrong), Err(error));
+}
+
+#[test]
+fn types_with_a_text_form_are_read_as_they_are_written() {
+    assert_reads_what_it_writes(&TRACE, PARENT_ID);
+    assert_reads_what_it_writes(&SPAN, TRACE_ID);
+    assert_reads_what_it_writes(&(TraceFlags::SAMPLED | TraceFlags::RANDOM), "0A");
+    assert_reads_what_it_writes(&Version::from_u8(0xcc).unwrap(), "ff");
+    assert_reads_what_it_writes(&TENTH, "E");
+    assert_reads_what_it_writes(&Randomness::from_low_bits(0xff), "ff");
+    assert_reads_what_it_writes(&PERCENT, "100.1");
+}
+
+#[test]
+fn literals_are_parsed_at_compile_time() {
+    const THRESHOLD: Threshold = Threshold::from_static("e666");
+    const RANDOMNESS: Randomness = Randomness::from_static("ce929d0e0e4736");
+    assert_eq!((THRESHOLD, RANDOMNESS), (TENTH, TRACE.randomness()));
+    assert_eq!(PERCENT.threshold(), Threshold::from_ratio(1, 8));
+    assert_eq!((TraceFlags::SAMPLED.encode(), Version::V00.encode()), (*b"01", *b"00"));
+}
+
+#[test]
+#[should_panic = "not a valid percentage"]
+fn a_percentage_that_does_not_parse_is_refused_loudly() {
+    let _ = Percent::from_static("101");
+}
+
+#[test]
+#[should_panic = "not a valid threshold"]
+fn a_threshold_that_does_not_parse_is_refused_loudly() {
+    let _ = Threshold::from_static("");
+}
+
+#[test]
+#[should_panic = "not a valid randomness value"]
+fn a_randomness_value_that_does_not_parse_is_refused_loudly() {
+    let _ = Randomness::from_static("ff");
 }
 
 #[test]
