@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// The part of the input that an error is about.
+/// The part of the input that broke a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
@@ -14,7 +14,7 @@ pub enum Field {
     ParentId,
     /// The trace-flags, bytes 53 and 54 of `traceparent`.
     TraceFlags,
-    /// A span-id parsed on its own.
+    /// A span-id that is parsed by itself.
     SpanId,
     /// The `tracestate` list as a whole.
     TraceState,
@@ -37,7 +37,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// Returns the specification's name of the field, such as `trace-id`.
+    /// Returns the specification's name for the field, such as `trace-id`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TraceParent => "traceparent",
@@ -66,16 +66,28 @@ impl fmt::Display for Field {
 }
 
 /// The rule that the input breaks.
+///
+/// ```
+/// use traceparent::{ErrorKind, TraceParent};
+///
+/// let kind = |value: &[u8]| TraceParent::parse(value).map_err(|error| error.kind());
+/// assert_eq!(kind(b"00-4bf92f35"), Err(ErrorKind::TooShort));
+/// assert_eq!(kind(b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"), Err(ErrorKind::UpperCase));
+/// assert_eq!(kind(b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"), Err(ErrorKind::AllZero));
+///
+/// // The name is a label for metrics: there are few of them, and they do not change.
+/// assert_eq!(ErrorKind::AllZero.as_str(), "all_zero");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The input ends before the field does.
+    /// The input ends before the field is complete.
     TooShort,
-    /// The input goes on after the field has to end.
+    /// The input is longer than the field may be.
     TooLong,
-    /// Nothing stands where at least one byte has to.
+    /// The field is empty and needs at least one byte.
     Empty,
-    /// A part that has to be there is not.
+    /// A required part is absent.
     Missing,
     /// A byte that the field's grammar does not allow.
     InvalidByte,
@@ -85,7 +97,7 @@ pub enum ErrorKind {
     MissingDash,
     /// The key is not followed by `=`.
     MissingEquals,
-    /// An id of zeroes only, which names nothing.
+    /// The ID is all zeroes, which the specification calls invalid.
     AllZero,
     /// Version `ff`, which the specification forbids.
     ForbiddenVersion,
@@ -93,12 +105,12 @@ pub enum ErrorKind {
     Repeated,
     /// More list-members than the 32 allowed.
     TooManyMembers,
-    /// A number beyond what the field can mean.
+    /// A number outside of the field's range.
     OutOfRange,
 }
 
 impl ErrorKind {
-    /// Returns a short, stable name, made for metric labels: `invalid_byte`, `all_zero` and so on.
+    /// Returns a short, stable name for the labels of metrics, such as `invalid_byte`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TooShort => "too_short",
@@ -124,10 +136,10 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Says why an input was refused: which field, which rule, which byte.
+/// An error returned when parsing fails. It holds the field, the rule and the byte.
 ///
-/// Eight bytes, `Copy`, and free of the input itself: headers come from strangers, so no byte of
-/// theirs reaches a log through this error.
+/// The error is `Copy`, has a size of eight bytes, and holds no part of the input. Headers are untrusted, and
+/// none of their bytes reaches a log through this error.
 ///
 /// ```
 /// use traceparent::{ErrorKind, Field, TraceParent};
@@ -151,19 +163,20 @@ impl ParseError {
         Self { kind, field, offset }
     }
 
-    /// Returns the rule that was broken.
+    /// Returns the rule that the input breaks.
     pub const fn kind(self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns the field that broke it.
+    /// Returns the field that breaks it.
     pub const fn field(self) -> Field {
         self.field
     }
 
-    /// Returns the offset in bytes, from 0, of the byte that decided; the input's length when it
-    /// ended too soon. Where several `tracestate` fields are read, the offset counts from the start
-    /// of the joined list. Offsets of 4 GiB and more are reported as `u32::MAX`.
+    /// Returns the offset in bytes, starting at 0, of the first byte that breaks the rule.
+    ///
+    /// The offset is the input's length if the input is too short. It counts from the start of the joined list
+    /// if several `tracestate` fields are read. Offsets of 4 GiB and more are reported as `u32::MAX`.
     pub const fn offset(self) -> usize {
         self.offset as usize
     }
@@ -192,7 +205,7 @@ impl fmt::Display for ParseError {
 
 impl core::error::Error for ParseError {}
 
-/// The error returned when a caller's buffer is too small; nothing usable was written.
+/// The error returned when a caller's buffer is too small. The content of the buffer is then unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BufferTooSmall {
     needed: usize,
@@ -203,7 +216,7 @@ impl BufferTooSmall {
         Self { needed }
     }
 
-    /// Returns the length in bytes that the buffer needs.
+    /// Returns the length in bytes that the buffer must have.
     pub const fn needed(self) -> usize {
         self.needed
     }

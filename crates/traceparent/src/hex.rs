@@ -1,8 +1,8 @@
-//! Lower-case hex of fixed length, in plain loops that the compiler turns into vectors.
+//! Lower-case hex of fixed length, in plain loops that the compiler vectorises.
 
 use crate::error::{ErrorKind, Field, ParseError};
 
-/// Marks a byte that is no lower-case hex digit in [`NIBBLES`].
+/// The value in [`NIBBLES`] of a byte that is not a lower-case hex digit.
 const INVALID: u8 = 0xff;
 
 const NIBBLES: [u8; 256] = {
@@ -15,13 +15,13 @@ const NIBBLES: [u8; 256] = {
     table
 };
 
-/// Returns the two digits' value, or `None` when either is no lower-case hex digit.
+/// Returns the value of two digits, or `None` if either is not a lower-case hex digit.
 pub(crate) const fn byte(high: u8, low: u8) -> Option<u8> {
     let (high, low) = (NIBBLES[high as usize], NIBBLES[low as usize]);
     if high | low > 0x0f { None } else { Some(high << 4 | low) }
 }
 
-/// Returns the digit's value, or `None` when it is no lower-case hex digit.
+/// Returns the value of a digit, or `None` if it is not a lower-case hex digit.
 pub(crate) const fn nibble(digit: u8) -> Option<u8> {
     match NIBBLES[digit as usize] {
         INVALID => None,
@@ -29,8 +29,9 @@ pub(crate) const fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// Decodes `D = 2 * N` digits; `None` when any byte is no lower-case hex digit. Without an early exit: the
-/// time does not depend on the digits.
+/// Decodes `D = 2 * N` digits, or returns `None` if any byte is not a lower-case hex digit.
+///
+/// There is no early exit, so the time does not depend on the digits.
 #[inline]
 pub(crate) const fn decode<const D: usize, const N: usize>(digits: &[u8; D]) -> Option<[u8; N]> {
     const { assert!(D == 2 * N) };
@@ -39,28 +40,28 @@ pub(crate) const fn decode<const D: usize, const N: usize>(digits: &[u8; D]) -> 
     let mut i = 0;
     while i < N {
         let pair = pair(digits, 2 * i);
-        // '0'..='9' are 0x30..=0x39, 'a'..='f' are 0x61..=0x66: bit 6 tells them apart.
+        // '0'..='9' are 0x30..=0x39 and 'a'..='f' are 0x61..=0x66: they differ in bit 6.
         let nibbles = pair.wrapping_sub(0x3030).wrapping_sub((pair >> 6 & 0x0101) * 39);
-        // Both are below 16, and those over 9, to which 6 adds bit 4, were the letters.
+        // Both must be below 16, and exactly those over 9, to which 6 adds bit 4, must have been letters.
         let letters = nibbles.wrapping_add(0x0606) ^ pair >> 2;
         wrong |= nibbles | letters & 0x1010;
-        // 16 times the first digit, which is in the low half, and the second meet in the high half.
+        // The first digit is in the low half: 16 times it and the second digit add up in the high half.
         bytes[i] = (nibbles.wrapping_mul(0x1001) >> 8) as u8;
         i += 1;
     }
     if wrong & 0xf0f0 == 0 { Some(bytes) } else { None }
 }
 
-/// Returns two bytes, the first in the low half.
+/// Returns two bytes as a number whose low half is the first.
 const fn pair(bytes: &[u8], at: usize) -> u16 {
-    // As an array, or they are loaded one by one.
+    // Read as an array: the compiler loads two indexed bytes one by one.
     match chunk(bytes, at) {
         Some(pair) => u16::from_le_bytes(*pair),
         None => 0,
     }
 }
 
-/// Returns `N` bytes from an offset; `None` when there are fewer.
+/// Returns the `N` bytes at an offset, or `None` if there are fewer.
 pub(crate) const fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
     match bytes.split_at_checked(at) {
         Some((_, rest)) => rest.first_chunk(),
@@ -86,8 +87,8 @@ pub(crate) const fn encode<const N: usize, const D: usize>(bytes: &[u8; N]) -> [
     digits
 }
 
-/// Returns the error of the first byte in `value[start..end]` that is no lower-case hex digit, for a caller
-/// that knows there is one.
+/// Returns the error for the first byte in `value[start..end]` that is not a lower-case hex digit. The caller
+/// has found that there is such a byte.
 #[cold]
 pub(crate) const fn fault(value: &[u8], start: usize, end: usize, field: Field) -> ParseError {
     let mut i = start;
@@ -101,7 +102,7 @@ pub(crate) const fn fault(value: &[u8], start: usize, end: usize, field: Field) 
     ParseError::new(ErrorKind::InvalidByte, field, i)
 }
 
-/// Decodes a value that has to be exactly `D` lower-case hex digits: length first, then byte by byte.
+/// Decodes a value of exactly `D` lower-case hex digits. The length is checked first.
 pub(crate) const fn exactly<const D: usize, const N: usize>(value: &[u8], field: Field) -> Result<[u8; N], ParseError> {
     let Some(digits) = value.first_chunk::<D>() else {
         return Err(ParseError::new(ErrorKind::TooShort, field, value.len()));

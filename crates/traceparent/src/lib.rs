@@ -40,7 +40,7 @@ use crate::sampler::composite::{ComposableSampler, CompositeSampler, SamplingInt
 #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
 use crate::sampler::*;
 
-/// Makes a page of a text, whose links see what this crate exports.
+/// Defines a page of the documentation from a text, whose links resolve to what this crate exports.
 macro_rules! page {
     ($name:ident, $text:literal) => {
         #[cfg(any(doc, doctest))]

@@ -1,7 +1,7 @@
 /// Removes spaces and tabs from both ends of a field value.
 ///
-/// HTTP stacks do this on their own, as RFC 9110 section 5.5 asks of them. Other carriers, a
-/// configuration file or a message queue for instance, call it before they parse.
+/// HTTP implementations do this themselves, as [RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)
+/// requires. For other carriers, such as a message queue or the environment, call it before parsing.
 ///
 /// ```
 /// use traceparent::{TraceParent, trim_ows};

@@ -1,25 +1,26 @@
-//! Samplers: which spans are recorded, and which traces are sampled.
+//! Samplers, which decide whether spans are recorded and traces are sampled.
 //!
-//! | to sample | take |
+//! | to sample | use |
 //! |---|---|
 //! | everything, or nothing | [`AlwaysOn`], [`AlwaysOff`] |
 //! | a share of the traces, the same ones in every service | [`ProbabilitySampler`] |
 //! | as the parent was sampled, and roots by another sampler | [`ParentBased`] |
-//! | at most so many spans a second | `RateLimited` around another sampler |
+//! | a limited number of spans per second | `RateLimited` around another sampler |
 //! | by route, method, name, kind or parent | [`RuleBased`] with [`Rule`]s |
 //! | by the percentages of a proxy's configuration | [`PercentageSampler`] |
 //! | as `OTEL_TRACES_SAMPLER` says | [`SamplerConfig`] |
 //! | as OpenTelemetry's older SDKs decide | [`TraceIdRatioBased`] |
-//! | and record what is not sampled | [`AlwaysRecord`] around another sampler |
+//! | as another sampler does, and record the rest | [`AlwaysRecord`] around another sampler |
 //! | by samplers whose thresholds combine | `composite`, with the feature `unstable-composite` |
 //!
-//! [`Policy`](crate::Policy) runs a sampler: about every trace that starts here and, under
-//! [`Trust::Resample`](crate::Trust::Resample), about every request.
+//! A [`Policy`](crate::Policy) calls its sampler for every trace that starts here and, under
+//! [`Trust::Resample`](crate::Trust::Resample), for every request.
 //!
 //! The feature `unstable-composite` adds `composite`: OpenTelemetry's composable samplers, whose
-//! specification has the status *Development*. It is outside of semver. [`ProbabilitySampler`],
-//! [`Threshold`] and the `ot` member have that status too and need no feature: [`Policy`](crate::Policy)
-//! has to read and write thresholds for any sampler, and their form in `tracestate` is in use.
+//! specification has the status *Development*. The module is exempt from semantic versioning.
+//! [`ProbabilitySampler`], [`Threshold`] and the `ot` member have the same status and need no feature, because
+//! [`Policy`](crate::Policy) reads and writes thresholds for every sampler, and their form in `tracestate` is
+//! in use.
 
 use crate::{
     context::TraceContext,
@@ -62,16 +63,16 @@ pub use self::{
     trace_id_ratio::TraceIdRatioBased,
 };
 
-/// Decides whether a span is recorded and whether its trace is sampled.
+/// A sampler, which decides whether a span is recorded and whether its trace is sampled.
 ///
-/// Object-safe; also implemented for `&S` and, with the feature `alloc`, for `Box<S>` and `Arc<S>`.
+/// The trait is object-safe. It is implemented for `&S` and, with the feature `alloc`, for `Box<S>` and `Arc<S>`.
 ///
 /// [OpenTelemetry: sampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampler)
 ///
 /// ```
 /// use traceparent::sampler::{Sampler, SamplingInput, SamplingResult};
 ///
-/// /// Samples nothing that health checks cause.
+/// /// Drops health checks, and follows another sampler otherwise.
 /// struct NoHealthChecks<S>(S);
 ///
 /// impl<S: Sampler> Sampler for NoHealthChecks<S> {
@@ -84,13 +85,15 @@ pub use self::{
 /// }
 /// ```
 pub trait Sampler {
-    /// Decides about one span. Called once a span, on the request's path: it must not block.
+    /// Decides about one span.
+    ///
+    /// This is called once per span, in the path of a request, and must not block.
     fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult;
 
-    /// Passes the attributes that the sampler adds to a recorded span to `visit`, with the input of
+    /// Calls `visit` with each attribute that the sampler adds to a recorded span, for the input of
     /// [`should_sample`](Self::should_sample).
     ///
-    /// [`Policy::apply_annotated`](crate::Policy::apply_annotated) calls it, and so does the sampler of
+    /// [`Policy::apply_annotated`](crate::Policy::apply_annotated) calls this, and so does the sampler of
     /// `traceparent-opentelemetry`. [`Policy::apply`](crate::Policy::apply),
     /// [`Policy::apply_to`](crate::Policy::apply_to) and the layers of `traceparent-tower` do not.
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
@@ -98,7 +101,7 @@ pub trait Sampler {
     }
 }
 
-/// Passes a sampler's questions on to what a pointer points to.
+/// Implements the traits of samplers for pointers to samplers.
 macro_rules! sampler_behind {
     ($($(#[$attribute:meta])* $Pointer:ty),*) => {$(
         $(#[$attribute])*
@@ -132,13 +135,13 @@ sampler_behind! {
     #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))] alloc::sync::Arc<S>
 }
 
-/// The parent of the span that a sampler decides about.
+/// The parent of a span for which a sampler decides.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a parent is here or elsewhere")]
 pub enum Parent<'a> {
     /// The caller's span, in another process.
     Remote(&'a TraceContext<'a>),
-    /// A span of this process.
+    /// A span in this process.
     Local(&'a TraceContext<'a>),
 }
 
@@ -155,13 +158,13 @@ impl<'a> Parent<'a> {
         self.context().traceparent.flags().is_sampled()
     }
 
-    /// Whether the parent is a span of another process.
+    /// Whether the parent is a span in another process.
     pub const fn is_remote(&self) -> bool {
         matches!(self, Self::Remote(_))
     }
 }
 
-/// What a sampler may look at: the parent, the trace-id, and what is known about the span.
+/// The input of a sampler: the parent, the trace-id, and the details of the span.
 #[derive(Clone, Copy, Debug)]
 pub struct SamplingInput<'a> {
     parent: Option<Parent<'a>>,
@@ -170,39 +173,40 @@ pub struct SamplingInput<'a> {
 }
 
 impl<'a> SamplingInput<'a> {
-    /// Describes a root span of this trace.
+    /// Creates the input for a root span of a trace.
     pub const fn root(trace_id: TraceId) -> Self {
         Self { parent: None, trace_id, span: SpanDetails::new("") }
     }
 
-    /// Describes a child of this span, in the same trace.
+    /// Creates the input for a child of a span, in the same trace.
     pub const fn child_of(parent: Parent<'a>) -> Self {
         Self { parent: Some(parent), trace_id: parent.context().traceparent.trace_id(), span: SpanDetails::new("") }
     }
 
-    /// Adds what is known about the span.
+    /// Sets the details of the span.
     #[must_use]
     pub const fn with_span(self, span: SpanDetails<'a>) -> Self {
         Self { span, ..self }
     }
 
-    /// Returns the parent; `None` for a root span.
+    /// Returns the parent, or `None` for a root span.
     pub const fn parent(&self) -> Option<Parent<'a>> {
         self.parent
     }
 
-    /// Returns the trace-id, the parent's where there is one.
+    /// Returns the trace-id. A child has that of its parent.
     pub const fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// Returns what is known about the span.
+    /// Returns the details of the span.
     pub const fn span(&self) -> SpanDetails<'a> {
         self.span
     }
 
-    /// Returns the randomness that all stages of the trace share: the parent's explicit `rv` where
-    /// there is one, otherwise the right-most 7 bytes of the trace-id.
+    /// Returns the randomness that all services in the trace share.
+    ///
+    /// This is the explicit `rv` in the parent's `tracestate`, or otherwise the last 7 bytes of the trace-id.
     pub fn randomness(&self) -> Randomness {
         self.explicit_randomness().unwrap_or(self.trace_id.randomness())
     }
@@ -212,22 +216,22 @@ impl<'a> SamplingInput<'a> {
     }
 }
 
-/// Whether a span is recorded, and whether its trace is sampled.
+/// The decision whether a span is recorded and whether its trace is sampled.
 ///
-/// A type of its own: no bit of the wire's flag byte says "not decided".
+/// The decision is not stored in the trace flags, which have no bit for "not decided".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "OpenTelemetry's decisions, which are stable")]
 pub enum SamplingDecision {
-    /// Neither recorded nor sampled.
+    /// The span is neither recorded nor sampled.
     Drop,
-    /// Recorded in this process, not sampled: the sampled flag stays unset.
+    /// The span is recorded in this process and not sampled. The sampled flag stays unset.
     RecordOnly,
-    /// Recorded, and the sampled flag is set.
+    /// The span is recorded, and the sampled flag is set.
     RecordAndSample,
 }
 
 impl SamplingDecision {
-    /// Whether the sampled flag goes out set.
+    /// Whether the sampled flag is set in outgoing headers.
     pub const fn is_sampled(self) -> bool {
         matches!(self, Self::RecordAndSample)
     }
@@ -237,56 +241,56 @@ impl SamplingDecision {
         !matches!(self, Self::Drop)
     }
 
-    /// Records and samples, or drops.
+    /// Returns [`RecordAndSample`](Self::RecordAndSample) if the flag is set, and otherwise [`Drop`](Self::Drop).
     pub const fn from_sampled(sampled: bool) -> Self {
         if sampled { Self::RecordAndSample } else { Self::Drop }
     }
 }
 
-/// What a sampler's decision means for the threshold, `th`, that the trace carries.
+/// The effect of a sampler's decision on the threshold, `th`, in `tracestate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ThresholdChange {
-    /// The threshold of a sampled parent, if there is one, still holds.
+    /// The threshold of a sampled parent stays.
     #[default]
     Keep,
     /// The span was sampled at this threshold.
     Set(Threshold),
-    /// The span was sampled with a probability that nobody knows.
+    /// The span was sampled with an unknown probability.
     Erase,
 }
 
-/// What a sampler answers.
+/// The result of a sampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SamplingResult {
-    /// Whether the span is recorded and sampled.
+    /// The decision whether the span is recorded and sampled.
     pub decision: SamplingDecision,
-    /// What becomes of the threshold in `tracestate`. Whatever it says, `th` is removed from a span
-    /// that is not sampled, and from one whose randomness is below it.
+    /// The effect on the threshold in `tracestate`. The threshold is always removed if the span is not sampled or
+    /// its randomness is below the threshold.
     pub threshold: ThresholdChange,
 }
 
 impl SamplingResult {
-    /// Neither records nor samples.
+    /// The span is dropped.
     pub const DROP: Self = Self::new(SamplingDecision::Drop);
-    /// Records and samples, and leaves the parent's threshold in place.
+    /// The span is recorded and sampled, and the parent's threshold stays.
     pub const SAMPLE: Self = Self::new(SamplingDecision::RecordAndSample);
 
-    /// Makes a result that leaves the parent's threshold in place.
+    /// Creates a result that leaves the parent's threshold in place.
     pub const fn new(decision: SamplingDecision) -> Self {
         Self { decision, threshold: ThresholdChange::Keep }
     }
 
-    /// Makes a result that says at which threshold the decision was made.
+    /// Sets the effect on the threshold in `tracestate`.
     #[must_use]
     pub const fn with_threshold(self, threshold: ThresholdChange) -> Self {
         Self { threshold, ..self }
     }
 
-    /// Describes the `tracestate` that goes out with this result: the parent's, with the threshold in its
-    /// `ot` member as the decision leaves it. [`Policy`](crate::Policy) does this itself; it is for those
-    /// who decide without one.
+    /// Returns the outgoing `tracestate`: the parent's, with this result's threshold in its `ot` member.
+    ///
+    /// A [`Policy`](crate::Policy) does this itself. Use this if you call a sampler without one.
     ///
     /// ```
     /// use traceparent::{TraceId, sampler::{ProbabilitySampler, Sampler, SamplingInput}};
@@ -300,14 +304,15 @@ impl SamplingResult {
         TraceStateEdit::sampled(parent, self.ot_change(input))
     }
 
-    /// Works out what the result does to the `ot` member, with the two checks that keep adjusted
-    /// counts true: a span that is not sampled has no threshold, and neither has a sampled one whose
-    /// randomness the threshold rejects.
+    /// Returns the effect of the result on the `ot` member.
+    ///
+    /// Two checks keep adjusted counts correct: a span that is not sampled has no threshold, and neither has a
+    /// sampled span whose randomness the threshold rejects.
     pub(crate) fn ot_change(self, input: &SamplingInput<'_>) -> OtChange {
         let ot = input.parent.and_then(|parent| parent.context().tracestate.ot());
         let before = ot.and_then(|ot| ot.threshold());
         let asked = match self.threshold {
-            // A parent that was not sampled says nothing about a child that is.
+            // The threshold of a parent that was not sampled does not apply to a sampled child.
             ThresholdChange::Keep => before.filter(|_| input.parent.is_some_and(|parent| parent.is_sampled())),
             ThresholdChange::Set(threshold) => Some(threshold),
             ThresholdChange::Erase => None,

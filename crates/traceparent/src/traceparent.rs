@@ -8,7 +8,7 @@ use crate::{
     version::Version,
 };
 
-/// The `traceparent` header: which trace a request belongs to, which span called, and its flags.
+/// The `traceparent` header: the trace of a request, the caller's span, and the trace flags.
 ///
 /// [W3C: traceparent](https://www.w3.org/TR/trace-context-2/#traceparent-header)
 ///
@@ -45,24 +45,25 @@ impl TraceParent {
     /// The length in bytes of a version `00` header.
     pub const LENGTH: usize = FLAGS + 2;
 
-    /// Makes a `traceparent` of version `00`.
+    /// Creates a `traceparent` of version `00`.
     pub const fn new(trace_id: TraceId, parent_id: SpanId, flags: TraceFlags) -> Self {
         Self { trace_id, parent_id, flags, version: Version::V00 }
     }
 
     /// Parses a header value.
     ///
-    /// Lower-case hex only, exact widths, no white space (see [`trim_ows`](crate::trim_ows) for
-    /// carriers that leave some). Version `00` is exactly 55 bytes; of a higher version the first 55
-    /// bytes are read and, where it goes on, byte 55 has to be a dash. The cost does not grow with the
-    /// length of the value.
+    /// Every part must have its exact width, in lower-case hex. White space is not allowed; carriers that leave
+    /// some around a value call [`trim_ows`](crate::trim_ows) first. A value of version `00` has exactly 55
+    /// bytes. For a higher version, the first 55 bytes are read, and byte 55 must be a dash if the value is
+    /// longer. The cost does not grow with the length of the value.
     ///
     /// [W3C: versioning](https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent)
     ///
     /// # Errors
     ///
-    /// The left-most rule broken, except that a value of fewer than 55 bytes is too short whatever it
-    /// holds, and that the version decides what may follow byte 54 before anything else is looked at.
+    /// Returns an error for the left-most rule that is broken, with two exceptions. A value of fewer than 55
+    /// bytes is always too short. The version, and what it allows after byte 54, is checked before the other
+    /// parts.
     ///
     /// ```
     /// use traceparent::TraceParent;
@@ -104,11 +105,11 @@ impl TraceParent {
         Ok(Self { trace_id, parent_id, flags: TraceFlags::from_bits(flags), version })
     }
 
-    /// Parses a literal, at compile time where the result is a `const`.
+    /// Parses a literal, at compile time if the result is a `const`.
     ///
     /// # Panics
     ///
-    /// When the literal does not parse; in a `const`, that is a compile error.
+    /// Panics if the literal is invalid. In a `const`, this is a compile error.
     ///
     /// ```
     /// use traceparent::TraceParent;
@@ -125,13 +126,13 @@ impl TraceParent {
         }
     }
 
-    /// Returns the header value, always of version `00`.
+    /// Returns the header value. It always has version `00`.
     ///
     /// [W3C: traceparent mutation](https://www.w3.org/TR/trace-context-2/#mutating-the-traceparent-field)
     pub const fn encode(self) -> [u8; Self::LENGTH] {
         let trace_id = self.trace_id.to_bytes();
         let parent_id = self.parent_id.to_bytes();
-        // Both ids in one go: 24 bytes become 48 digits in a loop wide enough for vectors.
+        // Both IDs at once: a loop from 24 bytes to 48 digits is wide enough for vectors.
         let mut ids = [0; 24];
         let mut i = 0;
         while i < 16 {
@@ -164,7 +165,7 @@ impl TraceParent {
         value
     }
 
-    /// Writes the header value into the caller's buffer and returns it as text.
+    /// Writes the header value into a buffer, and returns it as a string.
     ///
     /// ```
     /// # use traceparent::TraceParent;
@@ -177,8 +178,9 @@ impl TraceParent {
         core::str::from_utf8(buffer).unwrap_or_default()
     }
 
-    /// Makes the `traceparent` for a call further down: the same trace and random flag, another
-    /// parent-id, and the sampled flag of the new span, in version `00`.
+    /// Creates the `traceparent` for an outgoing call, in version `00`.
+    ///
+    /// The trace-id and the random flag stay. The parent-id and the sampled flag are those of the new span.
     ///
     /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
     #[must_use]
@@ -191,24 +193,24 @@ impl TraceParent {
         self.trace_id
     }
 
-    /// Returns the parent-id: the span-id of the caller's span.
+    /// Returns the parent-id, which is the span-id of the caller's span.
     pub const fn parent_id(self) -> SpanId {
         self.parent_id
     }
 
-    /// Returns the flags; reserved bits were dropped on reading.
+    /// Returns the flags, without the reserved bits.
     pub const fn flags(self) -> TraceFlags {
         self.flags
     }
 
-    /// Returns the version that was read; what goes out is always version `00`.
+    /// Returns the version of the parsed header. [`encode`](Self::encode) always writes version `00`.
     pub const fn version(self) -> Version {
         self.version
     }
 }
 
-/// Reads the version of a value that does not look like 55 bytes of version `00`, and checks what that
-/// version lets follow byte 54.
+/// Parses the version of a value that is not 55 bytes of version `00`, and checks whether that version allows
+/// what follows byte 54.
 #[cold]
 const fn parse_version(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<Version, ParseError> {
     let Some(number) = hex::byte(head[0], head[1]) else {
@@ -231,8 +233,8 @@ const fn parse_version(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result
     Ok(version)
 }
 
-/// Decodes both ids in one go, as 48 digits are enough for vectors; `None` when a digit or a dash behind an id
-/// is wrong.
+/// Decodes both IDs at once, because 48 digits are enough for vectors. Returns `None` if a digit, or the dash
+/// after an ID, is wrong.
 const fn ids(head: &[u8; TraceParent::LENGTH]) -> Option<(u128, u64)> {
     let mut digits = [0; TraceId::LENGTH + SpanId::LENGTH];
     let mut i = 0;
@@ -258,7 +260,7 @@ const fn ids(head: &[u8; TraceParent::LENGTH]) -> Option<(u128, u64)> {
     }
 }
 
-/// Finds out, from left to right, what is wrong with the ids and the dashes behind them.
+/// Returns the left-most error in the IDs and the dashes after them.
 #[cold]
 const fn ids_fault(head: &[u8; TraceParent::LENGTH]) -> ParseError {
     let (Some(trace_id), Some(parent_id)) =

@@ -1,6 +1,6 @@
 use super::{Sampler, SamplingDecision, SamplingInput, SamplingResult, span::AttributeValue};
 
-/// Samples every span.
+/// A sampler that samples every span.
 ///
 /// [OpenTelemetry: AlwaysOn](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwayson)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ impl Sampler for AlwaysOn {
     }
 }
 
-/// Drops every span.
+/// A sampler that drops every span.
 ///
 /// [OpenTelemetry: AlwaysOff](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysoff)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,9 @@ impl Sampler for AlwaysOff {
     }
 }
 
-/// Records what another sampler drops, without sampling it: for metrics made of every span.
+/// A sampler that records every span and samples those that another sampler samples.
+///
+/// Use it if you compute metrics from all spans.
 ///
 /// [OpenTelemetry: AlwaysRecord](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysrecord)
 ///
@@ -43,7 +45,7 @@ pub struct AlwaysRecord<S> {
 }
 
 impl<S> AlwaysRecord<S> {
-    /// Records whatever this sampler drops.
+    /// Creates a sampler that records the spans that another sampler drops.
     pub const fn new(sampler: S) -> Self {
         Self { sampler }
     }

@@ -1,4 +1,32 @@
-//! Composable samplers. OpenTelemetry's specification of them has the status *Development*.
+//! Composable samplers, whose thresholds combine.
+//!
+//! A [`ComposableSampler`] states an intent: a threshold at which it would keep a span. [`CompositeSampler`] turns
+//! the intent of the outermost one into a decision and writes the threshold to `tracestate`. OpenTelemetry's
+//! specification of these samplers has the status *Development*, and this module is exempt from semantic versioning.
+//!
+//! ```
+//! use traceparent::{
+//!     RandomIdGenerator, Threshold, TraceId,
+//!     sampler::{
+//!         Rule, Sampler, SamplingInput, SpanDetails, ThresholdChange,
+//!         composite::{AlwaysOff, ComposableSampler, CompositeSampler, ParentThreshold, Probability, RuleBased},
+//!     },
+//! };
+//!
+//! // Follow the parent. Of root spans, drop health checks and keep a quarter of the others.
+//! let quarter = Probability::new(Threshold::from_ratio(1, 4).unwrap());
+//! let rules: [(Rule, &dyn ComposableSampler); 2] =
+//!     [(Rule::new().with_names(&["GET /healthz"]), &AlwaysOff), (Rule::new(), &quarter)];
+//! let sampler = CompositeSampler::new(ParentThreshold::new(RuleBased::new(rules)), RandomIdGenerator);
+//!
+//! let root = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ffffffffffffff"));
+//! let order = sampler.should_sample(&root.with_span(SpanDetails::new("GET /orders")));
+//! assert!(order.decision.is_sampled());
+//! assert_eq!(order.threshold, ThresholdChange::Set(Threshold::from_ratio(1, 4).unwrap()));
+//!
+//! let health = sampler.should_sample(&root.with_span(SpanDetails::new("GET /healthz")));
+//! assert!(!health.decision.is_sampled());
+//! ```
 
 use super::{Sampler, SamplingInput, SamplingResult, ThresholdChange, rule::Rules, span::AttributeValue};
 use crate::{
@@ -6,51 +34,67 @@ use crate::{
     threshold::{Threshold, percent::Percent},
 };
 
-/// What a composable sampler intends: at which threshold to keep the span, and whether that threshold
-/// tells how many spans a kept one stands for.
+/// The intent of a composable sampler: the threshold at which to keep the span, and whether the adjusted count that
+/// follows from it is reliable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SamplingIntent {
-    /// The threshold; `None` drops the span.
+    /// The threshold, or `None` to drop the span.
     pub threshold: Option<Threshold>,
-    /// Whether the adjusted count that follows from the threshold is true.
+    /// Whether the adjusted count that follows from the threshold is reliable.
     pub adjusted_count_reliable: bool,
 }
 
 impl SamplingIntent {
-    /// Drops the span.
+    /// The intent to drop the span.
     pub const DROP: Self = Self { threshold: None, adjusted_count_reliable: false };
 
-    /// Keeps the span at this threshold, which is the whole truth about its probability.
+    /// Creates the intent to keep the span at a threshold that states its probability.
     pub const fn reliable(threshold: Threshold) -> Self {
         Self { threshold: Some(threshold), adjusted_count_reliable: true }
     }
 
-    /// Keeps the span at this threshold, though its probability is not known.
+    /// Creates the intent to keep the span at a threshold although its probability is unknown.
     pub const fn unreliable(threshold: Threshold) -> Self {
         Self { threshold: Some(threshold), adjusted_count_reliable: false }
     }
 }
 
-/// States an intent, which [`CompositeSampler`] turns into a decision. Intents combine, decisions do not.
+/// A composable sampler, which states an intent that [`CompositeSampler`] turns into a decision.
 ///
-/// An intent is made of the parent, the name, the kind, the attributes and the links of the span, and never
-/// of the trace-id or the randomness of its trace. Object-safe; also implemented for `&S` and, with the feature
-/// `alloc`, for `Box<S>` and `Arc<S>`.
+/// Intents combine, and decisions do not. An intent depends on the parent, the name, the kind, the attributes and
+/// the links of the span, and never on the trace-id or the randomness of its trace. The trait is object-safe. It is
+/// implemented for `&S` and, with the feature `alloc`, for `Box<S>` and `Arc<S>`.
 ///
 /// [OpenTelemetry: ComposableSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#composablesampler)
 /// (status: Development)
+///
+/// ```
+/// use traceparent::{
+///     Threshold,
+///     sampler::{SamplingInput, composite::{ComposableSampler, SamplingIntent}},
+/// };
+///
+/// /// Keeps every span with a link, and a share of the others.
+/// struct Linked(Threshold);
+///
+/// impl ComposableSampler for Linked {
+///     fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent {
+///         SamplingIntent::reliable(if input.span().links().is_empty() { self.0 } else { Threshold::ALWAYS })
+///     }
+/// }
+/// ```
 pub trait ComposableSampler {
-    /// States the intent for one span.
+    /// Returns the intent for one span.
     fn sampling_intent(&self, input: &SamplingInput<'_>) -> SamplingIntent;
 
-    /// Hands over the attributes for a span that is kept; see [`Sampler::annotate`].
+    /// Calls `visit` with each attribute that the sampler adds to a kept span. See [`Sampler::annotate`].
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
         let _ = (input, visit);
     }
 }
 
-/// Intends to keep every span.
+/// A composable sampler that keeps every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOn;
@@ -61,7 +105,7 @@ impl ComposableSampler for AlwaysOn {
     }
 }
 
-/// Intends to drop every span.
+/// A composable sampler that drops every span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "without settings, and written as a value")]
 pub struct AlwaysOff;
@@ -72,19 +116,29 @@ impl ComposableSampler for AlwaysOff {
     }
 }
 
-/// Intends to keep a share of the traces; none at all where the share is 0.
+/// A composable sampler that keeps a share of the traces.
+///
+/// ```
+/// use traceparent::{Threshold, TraceId, sampler::{SamplingInput, composite::{ComposableSampler, Probability}}};
+///
+/// let quarter = Threshold::from_ratio(1, 4).unwrap();
+/// let input = SamplingInput::root(TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"));
+/// let intent = Probability::new(quarter).sampling_intent(&input);
+/// assert_eq!(intent.threshold, Some(quarter));
+/// assert!(intent.adjusted_count_reliable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probability {
     threshold: Option<Threshold>,
 }
 
 impl Probability {
-    /// Keeps spans by this threshold.
+    /// Creates a sampler that keeps the traces whose randomness is at least the threshold.
     pub const fn new(threshold: Threshold) -> Self {
         Self { threshold: Some(threshold) }
     }
 
-    /// Keeps this percentage of traces; 0 drops everything.
+    /// Creates a sampler that keeps a percentage of the traces. It drops everything at 0 %.
     pub const fn from_percent(percent: Percent) -> Self {
         Self { threshold: percent.threshold() }
     }
@@ -96,18 +150,32 @@ impl ComposableSampler for Probability {
     }
 }
 
-/// Intends what the parent did, by its threshold or else by its sampled flag, and asks another sampler
-/// about root spans.
+/// A composable sampler that follows the parent's threshold, or its sampled flag if it has none. Another sampler
+/// decides about root spans.
 ///
-/// A sampled parent whose threshold its own randomness is below contradicts itself: its flag is
-/// followed, and its threshold is not believed.
+/// A sampled parent whose randomness is below its threshold contradicts itself. Its flag is followed, and its
+/// threshold is ignored.
+///
+/// ```
+/// use traceparent::{
+///     Threshold, TraceContext, TraceParent, TraceState,
+///     sampler::{Parent, SamplingInput, composite::{AlwaysOff, ComposableSampler, ParentThreshold}},
+/// };
+///
+/// let parent = TraceContext {
+///     traceparent: TraceParent::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+///     tracestate: TraceState::from_static("ot=th:8"),
+/// };
+/// let intent = ParentThreshold::new(AlwaysOff).sampling_intent(&SamplingInput::child_of(Parent::Remote(&parent)));
+/// assert_eq!(intent.threshold, Threshold::from_ratio(1, 2));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParentThreshold<Root> {
     root: Root,
 }
 
 impl<Root> ParentThreshold<Root> {
-    /// Asks this sampler about root spans.
+    /// Creates a sampler that uses another sampler for root spans.
     pub const fn new(root: Root) -> Self {
         Self { root }
     }
@@ -135,14 +203,15 @@ impl<Root: ComposableSampler> ComposableSampler for ParentThreshold<Root> {
     }
 }
 
-/// Intends what the sampler of the first rule that matches does, and to drop where none does.
+/// A composable sampler that follows the sampler of the first rule that matches, and drops the span if no rule
+/// matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleBased<R> {
     rules: R,
 }
 
 impl<R> RuleBased<R> {
-    /// Asks these rules in order.
+    /// Creates a sampler that tries these rules in order.
     pub const fn new(rules: R) -> Self {
         Self { rules }
     }
@@ -164,8 +233,9 @@ where
     }
 }
 
-/// Follows another sampler, and adds attributes to the spans that are kept. These attributes replace those of
-/// the other sampler with the same keys.
+/// A composable sampler that follows another sampler and adds attributes to the kept spans.
+///
+/// An attribute replaces one of the other sampler with the same key.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotating<'a, S> {
     attributes: &'a [(&'a str, AttributeValue<'a>)],
@@ -173,7 +243,7 @@ pub struct Annotating<'a, S> {
 }
 
 impl<'a, S> Annotating<'a, S> {
-    /// Adds these attributes to what this sampler keeps.
+    /// Creates a sampler that adds attributes to the spans that another sampler keeps.
     pub const fn new(attributes: &'a [(&'a str, AttributeValue<'a>)], sampler: S) -> Self {
         Self { attributes, sampler }
     }
@@ -199,11 +269,11 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<'_, S> {
     }
 }
 
-/// Decides by the intent of a composable sampler.
+/// A sampler that decides by the intent of a composable sampler.
 ///
-/// A span is kept when its randomness is at least the threshold: the trace's randomness where the
-/// threshold is reliable, which writes it to `tracestate`, and fresh randomness where it is not, which
-/// removes it. It is removed from what is dropped, too.
+/// A span is kept if its randomness is at least the threshold. If the adjusted count is reliable, the randomness
+/// is that of the trace, and the threshold is written to `tracestate`. Otherwise, the randomness is fresh, and
+/// the threshold is removed. The threshold is also removed if the span is dropped.
 ///
 /// [OpenTelemetry: CompositeSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#compositesampler)
 /// (status: Development)
@@ -226,7 +296,8 @@ pub struct CompositeSampler<S, G> {
 }
 
 impl<S, G> CompositeSampler<S, G> {
-    /// Decides by this sampler's intent; fresh randomness is that of the generator's trace-ids.
+    /// Creates a sampler from a composable sampler and a source of fresh randomness, which is that of the
+    /// generator's trace-ids.
     pub const fn new(sampler: S, ids: G) -> Self {
         Self { sampler, ids }
     }

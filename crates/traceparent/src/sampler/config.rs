@@ -7,9 +7,7 @@ use super::{
     trace_id_ratio::TraceIdRatioBased,
 };
 
-/// The sampler that the environment variables `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name.
-///
-/// The caller reads the environment and hands the values in.
+/// The sampler that the environment variables `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` configure.
 ///
 /// [OpenTelemetry: general SDK configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)
 ///
@@ -18,7 +16,7 @@ use super::{
 ///
 /// let sampler = SamplerConfig::parse(Some("parentbased_traceidratio"), Some("0.25"))?;
 /// assert_eq!(sampler, SamplerConfig::ParentBasedTraceIdRatio(ParentBased::new(TraceIdRatioBased::new(0.25))));
-/// // Nothing set: the default.
+/// // The default, if neither variable is set.
 /// assert_eq!(SamplerConfig::parse(None, None)?, SamplerConfig::default());
 /// # Ok::<(), traceparent::sampler::SamplerConfigError>(())
 /// ```
@@ -40,14 +38,16 @@ pub enum SamplerConfig {
 }
 
 impl SamplerConfig {
-    /// Creates the sampler that the two variables' values name, in any case of letters. Empty values count as
-    /// not set; without a ratio, everything is sampled; samplers that take no argument do not look at it.
+    /// Creates a sampler from the values of the two variables, which the caller reads from the environment.
+    ///
+    /// Names are case-insensitive, and an empty value counts as not set. Without a ratio, everything is sampled.
+    /// Samplers without an argument ignore it.
     ///
     /// # Errors
     ///
-    /// A name that is not among the six, and a ratio that is not a number from 0 to 1. The specification
-    /// asks that either be reported and count as not set: [`SamplerConfigError::sampler`] returns the sampler
-    /// that holds then.
+    /// Returns an error if the name is not one of the six, or if the ratio is not a number from 0 to 1. The
+    /// specification requires that an invalid value be reported and ignored. [`SamplerConfigError::sampler`]
+    /// returns the sampler to use then.
     ///
     /// ```
     /// use traceparent::sampler::{SamplerConfig, TraceIdRatioBased};
@@ -106,19 +106,19 @@ impl Sampler for SamplerConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SamplerConfigError {
-    /// `OTEL_TRACES_SAMPLER` is none of the names known.
+    /// `OTEL_TRACES_SAMPLER` is not a known name.
     UnknownSampler,
-    /// `OTEL_TRACES_SAMPLER_ARG` is no number from 0 to 1.
+    /// `OTEL_TRACES_SAMPLER_ARG` is not a number from 0 to 1.
     #[non_exhaustive]
     InvalidRatio {
-        /// The sampler that is named, with its default ratio of 1.
+        /// The named sampler, with its default ratio of 1.
         sampler: SamplerConfig,
     },
 }
 
 impl SamplerConfigError {
-    /// Returns the sampler that holds when the invalid variable counts as not set: the named sampler with its
-    /// default, or the default sampler.
+    /// Returns the sampler to use if the invalid variable is ignored. This is the named sampler with its default
+    /// ratio, or the default sampler.
     pub fn sampler(self) -> SamplerConfig {
         match self {
             Self::UnknownSampler => SamplerConfig::default(),

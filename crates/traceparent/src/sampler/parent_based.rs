@@ -4,17 +4,17 @@ use super::{
     span::AttributeValue,
 };
 
-/// Asks one of five samplers, by the parent: none, remote or local, sampled or not.
+/// A sampler that follows the parent. Another sampler decides about root spans.
 ///
-/// By default a sampled parent is followed with [`AlwaysOn`] and another with [`AlwaysOff`], so that only
-/// the sampler for root spans has to be named.
+/// There is one sampler for root spans and one for each kind of parent: remote or local, sampled or not. By
+/// default, these are [`AlwaysOn`] for sampled parents and [`AlwaysOff`] for others.
 ///
 /// [OpenTelemetry: ParentBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased)
 ///
 /// ```
 /// use traceparent::sampler::{AlwaysOff, ParentBased, ProbabilitySampler};
 ///
-/// // A tenth of the traces that start here, and none that strangers ask for.
+/// // Sample a tenth of the traces that start here, and nothing that remote callers sample.
 /// let sampler = ParentBased::new(ProbabilitySampler::from_ratio(1, 10).unwrap())
 ///     .with_remote_parent_sampled(AlwaysOff);
 /// ```
@@ -28,32 +28,32 @@ pub struct ParentBased<Root, RemoteOn = AlwaysOn, RemoteOff = AlwaysOff, LocalOn
 }
 
 impl<Root> ParentBased<Root> {
-    /// Asks this sampler about root spans and follows the parent otherwise.
+    /// Creates a sampler that uses another sampler for root spans, and follows the parent otherwise.
     pub const fn new(root: Root) -> Self {
         Self { root, remote_on: AlwaysOn, remote_off: AlwaysOff, local_on: AlwaysOn, local_off: AlwaysOff }
     }
 }
 
 impl<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, LocalOff> {
-    /// Replaces the sampler for spans whose parent is remote and sampled.
+    /// Sets the sampler for spans whose parent is remote and sampled.
     pub fn with_remote_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, S, RemoteOff, LocalOn, LocalOff> {
         let Self { root, remote_off, local_on, local_off, .. } = self;
         ParentBased { root, remote_on: sampler, remote_off, local_on, local_off }
     }
 
-    /// Replaces the sampler for spans whose parent is remote and not sampled.
+    /// Sets the sampler for spans whose parent is remote and not sampled.
     pub fn with_remote_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, S, LocalOn, LocalOff> {
         let Self { root, remote_on, local_on, local_off, .. } = self;
         ParentBased { root, remote_on, remote_off: sampler, local_on, local_off }
     }
 
-    /// Replaces the sampler for spans whose parent is local and sampled.
+    /// Sets the sampler for spans whose parent is local and sampled.
     pub fn with_local_parent_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, S, LocalOff> {
         let Self { root, remote_on, remote_off, local_off, .. } = self;
         ParentBased { root, remote_on, remote_off, local_on: sampler, local_off }
     }
 
-    /// Replaces the sampler for spans whose parent is local and not sampled.
+    /// Sets the sampler for spans whose parent is local and not sampled.
     pub fn with_local_parent_not_sampled<S>(self, sampler: S) -> ParentBased<Root, RemoteOn, RemoteOff, LocalOn, S> {
         let Self { root, remote_on, remote_off, local_on, .. } = self;
         ParentBased { root, remote_on, remote_off, local_on, local_off: sampler }

@@ -1,25 +1,24 @@
 use super::{Sampler, SamplingInput, SamplingResult, ThresholdChange};
 use crate::threshold::{Threshold, percent::Percent};
 
-/// The sampling percentages of proxies: `random_sampling`, `client_sampling` and `overall_sampling`, each
-/// 100 unless set.
+/// A sampler by the percentages of proxies: `random_sampling`, `client_sampling` and `overall_sampling`.
 ///
-/// In this order:
+/// Each is 100 by default. A request is a candidate in one of three cases:
 ///
-/// 1. A request whose trace is continued is wanted if its caller sampled it.
-/// 2. Another is wanted if its client asks for a trace, with the header `x-client-trace-id`, and it is
-///    among the `client_sampling` percent; the caller states the header as the attribute
-///    [`CLIENT_TRACE_ID`](Self::CLIENT_TRACE_ID).
-/// 3. Another is wanted if it is among the `random_sampling` percent.
-/// 4. Whatever is wanted is sampled if it is among the `overall_sampling` percent: a veto over
-///    everything.
+/// 1. Its trace is continued, and its caller sampled it.
+/// 2. Its client requests a trace with the header `x-client-trace-id`, and it is among the `client_sampling`
+///    percent. The header is handed in as the attribute [`CLIENT_TRACE_ID`](Self::CLIENT_TRACE_ID).
+/// 3. It is among the `random_sampling` percent.
 ///
-/// All percentages compare the same randomness, that of the trace, so all proxies on the way agree, and
-/// the veto is an upper limit rather than a share of a share. The threshold that results is written to
+/// The last two apply to requests whose trace starts here. A candidate is sampled if it is among the
+/// `overall_sampling` percent.
+///
+/// All percentages are compared with the randomness of the trace. All proxies on the way therefore agree, and
+/// `overall_sampling` is an upper limit rather than a share of a share. The resulting threshold is written to
 /// `tracestate`.
 ///
-/// [`Trust::Continue`](crate::Trust::Continue) follows callers without asking any sampler: the veto reaches
-/// their traces only under [`Trust::Resample`](crate::Trust::Resample).
+/// Under [`Trust::Continue`](crate::Trust::Continue), callers are followed without a sampler. The overall
+/// percentage applies to their traces under [`Trust::Resample`](crate::Trust::Resample).
 ///
 /// ```
 /// use traceparent::{Percent, Threshold, TraceId, sampler::{PercentageSampler, SamplingInput, Sampler, ThresholdChange}};
@@ -41,57 +40,57 @@ pub struct PercentageSampler {
 }
 
 impl PercentageSampler {
-    /// The attribute that stands for the header with which a client asks for a trace.
+    /// The attribute for the header with which a client requests a trace.
     pub const CLIENT_TRACE_ID: &'static str = "http.request.header.x-client-trace-id";
 
-    /// Samples everything.
+    /// Creates a sampler that samples everything.
     pub const fn new() -> Self {
         let all = Some(Threshold::ALWAYS);
         Self { random: all, client: all, overall: all }
     }
 
-    /// Sets the share of requests without a trace context that are sampled.
+    /// Sets the percentage of requests without a trace context that are candidates.
     #[must_use]
     pub const fn with_random_sampling(self, percent: Percent) -> Self {
         Self { random: percent.threshold(), ..self }
     }
 
-    /// Sets the share of requests whose client asks for a trace that get one.
+    /// Sets the percentage of requests that are candidates if their client requests a trace.
     #[must_use]
     pub const fn with_client_sampling(self, percent: Percent) -> Self {
         Self { client: percent.threshold(), ..self }
     }
 
-    /// Sets the share of requests beyond which nothing is sampled.
+    /// Sets the upper limit of the percentage of requests that are sampled.
     #[must_use]
     pub const fn with_overall_sampling(self, percent: Percent) -> Self {
         Self { overall: percent.threshold(), ..self }
     }
 
-    /// Works out what the request comes to before the veto.
-    fn wanted(&self, input: &SamplingInput<'_>) -> Wanted {
+    /// Returns whether the request is a candidate.
+    fn candidate(&self, input: &SamplingInput<'_>) -> Candidate {
         if let Some(parent) = input.parent() {
             if !parent.is_sampled() {
-                return Wanted::No;
+                return Candidate::No;
             }
             let threshold = parent.context().tracestate.ot().and_then(|ot| ot.threshold());
             return match threshold.filter(|threshold| threshold.keeps(input.randomness())) {
-                Some(threshold) => Wanted::At(threshold),
-                None => Wanted::Anyway,
+                Some(threshold) => Candidate::At(threshold),
+                None => Candidate::AtUnknown,
             };
         }
         let asked = input.span().attribute(Self::CLIENT_TRACE_ID).is_some();
-        // Either share will do: the lower threshold counts.
-        [self.random, self.client.filter(|_| asked)].into_iter().flatten().min().map_or(Wanted::No, Wanted::At)
+        // Either percentage is enough, so the lower threshold counts.
+        [self.random, self.client.filter(|_| asked)].into_iter().flatten().min().map_or(Candidate::No, Candidate::At)
     }
 }
 
-/// What a request's own sampling, before the veto, comes to.
-enum Wanted {
+/// Whether a request is a candidate for `overall_sampling`.
+enum Candidate {
     No,
     At(Threshold),
-    /// The caller sampled it, and nobody knows at which threshold.
-    Anyway,
+    /// The caller sampled it at an unknown threshold.
+    AtUnknown,
 }
 
 impl Default for PercentageSampler {
@@ -105,13 +104,13 @@ impl Sampler for PercentageSampler {
         let Some(overall) = self.overall else {
             return SamplingResult::DROP;
         };
-        let (threshold, change) = match self.wanted(input) {
-            Wanted::No => return SamplingResult::DROP,
-            Wanted::At(threshold) => {
+        let (threshold, change) = match self.candidate(input) {
+            Candidate::No => return SamplingResult::DROP,
+            Candidate::At(threshold) => {
                 let threshold = threshold.max(overall);
                 (threshold, ThresholdChange::Set(threshold))
             }
-            Wanted::Anyway => (overall, ThresholdChange::Erase),
+            Candidate::AtUnknown => (overall, ThresholdChange::Erase),
         };
         if threshold.keeps(input.randomness()) {
             SamplingResult::SAMPLE.with_threshold(change)

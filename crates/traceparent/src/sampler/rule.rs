@@ -8,11 +8,11 @@ use super::{
     span::{AttributeValue, SpanKind},
 };
 
-/// A question about a span whose answer does not depend on the trace's randomness.
+/// A predicate on spans, which must not depend on the randomness of the trace.
 ///
-/// Implemented by [`Rule`] and by closures.
+/// The trait is implemented by [`Rule`] and by closures.
 pub trait Predicate {
-    /// Whether the span is meant.
+    /// Whether the span matches.
     fn matches(&self, input: &SamplingInput<'_>) -> bool;
 }
 
@@ -22,39 +22,40 @@ impl<F: Fn(&SamplingInput<'_>) -> bool> Predicate for F {
     }
 }
 
-/// What kind of parent a span has.
+/// The kind of a span's parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a span has no parent, or one here or elsewhere")]
 pub enum ParentKind {
-    /// None: a root span.
+    /// No parent: the span is a root span.
     None,
-    /// A span of another process.
+    /// A span in another process.
     Remote,
-    /// A span of this process.
+    /// A span in this process.
     Local,
 }
 
-/// A condition on one attribute. A span without the attribute does not meet it; an array meets it if any of its items
-/// does. Values that are not text are compared in the form that [`AttributeValue`] displays: `true`, `-3`, `1.0`,
-/// `Infinity`.
+/// A condition on one attribute.
+///
+/// A span without the attribute does not meet the condition. An array meets it if any of its items does. Values that
+/// are not text are compared in the form that [`AttributeValue`] displays: `true`, `-3`, `1.0`, `Infinity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttributeCondition<'a> {
-    /// The value is one of these, to the letter.
+    /// The value equals one of these.
     Values {
         /// The attribute's key.
         key: &'a str,
         /// The values that meet the condition.
         values: &'a [&'a str],
     },
-    /// The value matches one of the patterns included, or any value where none is given, and none of
-    /// those excluded.
+    /// The value matches one of the included patterns, and none of the excluded ones. Without included patterns,
+    /// every value matches.
     Patterns {
         /// The attribute's key.
         key: &'a str,
-        /// The patterns, with `*` for any characters and `?` for one.
+        /// The patterns of values that meet the condition. `*` matches any characters and `?` matches one.
         included: &'a [&'a str],
-        /// The patterns that rule a value out.
+        /// The patterns of values that do not meet the condition.
         excluded: &'a [&'a str],
     },
 }
@@ -80,7 +81,7 @@ impl AttributeCondition<'_> {
     }
 }
 
-/// Room for a number in decimal.
+/// A buffer for the text form of a value.
 #[derive(Default)]
 struct Text {
     bytes: [u8; 32],
@@ -106,7 +107,7 @@ impl Write for Text {
     }
 }
 
-/// Conditions on a span, all of which have to be met; without any, every span is meant.
+/// A rule: conditions on a span, all of which must be met. A rule without conditions matches every span.
 ///
 /// The names are those of OpenTelemetry's declarative configuration.
 ///
@@ -132,32 +133,31 @@ impl<'a> Rule<'a> {
     /// The attribute that holds the route of an HTTP request.
     pub const ROUTE: &'static str = "http.route";
 
-    /// Makes a rule without conditions.
+    /// Creates a rule without conditions.
     pub const fn new() -> Self {
         Self { names: &[], attributes: &[], span_kinds: &[], parents: &[] }
     }
 
-    /// Asks that the span's name match one of these patterns, with `*` for any characters and `?` for
-    /// one.
+    /// Sets the patterns of which the span's name must match one. `*` matches any characters and `?` matches one.
     #[must_use]
     pub const fn with_names(self, names: &'a [&'a str]) -> Self {
         Self { names, ..self }
     }
 
-    /// Asks that all of these conditions on attributes be met. The method and the route of a request
-    /// are the attributes [`METHOD`](Self::METHOD) and [`ROUTE`](Self::ROUTE).
+    /// Sets the conditions on attributes, all of which must be met. The method and the route of a request are
+    /// the attributes [`METHOD`](Self::METHOD) and [`ROUTE`](Self::ROUTE).
     #[must_use]
     pub const fn with_attributes(self, attributes: &'a [AttributeCondition<'a>]) -> Self {
         Self { attributes, ..self }
     }
 
-    /// Asks that the span be of one of these kinds.
+    /// Sets the kinds of which the span must have one.
     #[must_use]
     pub const fn with_span_kinds(self, span_kinds: &'a [SpanKind]) -> Self {
         Self { span_kinds, ..self }
     }
 
-    /// Asks that the parent be of one of these kinds.
+    /// Sets the kinds of which the parent must have one.
     #[must_use]
     pub const fn with_parents(self, parents: &'a [ParentKind]) -> Self {
         Self { parents, ..self }
@@ -178,18 +178,19 @@ impl Predicate for Rule<'_> {
     }
 }
 
-/// Rules with what each leads to, in whatever holds them: an array, a slice or, with the feature `alloc`,
-/// a `Vec`, or a reference to one.
+/// A list of predicates, each with a sampler.
+///
+/// The trait is implemented for arrays, for slices, for `Vec` with the feature `alloc`, and for references to them.
 pub trait Rules {
-    /// What tells whether a rule matches.
+    /// The predicate that decides whether a rule matches.
     type Predicate: Predicate;
-    /// What the rule leads to.
+    /// The sampler of a rule.
     type Sampler;
 
-    /// Returns the rules in order.
+    /// Returns the rules, in order.
     fn rules(&self) -> &[(Self::Predicate, Self::Sampler)];
 
-    /// Returns what the first rule that matches leads to.
+    /// Returns the sampler of the first rule that matches.
     fn first(&self, input: &SamplingInput<'_>) -> Option<&Self::Sampler> {
         self.rules().iter().find(|(predicate, _)| predicate.matches(input)).map(|(_, sampler)| sampler)
     }
@@ -232,7 +233,7 @@ impl<P: Predicate, S> Rules for alloc::vec::Vec<(P, S)> {
     }
 }
 
-/// Asks the sampler of the first rule that matches, and drops where none does.
+/// A sampler that follows the sampler of the first rule that matches, and drops the span if no rule matches.
 ///
 /// ```
 /// use traceparent::sampler::{AlwaysOff, AlwaysOn, ProbabilitySampler, Rule, RuleBased, Sampler};
@@ -251,7 +252,7 @@ pub struct RuleBased<R> {
 }
 
 impl<R> RuleBased<R> {
-    /// Asks these rules in order.
+    /// Creates a sampler that tries these rules in order.
     pub const fn new(rules: R) -> Self {
         Self { rules }
     }

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::traceparent::TraceParent;
 
-/// What a span is to its parent and children.
+/// The relationship of a span to its parent and children.
 ///
 /// [OpenTelemetry: SpanKind](https://opentelemetry.io/docs/specs/otel/trace/api/#spankind)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -27,7 +27,7 @@ pub enum SpanKind {
 pub enum AttributeValue<'a> {
     /// Text.
     Str(&'a str),
-    /// A truth value.
+    /// A Boolean.
     Bool(bool),
     /// A signed 64-bit integer.
     I64(i64),
@@ -69,20 +69,20 @@ impl fmt::Display for AttributeValue<'_> {
             Self::Bool(value) => value.fmt(f),
             Self::I64(value) => value.fmt(f),
             Self::F64(value) if value.is_infinite() => if *value > 0.0 { "Infinity" } else { "-Infinity" }.fmt(f),
-            // The shortest form that reads back as the same number.
+            // The shortest form that parses as the same number.
             Self::F64(value) => fmt::Debug::fmt(value, f),
         }
     }
 }
 
-/// Attributes of a span, looked up by key, in whatever form the caller keeps them.
+/// The attributes of a span, which are looked up by key.
 pub trait Attributes {
     /// Returns the value of the attribute with this key, or `None` if there is no such attribute or it is an array.
     fn attribute(&self, key: &str) -> Option<AttributeValue<'_>>;
 
     /// Returns whether `accept` is true of the value of the attribute with this key, or of any item if it is an array.
     ///
-    /// The provided method asks about [`attribute`](Self::attribute). Implement it to show arrays to samplers.
+    /// The provided method uses [`attribute`](Self::attribute). Implement it to support arrays.
     fn any(&self, key: &str, accept: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
         self.attribute(key).is_some_and(accept)
     }
@@ -104,7 +104,7 @@ fn find<'a>(attributes: &[(&str, AttributeValue<'a>)], key: &str) -> Option<Attr
     attributes.iter().find(|(candidate, _)| *candidate == key).map(|(_, value)| *value)
 }
 
-/// What is known about a span when it is decided whether to sample it.
+/// The details of a span that are known at the sampling decision.
 ///
 /// ```
 /// use traceparent::sampler::{AttributeValue, SpanDetails, SpanKind};
@@ -124,25 +124,24 @@ pub struct SpanDetails<'a> {
 }
 
 impl<'a> SpanDetails<'a> {
-    /// Describes an internal span of this name, without attributes and links.
+    /// Creates the details of an internal span without attributes and links.
     pub const fn new(name: &'a str) -> Self {
         Self { name, kind: SpanKind::Internal, attributes: None, links: &[] }
     }
 
-    /// Says what kind of span it is.
+    /// Sets the kind of the span.
     #[must_use]
     pub const fn with_kind(self, kind: SpanKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// Adds the attributes known at the start of the span.
+    /// Sets the attributes that are known at the start of the span.
     #[must_use]
     pub const fn with_attributes(self, attributes: &'a dyn Attributes) -> Self {
         Self { attributes: Some(attributes), ..self }
     }
 
-    /// Adds the spans of other traces, or elsewhere in this one, that the span is linked to: for each, the
-    /// `traceparent` whose parent-id it is.
+    /// Sets the links of the span. The parent-id of each `traceparent` is the ID of a linked span.
     ///
     /// [OpenTelemetry: links between spans](https://opentelemetry.io/docs/specs/otel/overview/#links-between-spans)
     #[must_use]
@@ -160,7 +159,7 @@ impl<'a> SpanDetails<'a> {
         self.kind
     }
 
-    /// Returns what the span is linked to.
+    /// Returns the links of the span.
     pub const fn links(&self) -> &'a [TraceParent] {
         self.links
     }

@@ -1,10 +1,10 @@
 use super::{Sampler, SamplingInput, SamplingResult};
 
-/// Samples a share of traces by the trace-id, as SDKs did before consistent probability sampling.
+/// A sampler that samples a share of traces by the trace-id, as SDKs did before consistent probability sampling.
 ///
-/// Deprecated by OpenTelemetry and kept for services that have to decide as their neighbours do: its
-/// decisions are those of the OpenTelemetry SDK for Rust, bit for bit. It writes no threshold and knows
-/// no explicit randomness; [`ProbabilitySampler`](super::ProbabilitySampler) does both.
+/// OpenTelemetry has deprecated this sampler. Use it if a service must decide as its neighbours do: its decisions
+/// equal those of the OpenTelemetry SDK for Rust. It neither writes a threshold nor reads explicit randomness;
+/// [`ProbabilitySampler`](super::ProbabilitySampler) does both.
 ///
 /// [OpenTelemetry: TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased)
 ///
@@ -18,16 +18,16 @@ use super::{Sampler, SamplingInput, SamplingResult};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceIdRatioBased {
-    /// The traces whose low 63 bits, without the last, are below this are kept.
+    /// The lower bound of the dropped traces, compared with the low 64 bits of the trace-id without the last bit.
     bound: u64,
 }
 
 impl TraceIdRatioBased {
-    /// Keeps this share of traces: nothing from 0 down and for what is not a number, everything from
-    /// 1 up.
+    /// Creates a sampler that samples this share of traces, from 0 to 1. It drops everything if the ratio is below 0
+    /// or not a number, and samples everything if the ratio is over 1.
     pub const fn new(ratio: f64) -> Self {
         const ALL: u64 = 1 << 63;
-        // A float's cast to an integer stops at 0, and makes 0 of what is not a number.
+        // A cast from a float to an integer saturates at 0, and turns NaN into 0.
         Self { bound: if ratio >= 1.0 { ALL } else { (ratio * ALL as f64) as u64 } }
     }
 }

@@ -1,4 +1,4 @@
-//! The grammar of a `tracestate` list, quoted above what checks it.
+//! The grammar of a `tracestate` list. Each rule is quoted above the function that checks it.
 
 use crate::error::{ErrorKind, Field, ParseError};
 
@@ -47,12 +47,12 @@ const fn is(byte: u8, class: u8) -> bool {
     CLASSES[byte as usize] & class != 0
 }
 
-/// Returns the byte at an offset, and 0, which no grammar here allows, where the input has ended.
+/// Returns the byte at an offset, or 0, which no rule allows, at the end of the input.
 const fn at(bytes: &[u8], offset: usize) -> u8 {
     if offset < bytes.len() { bytes[offset] } else { 0 }
 }
 
-/// Returns how many of eight bytes stand in front of the first that is not of the class.
+/// Returns the number of bytes, of eight, before the first that is not in the class.
 #[inline]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "by value, it is shifted through a register")]
 const fn leading(eight: &[u8; 8], class: u8) -> usize {
@@ -63,14 +63,14 @@ const fn leading(eight: &[u8; 8], class: u8) -> usize {
     n
 }
 
-/// Returns the first offset from `start` whose byte is not of the class.
+/// Returns the first offset at or after `start` whose byte is not in the class.
 #[inline]
 const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
     let Some((_, mut rest)) = bytes.split_at_checked(start) else {
         return start;
     };
     let mut i = start;
-    // Eight bytes without asking for the end in between; the last of them one by one.
+    // Eight bytes without a check for the end in between, and the last ones one by one.
     while let Some((eight, after)) = rest.split_first_chunk() {
         let n = leading(eight, class);
         i += n;
@@ -89,7 +89,7 @@ const fn run(bytes: &[u8], start: usize, class: u8) -> usize {
     i
 }
 
-/// Whether sixteen bytes are all of the class `VALUE`: compared and not looked up, which the compiler does with vectors.
+/// Whether sixteen bytes are all in the class `VALUE`. The compiler vectorises these comparisons, but not a table.
 #[inline]
 const fn are_value(bytes: &[u8; 16]) -> bool {
     let mut others = false;
@@ -101,8 +101,8 @@ const fn are_value(bytes: &[u8; 16]) -> bool {
     !others
 }
 
-/// Does as [`run`] for the class `VALUE`: sixteen bytes at once while that goes well, and eight in between one by one,
-/// because many values end there.
+/// Returns the same as [`run`] for the class `VALUE`. It checks sixteen bytes at once and then eight one by one, in
+/// which many values end.
 #[inline]
 const fn run_of_value(bytes: &[u8], start: usize) -> usize {
     let Some((_, mut rest)) = bytes.split_at_checked(start) else {
@@ -127,7 +127,7 @@ const fn run_of_value(bytes: &[u8], start: usize) -> usize {
     run(bytes, i, VALUE)
 }
 
-/// Returns the first offset from `start` whose byte is no white space. Mostly that is `start`.
+/// Returns the first offset at or after `start` whose byte is not white space. This is `start` in most lists.
 const fn skip_ows(bytes: &[u8], start: usize) -> usize {
     let mut i = start;
     while is(at(bytes, i), OWS) {
@@ -136,7 +136,7 @@ const fn skip_ows(bytes: &[u8], start: usize) -> usize {
     i
 }
 
-/// Checks a key from `start` and returns the offset after it.
+/// Checks the key at `start`, and returns the offset after it.
 ///
 /// ```abnf
 /// key = ( lcalpha / DIGIT ) 0*255 ( keychar )
@@ -161,8 +161,8 @@ const fn invalid(byte: u8, field: Field, offset: usize) -> ParseError {
     ParseError::new(kind, field, offset)
 }
 
-/// Checks a value from `start` and returns the offset of the comma after it, or of the end. White
-/// space in front of the comma is not part of the value.
+/// Checks the value at `start`, and returns the offset of the comma after it, or of the end. White space
+/// before the comma is not part of the value.
 ///
 /// ```abnf
 /// value    = 0*255(chr) nblk-chr
@@ -177,20 +177,20 @@ const fn value(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
         let kind = if end < run { ErrorKind::TooLong } else { ErrorKind::InvalidByte };
         return Err(ParseError::new(kind, Field::Value, end));
     }
-    // Up to here spaces alone would pass: something has to stand in front of them.
+    // The checks so far accept a value of spaces only.
     if skip_ows(bytes, start) >= end {
         return Err(ParseError::new(ErrorKind::Empty, Field::Value, start));
     }
     Ok(comma)
 }
 
-/// What a list looks like to those who only want to know whether to look inside.
+/// The properties of a list by which its users choose how to read it.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) members: u8,
-    /// Whether one of them has the key `ot`.
+    /// Whether a member has the key `ot`.
     pub(crate) has_ot: bool,
-    /// Whether nothing but a single comma stands between members.
+    /// Whether a single comma, and nothing else, separates the members.
     pub(crate) tidy: bool,
 }
 
@@ -198,9 +198,10 @@ impl Shape {
     pub(crate) const EMPTY: Self = Self { members: 0, has_ot: false, tidy: true };
 }
 
-/// Checks a list that follows another of the shape `before`, and returns the shape of both.
+/// Checks a list that follows a list of the shape `before`, and returns the shape of both.
 ///
-/// Each byte is looked at a bounded number of times, and at most fifteen behind the key or value with the first error.
+/// Each byte is read a bounded number of times. At most fifteen bytes are read after the key or value with the first
+/// error.
 ///
 /// ```abnf
 /// list        = list-member 0*31( OWS "," OWS list-member )
@@ -216,7 +217,7 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
             i += 1;
         }
         if i >= bytes.len() {
-            // Behind a comma at the end, a member was looked for at the end.
+            // After a comma at the end of the list, `i` is at the end of the input; after a member, it is past it.
             shape.tidy &= i > bytes.len() || bytes.is_empty();
             return Ok(shape);
         }
@@ -239,8 +240,8 @@ pub(crate) const fn list(bytes: &[u8], before: Shape) -> Result<Shape, ParseErro
     }
 }
 
-/// Checks the member at an offset and returns the offset of the comma behind it, or of the end; `None` for
-/// a member that is out of the ordinary, valid or not.
+/// Checks the member at an offset, and returns the offset of the comma after it, or of the end. Returns `None` for
+/// a member that is invalid or has white space around its value.
 #[inline]
 const fn plain_member(bytes: &[u8], start: usize) -> Option<usize> {
     let equals = run(bytes, start, KEY);
@@ -255,7 +256,7 @@ const fn plain_member(bytes: &[u8], start: usize) -> Option<usize> {
     if equals - start <= MAX_KEY && end - value <= MAX_VALUE { Some(end) } else { None }
 }
 
-/// Checks the member at an offset and returns the offset of the comma behind it, or of the end.
+/// Checks the member at an offset, and returns the offset of the comma after it, or of the end.
 #[cold]
 const fn member(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     let equals = match key(bytes, start) {
@@ -271,7 +272,7 @@ const fn member(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     value(bytes, equals + 1)
 }
 
-/// Checks a key on its own.
+/// Checks a key by itself.
 pub(crate) const fn whole_key(bytes: &[u8]) -> Result<(), ParseError> {
     match key(bytes, 0) {
         Ok(end) if end == bytes.len() => Ok(()),
@@ -280,7 +281,7 @@ pub(crate) const fn whole_key(bytes: &[u8]) -> Result<(), ParseError> {
     }
 }
 
-/// Checks a value on its own: nothing may be lost, so white space at its end is an error.
+/// Checks a value by itself. White space at its end is an error, because a parser of the list would remove it.
 pub(crate) const fn whole_value(bytes: &[u8]) -> Result<(), ParseError> {
     match value(bytes, 0) {
         Ok(end) if end < bytes.len() => Err(ParseError::new(ErrorKind::InvalidByte, Field::Value, end)),

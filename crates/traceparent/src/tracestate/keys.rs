@@ -1,15 +1,15 @@
-//! The keys of a list, read backwards from their equals signs.
+//! The keys of a list, found by reading backwards from the equals signs.
 
 use core::ops::Range;
 
 use super::offsets::{Offsets, marks};
 
-/// The end of a key, at most eight bytes, by which most keys differ.
+/// The last bytes of a key, eight at most, in which most keys differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct End(u64);
 
 impl End {
-    /// Of the key in front of an equals sign of a tidy list.
+    /// Returns the end of the key before an equals sign of a tidy list.
     #[inline]
     fn before(equals: usize, list: &[u8]) -> Option<Self> {
         let text = list.get(..equals)?;
@@ -18,7 +18,7 @@ impl End {
             (None, Some(start)) => u64::from_le_bytes(*start) << ((64 - 8 * equals) % 64),
             (None, None) => short(text),
         };
-        // All up to a comma is not of the key. The last byte is none, as no key is empty.
+        // The key starts after the last comma. The last byte is not a comma, because no key is empty.
         let commas = marks(eight, b',');
         Some(Self(eight & u64::MAX << ((64 - commas.leading_zeros()) % 64)))
     }
@@ -29,12 +29,12 @@ impl End {
     }
 }
 
-/// Less than eight bytes, as the last of eight.
+/// Returns fewer than eight bytes as the last of eight.
 fn short(text: &[u8]) -> u64 {
     text.iter().fold(0, |eight, byte| eight >> 8 | u64::from(*byte) << 56)
 }
 
-/// A bloom filter over the ends of the keys met so far.
+/// A Bloom filter over the ends of the keys seen so far.
 pub(crate) struct Seen([u64; 16]);
 
 impl Seen {
@@ -42,14 +42,14 @@ impl Seen {
         Self([0; 16])
     }
 
-    /// Whether the key is certainly new.
+    /// Inserts a key, and returns whether it is certainly new.
     pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
         self.insert_end(End::of(key))
     }
 
     #[inline]
     const fn insert_end(&mut self, end: End) -> bool {
-        // The ten bits of a product by the golden ratio that all bits of the factor reach.
+        // The top ten bits of a product with the golden ratio, on which all bits of the factor have an effect.
         let hash = (end.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize;
         let bit = 1 << (hash % 64);
         let filter = &mut self.0[hash / 64 % 16];
@@ -59,8 +59,8 @@ impl Seen {
     }
 }
 
-/// Where the member of a key stands in a tidy list, or its end, where there is none. `None` where some key may be
-/// repeated.
+/// Returns the range of the member with a key in a tidy list, or an empty range at the end of the list if no
+/// member has the key. Returns `None` if any key may be repeated.
 pub(crate) fn find(list: &[u8], key: &[u8]) -> Option<Range<usize>> {
     let wanted = End::of(key);
     let mut seen = Seen::new();
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What is looked for is found here and not by the way round that lists with duplicates take.
+    /// The key is found by `find` itself and not by the fallback for lists with duplicates.
     #[test]
     fn a_key_is_found_among_32() {
         let keys: Vec<String> = (0..32).map(|i| std::format!("{}{i}", "vendor".get(i % 5..).unwrap())).collect();

@@ -3,7 +3,7 @@ use core::{fmt, iter::FusedIterator};
 use super::{grammar, place::Place};
 use crate::error::ParseError;
 
-/// One list-member of `tracestate`: a key and a value, both valid.
+/// A list-member of `tracestate`: a valid key and a valid value.
 ///
 /// [W3C: list](https://www.w3.org/TR/trace-context-2/#list)
 ///
@@ -22,23 +22,23 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The most characters a key may have.
+    /// The maximum length of a key in characters.
     pub const MAX_KEY: usize = grammar::MAX_KEY;
-    /// The most characters a value may have.
+    /// The maximum length of a value in characters.
     pub const MAX_VALUE: usize = grammar::MAX_VALUE;
 
     /// Creates a member from a key and a value.
     ///
-    /// The key is 1 to 256 of `a-z 0-9 _ - * / @`, the first a letter or digit. The value is 1 to 256
-    /// printable ASCII characters other than `,` and `=`, spaces included except at its end.
+    /// A key has 1 to 256 of the characters `a-z 0-9 _ - * / @`, and starts with a letter or digit. A value has
+    /// 1 to 256 printable ASCII characters other than `,` and `=`, and does not end in a space.
     ///
     /// [W3C: key](https://www.w3.org/TR/trace-context-2/#key),
     /// [value](https://www.w3.org/TR/trace-context-2/#value)
     ///
     /// # Errors
     ///
-    /// `Rojo` has an upper-case letter, an empty key or value is empty, `a=` has an invalid byte, 257
-    /// characters are too long. The offset counts from the start of the key or the value.
+    /// Returns an error if the key or the value is empty, too long, or has a byte that is not allowed: the key
+    /// `Rojo` has an upper-case letter. The offset counts from the start of the key or the value.
     pub const fn new(key: &'a str, value: &'a str) -> Result<Self, ParseError> {
         if let Err(error) = grammar::whole_key(key.as_bytes()) {
             return Err(error);
@@ -53,7 +53,7 @@ impl<'a> Member<'a> {
     ///
     /// # Panics
     ///
-    /// When either is invalid; in a `const`, that is a compile error.
+    /// Panics if either is invalid. In a `const`, this is a compile error.
     #[track_caller]
     pub const fn from_static(key: &'static str, value: &'static str) -> Member<'static> {
         match Member::new(key, value) {
@@ -68,12 +68,12 @@ impl<'a> Member<'a> {
         self.key
     }
 
-    /// Returns the value, with any spaces at its start.
+    /// Returns the value, including spaces at its start.
     pub const fn value(&self) -> &'a str {
         self.value
     }
 
-    /// Returns the number of characters in the list: key, `=` and value.
+    /// Returns the length in the list: key, `=` and value.
     pub(crate) const fn len(&self) -> usize {
         self.key.len() + 1 + self.value.len()
     }
@@ -96,7 +96,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Takes a list that the grammar has accepted, with its number of members.
+    /// Creates an iterator over a valid list with this number of members.
     pub(crate) const fn new(list: &'a str, members: u8) -> Self {
         Self { rest: list, left: members }
     }

@@ -1,22 +1,22 @@
-//! Looking for a byte, eight at once.
+//! The search for a byte, eight bytes at once.
 
 /// The highest bit of each byte.
 const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// Marks the bytes that are equal to this one, of eight that are ASCII, by their highest bits.
+/// Sets the highest bit of each of eight ASCII bytes that equals a byte, and clears all other bits.
 #[inline]
 pub(crate) const fn marks(eight: u64, byte: u8) -> u64 {
-    // Of differences below 0x80, only zero leaves 0x80 when it is taken from that.
+    // Every difference is below 0x80, and 0x80 minus it keeps the highest bit only if it is zero.
     HIGH.wrapping_sub(eight ^ u64::from_le_bytes([byte; 8])) & HIGH
 }
 
-/// Where a byte stands in ASCII text, in order.
+/// An iterator over the offsets of a byte in ASCII text, in order.
 pub(crate) struct Offsets<'a> {
     byte: u8,
-    /// What has not been looked at, and where it starts.
+    /// The text that has not been read, and its offset.
     rest: &'a [u8],
     start: usize,
-    /// Those of the eight bytes in front of it that have not been returned.
+    /// The marks of the eight bytes before it that have not been returned.
     marks: u64,
 }
 

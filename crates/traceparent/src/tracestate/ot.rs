@@ -6,8 +6,9 @@ use crate::{
     threshold::{Randomness, Threshold},
 };
 
-/// The value of the `tracestate` member `ot`, in which OpenTelemetry keeps what consistent sampling
-/// needs: the threshold `th`, the randomness `rv`, and sub-keys that this crate does not know.
+/// The value of the `tracestate` member `ot`, in which OpenTelemetry carries the data of consistent sampling.
+///
+/// It holds the threshold `th`, the randomness `rv`, and sub-keys that this crate does not know.
 ///
 /// [OpenTelemetry: TraceState handling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/)
 /// (status: Development)
@@ -36,14 +37,14 @@ pub struct OtValue<'a> {
 impl<'a> OtValue<'a> {
     /// The member's key, `ot`.
     pub const KEY: &'static str = "ot";
-    /// The most characters the whole value may have.
+    /// The maximum length of the value in characters.
     pub const MAX_LENGTH: usize = 256;
 
-    /// Reads a value, never failing: each part that is malformed is left out, and [`error`](Self::error)
-    /// tells the first.
+    /// Reads a value without failing. [`error`](Self::error) returns what is wrong with the first part that is
+    /// left out.
     ///
-    /// A malformed or repeated `th` or `rv` is left out, each by itself. Other sub-keys are preserved. Of a value
-    /// of more than 256 characters nothing is kept.
+    /// A malformed or repeated `th` or `rv` is left out. Other well-formed sub-keys stay. A value of more than
+    /// 256 characters is left out as a whole.
     pub fn read(text: &'a str) -> Self {
         let mut ot = Self { text, ..Self::default() };
         if text.len() > Self::MAX_LENGTH {
@@ -101,7 +102,7 @@ impl<'a> OtValue<'a> {
         self.others().map(|part| cut(part, b':')).find(|(key, _)| *key == sub_key)?.1
     }
 
-    /// Returns what was wrong with the first malformed part of the value that was read.
+    /// Returns the error for the first malformed part of the value that was read.
     pub const fn error(&self) -> Option<ParseError> {
         self.error
     }
@@ -110,24 +111,24 @@ impl<'a> OtValue<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLong`] when the value would have more than 256 characters.
+    /// Returns [`ErrorKind::TooLong`] if the value would have more than 256 characters.
     pub fn with_threshold(self, threshold: Threshold) -> Result<Self, ParseError> {
         Self { threshold: Some(threshold), ..self }.checked()
     }
 
-    /// Removes the threshold, as every stage does that drops a span or does not know its probability.
+    /// Removes the threshold. A sampler does this if it drops a span or does not know its probability.
     #[must_use]
     pub const fn without_threshold(self) -> Self {
         Self { threshold: None, ..self }
     }
 
-    /// Inserts an explicit randomness value: for the sampler of a root span only, and only where the
-    /// trace-id's own bytes are not random.
+    /// Inserts an explicit randomness value. Only the sampler of a root span may do this, and only if the
+    /// trace-id is not random.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Repeated`] when there is one, which nobody may overwrite; [`ErrorKind::TooLong`] when
-    /// the value would have more than 256 characters.
+    /// Returns [`ErrorKind::Repeated`] if the value has a randomness, which must not be replaced, and
+    /// [`ErrorKind::TooLong`] if the value would have more than 256 characters.
     pub fn with_randomness(self, randomness: Randomness) -> Result<Self, ParseError> {
         if self.randomness.is_some() {
             return Err(ParseError::new(ErrorKind::Repeated, Field::Randomness, 0));
@@ -150,7 +151,7 @@ impl<'a> OtValue<'a> {
         count.0
     }
 
-    /// Whether nothing is left to say, so that the member goes.
+    /// Whether the value has no sub-keys. An empty member is not written.
     pub fn is_empty(&self) -> bool {
         self.threshold.is_none() && self.randomness.is_none() && self.others().next().is_none()
     }
@@ -196,11 +197,11 @@ enum Part<'a> {
     Randomness(&'a str),
     /// A sub-key this crate does not know, with its value: `x:new`.
     Other(&'a str),
-    /// Not a sub-key and value; the offset of the first byte that is wrong.
+    /// Anything else, with the offset of the first wrong byte.
     Malformed(usize),
 }
 
-/// Splits a value into its parts, each with its offset. An empty value has none.
+/// Returns an iterator over the parts of a value and their offsets. An empty value has no parts.
 ///
 /// ```abnf
 /// list    = key ":" value *( ";" key ":" value )

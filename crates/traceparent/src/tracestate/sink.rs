@@ -1,8 +1,8 @@
-//! Where a list goes while it is worked out.
+//! The destinations of a list that is written.
 
 use core::fmt;
 
-/// Takes text piece by piece, all of it ASCII.
+/// A destination for ASCII text, in pieces.
 pub(crate) trait Sink {
     fn put(&mut self, text: &[u8]) -> fmt::Result;
 }
@@ -23,7 +23,7 @@ impl Sink for Count {
     }
 }
 
-/// Writes what fits into a buffer and counts everything.
+/// Writes what fits into a buffer, and counts everything.
 pub(crate) struct Cursor<'b> {
     pub(crate) buffer: &'b mut [u8],
     pub(crate) length: usize,

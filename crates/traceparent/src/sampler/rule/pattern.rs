@@ -1,4 +1,4 @@
-//! Patterns of literal characters, `*` for any characters and `?` for one.
+//! Patterns of literal characters, in which `*` matches any characters and `?` matches one.
 
 pub(super) fn matches_any(patterns: &[&str], text: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, text))
@@ -6,8 +6,8 @@ pub(super) fn matches_any(patterns: &[&str], text: &str) -> bool {
 
 /// Whether the whole text matches a pattern of literal characters, `?` and `*`.
 ///
-/// When a character does not fit, only the last `*` is asked to take one more: the earlier ones need
-/// not, since what follows them has matched as far left as it can.
+/// If a character does not match, only the last `*` takes one more. The earlier ones need not, because the text
+/// after them has matched as far to the left as possible.
 fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     let mut retry = None;
