@@ -1,5 +1,4 @@
-//! The response context. **Draft**: it is in the editor's draft of Trace Context Level 3 only, and may
-//! change with it.
+//! The response context of the editor's draft of Trace Context Level 3.
 
 use core::{fmt, str::FromStr};
 
@@ -10,11 +9,15 @@ use crate::{
     traceparent::TraceParent,
 };
 
-/// What a server tells its caller about the span that served a request, as the metric `trace` of the
-/// `Server-Timing` header: `trace;desc=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+mod metrics;
+
+use self::metrics::{Metric, metrics};
+
+/// The response context: the span that served a request, as the metric `trace` of the `Server-Timing` header:
+/// `trace;desc=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
 ///
-/// **Draft**: from the editor's draft of Trace Context Level 3; it may change with it. Send it only to
-/// callers who took part in the trace: browsers show it to scripts of other origins.
+/// **Draft**: the editor's draft of Trace Context Level 3 may change, and this type with it. Send the metric only
+/// to callers that take part in the trace: browsers show it to scripts of other origins.
 ///
 /// [W3C: response context, editor's draft](https://w3c.github.io/trace-context/)
 ///
@@ -38,20 +41,21 @@ impl TraceResponse {
     /// The length in bytes of the metric: 66.
     pub const LENGTH: usize = PREFIX.len() + TraceParent::LENGTH;
 
-    /// Makes the response context of the span whose id is this header's parent-id.
+    /// Creates the response context of the span whose ID is this header's parent-id.
     pub const fn new(span: TraceParent) -> Self {
         Self(TraceParent::new(span.trace_id(), span.parent_id(), span.flags()))
     }
 
-    /// Finds the metric in one `Server-Timing` field, among other metrics, and reads it: its name in any
-    /// case, its value as a token or quoted. The name `traceparent`, which the agents of some vendors write, is read as well as
-    /// the draft's `trace`. `None` where the field has no such metric, and where that
-    /// has no `desc`. Of several, the first one counts.
+    /// Parses the metric in one `Server-Timing` field, among other metrics. Returns `None` if the field has no such
+    /// metric, or if that has no `desc`. Of several metrics, the first one counts.
+    ///
+    /// The name may have any case, and the value may be a token or quoted. The agents of some vendors name the
+    /// metric `traceparent` instead of `trace`, which is read too.
     ///
     /// # Errors
     ///
-    /// As [`TraceParent::parse`], with the span-id called child-id, and for version `00` only: there is
-    /// no forward rule here.
+    /// Returns the errors of [`TraceParent::parse`], in which the parent-id is called child-id, and an error for
+    /// every version but `00`.
     pub fn parse(field: &[u8]) -> Result<Option<Self>, ParseError> {
         match metrics(field).find(Metric::is_trace).and_then(|metric| metric.desc()) {
             Some((value, offset)) => Self::parse_value(value, offset).map(Some),
@@ -80,8 +84,8 @@ impl TraceResponse {
         metrics(field).any(|metric| metric.is_trace())
     }
 
-    /// Goes over the metrics of a `Server-Timing` field other than the response context, each with its
-    /// parameters: what is left of a field when the metric is replaced.
+    /// Returns an iterator over the metrics of a `Server-Timing` field other than the response context, each with
+    /// its parameters.
     pub fn other_metrics(field: &[u8]) -> impl Iterator<Item = &[u8]> {
         metrics(field).filter(|metric| !metric.is_trace()).map(|metric| metric.text)
     }
@@ -98,12 +102,12 @@ impl TraceResponse {
         metric
     }
 
-    /// Returns the trace-id: the caller's where the trace was continued, another where it was restarted.
+    /// Returns the trace-id: the caller's if the trace was continued, another if it was restarted.
     pub const fn trace_id(self) -> TraceId {
         self.0.trace_id()
     }
 
-    /// Returns the child-id: the id of the span that served the request.
+    /// Returns the child-id: the ID of the span that served the request.
     pub const fn child_id(self) -> SpanId {
         self.0.parent_id()
     }
@@ -125,79 +129,8 @@ impl fmt::Display for TraceResponse {
 impl FromStr for TraceResponse {
     type Err = ParseError;
 
-    /// Reads a field that has to hold the metric.
+    /// Parses a field that must have the metric.
     fn from_str(field: &str) -> Result<Self, ParseError> {
         Self::parse(field.as_bytes())?.ok_or(ParseError::new(ErrorKind::Empty, Field::ServerTiming, 0))
     }
-}
-
-/// One metric of a field: its text without white space around it, and where that begins.
-struct Metric<'a> {
-    text: &'a [u8],
-    offset: usize,
-}
-
-impl<'a> Metric<'a> {
-    fn parts(&self) -> impl Iterator<Item = Metric<'a>> {
-        split(self.text, self.offset, b';')
-    }
-
-    fn is_trace(&self) -> bool {
-        self.parts().next().is_some_and(|name| {
-            name.text.eq_ignore_ascii_case(b"trace") || name.text.eq_ignore_ascii_case(b"traceparent")
-        })
-    }
-
-    /// The value of the parameter `desc`, without its quotes, and where it begins.
-    fn desc(&self) -> Option<(&'a [u8], usize)> {
-        let desc = self.parts().skip(1).find_map(|parameter| {
-            let mut sides = split(parameter.text, parameter.offset, b'=');
-            let name = sides.next()?;
-            name.text.eq_ignore_ascii_case(b"desc").then(|| sides.next())
-        })??;
-        Some(match desc.text {
-            [b'"', value @ .., b'"'] => (value, desc.offset + 1),
-            value => (value, desc.offset),
-        })
-    }
-}
-
-/// Splits a field into its metrics.
-///
-/// ```abnf
-/// Server-Timing             = #server-timing-metric
-/// server-timing-metric      = metric-name *( OWS ";" OWS server-timing-param )
-/// server-timing-param       = server-timing-param-name OWS "=" OWS server-timing-param-value
-/// server-timing-param-value = token / quoted-string
-/// ```
-fn metrics(field: &[u8]) -> impl Iterator<Item = Metric<'_>> {
-    split(field, 0, b',').filter(|metric| !metric.text.is_empty())
-}
-
-/// Splits at a separator, but not inside quotes, in which a backslash takes the next byte along.
-fn split(text: &[u8], offset: usize, separator: u8) -> impl Iterator<Item = Metric<'_>> {
-    let mut rest = Some((text, offset));
-    core::iter::from_fn(move || {
-        let (text, offset) = rest.take()?;
-        let (mut quoted, mut escaped) = (false, false);
-        let end = text.iter().position(|&byte| {
-            let plain = !core::mem::take(&mut escaped);
-            match byte {
-                b'"' if plain => quoted = !quoted,
-                b'\\' if plain && quoted => escaped = true,
-                _ => return byte == separator && !quoted,
-            }
-            false
-        });
-        let part = match end {
-            Some(end) => {
-                let (part, after) = text.split_at(end);
-                rest = after.split_first().map(|(_, after)| (after, offset + end + 1));
-                part
-            }
-            None => text,
-        };
-        let leading = part.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        Some(Metric { text: crate::ows::trim_ows(part), offset: offset + leading })
-    })
 }

@@ -1,15 +1,16 @@
-use core::{fmt, ops::Range};
+use core::fmt;
 
 #[cfg(feature = "alloc")]
 use alloc::string::ToString;
 
+mod budget;
+mod write;
+
+pub use self::budget::BudgetTooSmall;
 use super::{
-    TraceState, grammar,
-    keys::{self, Seen},
+    TraceState,
     member::Member,
-    ot::OtValue,
-    place::Place,
-    sink::{Count, Cursor, Sink},
+    sink::{Count, Cursor},
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
 
@@ -17,9 +18,9 @@ use crate::{error::BufferTooSmall, threshold::Threshold};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a member is set or removed; the specification knows no third mutation")]
 pub enum Change<'a> {
-    /// Puts this member first; an older one of its key goes.
+    /// Puts this member first and removes older ones of its key.
     Set(Member<'a>),
-    /// Removes the members of this key. Remove none but your own: others need theirs.
+    /// Removes the members of this key. Remove only your own members: other systems need theirs.
     ///
     /// [W3C: tracestate mutation](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field)
     Remove(&'a str),
@@ -34,11 +35,11 @@ impl<'a> Change<'a> {
     }
 }
 
-/// A `tracestate` list together with what is to change in it, worked out in one pass while it is
-/// written: into a caller's buffer, through [`fmt::Write`] (it is `Display`), or as an owned list.
+/// A `tracestate` list and the changes to it, which are applied in one pass while the list is written: into a
+/// caller's buffer, through `Display`, or as an owned list.
 ///
 /// Members that do not change keep their order and their bytes, spaces at the start of a value
-/// included. Without any change to make, a list is written as it was received, byte for byte; otherwise
+/// included. A list without changes is written as it was received, byte for byte. A changed list is written
 /// with single commas, without duplicates, and with at most 32 members.
 ///
 /// ```
@@ -54,7 +55,7 @@ impl<'a> Change<'a> {
 pub struct TraceStateEdit<'a> {
     list: TraceState<'a>,
     changes: Changes<'a>,
-    /// The edit that this one goes on from, if that one has changes.
+    /// The edit before this one, if it has changes.
     earlier: Option<&'a TraceStateEdit<'a>>,
     ot: OtChange,
     budget: usize,
@@ -66,51 +67,18 @@ enum Changes<'a> {
     Many(&'a [Change<'a>]),
 }
 
-/// What a sampling decision does to the `ot` member, worked out from the list when it is written.
+/// The change of a sampling decision to the `ot` member, which is applied when the list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum OtChange {
     #[default]
     Keep,
-    /// Sets or removes `th`, and leaves out what was malformed.
+    /// Sets or removes `th`, and drops malformed sub-keys.
     Threshold(Option<Threshold>),
-}
-
-/// A member that goes out and is not from the list.
-enum Entry<'e> {
-    Set(Member<'e>),
-    Ot(OtValue<'e>),
-}
-
-impl Entry<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Set(member) => member.len(),
-            Self::Ot(ot) => OtValue::KEY.len() + 1 + ot.len(),
-        }
-    }
-
-    fn write(&self, out: &mut impl Sink) -> fmt::Result {
-        match self {
-            Self::Set(member) => {
-                out.put(member.key().as_bytes())?;
-                out.put(b"=")?;
-                out.put(member.value().as_bytes())
-            }
-            Self::Ot(ot) => {
-                out.put(OtValue::KEY.as_bytes())?;
-                out.put(b"=")?;
-                ot.write(out)
-            }
-        }
-    }
 }
 
 impl<'a> TraceStateEdit<'a> {
     /// The smallest budget, in characters, that [`within`](Self::within) takes.
     pub const MIN_BUDGET: usize = 512;
-
-    /// Members longer than this, key and `=` included, are the first to go for a budget.
-    const LONG: usize = 128;
 
     pub(crate) const fn one(list: TraceState<'a>, change: Change<'a>) -> Self {
         Self { list, changes: Changes::One(change), earlier: None, ot: OtChange::Keep, budget: usize::MAX }
@@ -126,7 +94,7 @@ impl<'a> TraceStateEdit<'a> {
 
     /// Describes further changes, on top of those described so far.
     ///
-    /// The result borrows this edit, so that no number of changes needs an allocation. A newer change wins
+    /// The result borrows this edit and does not allocate. A newer change wins
     /// over an older one of the same key, and its member comes first. A change of the `ot` member that a
     /// sampling decision makes stays, unless a change names `ot`.
     ///
@@ -148,16 +116,16 @@ impl<'a> TraceStateEdit<'a> {
         }
     }
 
-    /// Cuts the list to at most so many characters, commas included.
+    /// Sets the largest length of the list in characters, commas included.
     ///
-    /// Only whole members go, and none while the list fits: first those of more than 128 characters,
-    /// then any, each time from the right; members that are set here go last.
+    /// A list that is longer loses whole members: first those of more than 128 characters, then any others, each
+    /// from the right. Members that are set here are dropped last.
     ///
     /// [W3C: tracestate limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits)
     ///
     /// # Errors
     ///
-    /// A budget below 512: everybody on the way should propagate that much.
+    /// Returns an error if the budget is below 512, which every service should propagate.
     pub fn within(self, budget: usize) -> Result<Self, BudgetTooSmall> {
         if budget < Self::MIN_BUDGET {
             return Err(BudgetTooSmall(()));
@@ -169,7 +137,7 @@ impl<'a> TraceStateEdit<'a> {
     ///
     /// # Errors
     ///
-    /// When the buffer is too small, the length that would do.
+    /// Returns an error with the length needed if the buffer is too small.
     #[inline]
     pub fn encode_into<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, BufferTooSmall> {
         let mut cursor = Cursor { buffer, length: 0 };
@@ -182,7 +150,7 @@ impl<'a> TraceStateEdit<'a> {
         }
     }
 
-    /// Returns the number of characters that go out; with 0, no header is sent.
+    /// Returns the number of characters to send. An empty list is not sent.
     pub fn len(&self) -> usize {
         let mut count = Count(0);
         // Counting cannot fail.
@@ -190,13 +158,12 @@ impl<'a> TraceStateEdit<'a> {
         count.0
     }
 
-    /// Whether nothing goes out, so that no header is sent.
+    /// Whether the list is empty, so that no header is sent.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the list where it goes out as it was received, byte for byte, so that nothing has to be worked
-    /// out. One without members is not sent.
+    /// Returns the received list if it is sent unchanged, byte for byte. A list without members is not sent.
     ///
     /// ```
     /// use traceparent::{Member, TraceState};
@@ -211,7 +178,7 @@ impl<'a> TraceStateEdit<'a> {
         (self.changes().is_empty() && self.earlier.is_none() && self.ot == OtChange::Keep && fits).then_some(&self.list)
     }
 
-    /// Works the new list out and keeps it.
+    /// Applies the changes, and converts the result into an owned list.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceState<'static> {
         if self.untouched().is_some() {
@@ -227,188 +194,10 @@ impl<'a> TraceStateEdit<'a> {
             Changes::Many(changes) => changes,
         }
     }
-
-    /// Returns all changes: those of the newest edit first, each edit's in their order.
-    fn all_changes(&self) -> impl Iterator<Item = &Change<'a>> {
-        core::iter::successors(Some(self), |edit| edit.earlier).flat_map(Self::changes)
-    }
-
-    /// Whether a change names this key.
-    #[inline]
-    fn is_changed(&self, key: &[u8]) -> bool {
-        self.changes().iter().any(|change| change.key().as_bytes() == key)
-            || self.earlier.is_some_and(|earlier| earlier.is_changed_before(key))
-    }
-
-    #[cold]
-    fn is_changed_before(&self, key: &[u8]) -> bool {
-        self.all_changes().any(|change| change.key().as_bytes() == key)
-    }
-
-    /// Hands over the members set here, newest first. Of changes of the same key, the first one counts.
-    fn ours(&self, mut each: impl FnMut(Entry<'_>) -> fmt::Result) -> fmt::Result {
-        for (i, change) in self.all_changes().enumerate() {
-            if let Change::Set(member) = change {
-                if !self.all_changes().take(i).any(|newer| newer.key() == member.key()) {
-                    each(Entry::Set(*member))?;
-                }
-            }
-        }
-        self.ot_entry().map_or(Ok(()), each)
-    }
-
-    /// What the sampling decision does to the `ot` member, unless a change names that member.
-    fn ot_change(&self) -> OtChange {
-        if self.ot == OtChange::Keep || self.is_changed(OtValue::KEY.as_bytes()) { OtChange::Keep } else { self.ot }
-    }
-
-    fn ot_entry(&self) -> Option<Entry<'_>> {
-        let OtChange::Threshold(threshold) = self.ot_change() else {
-            return None;
-        };
-        let ot = self.list.ot().unwrap_or_default().without_threshold();
-        let ot = threshold.map_or(ot, |threshold| ot.with_threshold(threshold).unwrap_or(ot));
-        (!ot.is_empty()).then_some(Entry::Ot(ot))
-    }
-
-    /// Where the other members stand in the list, in their order and without duplicates.
-    fn others(&self) -> Others<'_> {
-        let ot = self.ot_change() != OtChange::Keep;
-        Others { list: self.list.as_bytes(), edit: self, ot, at: 0, seen: Seen::new() }
-    }
-
-    /// Whether no member of a tidy list has the key of another.
-    pub(crate) fn is_without_duplicates(&self) -> bool {
-        keys::find(self.list.as_bytes(), b"").is_some() || self.others().count() == self.list.len()
-    }
-
-    /// The entries that have to go, one bit each: some for the budget, and the 33rd and all behind it.
-    /// However far they are shifted to the right, the last stays set.
-    fn evicted(&self) -> i64 {
-        let mut evicted = -1 << grammar::MAX_MEMBERS;
-        if self.budget == usize::MAX {
-            return evicted;
-        }
-        let mut lengths = [0; grammar::MAX_MEMBERS];
-        let mut ours = 0;
-        // Noting cannot fail.
-        let _ = self.ours(|entry| {
-            if let Some(slot) = lengths.get_mut(ours) {
-                *slot = entry.len() + 1;
-                ours += 1;
-            }
-            Ok(())
-        });
-        let mut count = ours;
-        for (slot, member) in lengths.iter_mut().skip(ours).zip(self.others()) {
-            *slot = member.len() + 1;
-            count += 1;
-        }
-        // One comma too many, as if the last member had one.
-        let mut excess = lengths.iter().sum::<usize>().saturating_sub(self.budget.saturating_add(1));
-        let passes = [(ours..count, Self::LONG), (ours..count, 0), (0..ours, 0)];
-        for (range, longer_than) in passes {
-            for i in range.rev() {
-                let length = lengths.get(i).copied().unwrap_or_default();
-                if excess > 0 && evicted & 1 << i == 0 && length > longer_than + 1 {
-                    evicted |= 1 << i;
-                    excess = excess.saturating_sub(length);
-                }
-            }
-        }
-        evicted
-    }
-
-    /// The place of the one member that goes from a list of which no other does, empty where none goes: that of
-    /// the key that changes.
-    fn gap(&self) -> Option<Range<usize>> {
-        let key = match self.changes() {
-            _ if self.earlier.is_some() => return None,
-            [] => OtValue::KEY,
-            [change] if self.ot == OtChange::Keep => change.key(),
-            _ => return None,
-        };
-        let simple = self.list.is_tidy() && self.budget == usize::MAX;
-        if simple { keys::find(self.list.as_bytes(), key.as_bytes()) } else { None }
-    }
-
-    fn write_around(&self, mut gap: Range<usize>, out: &mut impl Sink) -> fmt::Result {
-        let mut written = false;
-        self.ours(|entry| {
-            written = true;
-            entry.write(out)
-        })?;
-        let list = self.list.as_bytes();
-        if written && gap.is_empty() && self.list.len() == grammar::MAX_MEMBERS {
-            gap.start = list.iter().rposition(|byte| *byte == b',').unwrap_or_default();
-        }
-        let head = list.get(..gap.start).unwrap_or_default();
-        let tail = list.get(gap.end..).unwrap_or_default();
-        for part in [head.strip_suffix(b",").unwrap_or(head), tail.strip_prefix(b",").unwrap_or(tail)] {
-            if !part.is_empty() {
-                if written {
-                    out.put(b",")?;
-                }
-                written = true;
-                out.put(part)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&self, out: &mut impl Sink) -> fmt::Result {
-        if let Some(list) = self.untouched() {
-            return if list.is_empty() { Ok(()) } else { out.put(list.as_bytes()) };
-        }
-        if let Some(gap) = self.gap() {
-            return self.write_around(gap, out);
-        }
-        let mut gone = self.evicted();
-        let mut is_next_gone = || {
-            let is_gone = gone & 1 == 1;
-            gone >>= 1;
-            is_gone
-        };
-        let mut written = false;
-        self.ours(|entry| {
-            if is_next_gone() {
-                return Ok(());
-            }
-            if written {
-                out.put(b",")?;
-            }
-            written = true;
-            entry.write(out)
-        })?;
-        let list = self.list.as_bytes();
-        let mut flush = |piece: Range<usize>| {
-            if piece.is_empty() {
-                return Ok(());
-            }
-            if written {
-                out.put(b",")?;
-            }
-            written = true;
-            out.put(list.get(piece).unwrap_or_default())
-        };
-        // Neighbours with a single comma in between go out in one piece. No member stands behind the end.
-        let mut piece = list.len()..list.len();
-        for member in self.others() {
-            if is_next_gone() {
-                continue;
-            }
-            if member.start == piece.end + 1 {
-                piece.end = member.end;
-            } else {
-                flush(core::mem::replace(&mut piece, member))?;
-            }
-        }
-        flush(piece)
-    }
 }
 
 impl<'a> From<TraceState<'a>> for TraceStateEdit<'a> {
-    /// Describes the list as it is.
+    /// Creates an edit without changes.
     fn from(list: TraceState<'a>) -> Self {
         Self::sampled(list, OtChange::Keep)
     }
@@ -419,55 +208,3 @@ impl fmt::Display for TraceStateEdit<'_> {
         self.write(f)
     }
 }
-
-/// Finds the members that stay, see [`TraceStateEdit::others`].
-struct Others<'e> {
-    list: &'e [u8],
-    edit: &'e TraceStateEdit<'e>,
-    /// Whether the `ot` member changes too.
-    ot: bool,
-    at: usize,
-    seen: Seen,
-}
-
-impl Others<'_> {
-    fn is_changed(&self, key: &[u8]) -> bool {
-        self.edit.is_changed(key) || self.ot && key == OtValue::KEY.as_bytes()
-    }
-
-    /// Whether a member in front of this one has the same key.
-    #[cold]
-    fn is_repeated(&self, key: &[u8], start: usize) -> bool {
-        Place::all(self.list).take_while(|place| place.start < start).any(|place| place.key == key)
-    }
-}
-
-impl Iterator for Others<'_> {
-    type Item = Range<usize>;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a tenth of the time of a changed list")]
-    fn next(&mut self) -> Option<Range<usize>> {
-        loop {
-            let member = Place::next(self.list, self.at)?;
-            self.at = member.comma + 1;
-            if !self.is_changed(member.key)
-                && (self.seen.insert(member.key) || !self.is_repeated(member.key, member.start))
-            {
-                return Some(member.start..member.end);
-            }
-        }
-    }
-}
-
-/// The error returned when a budget for `tracestate` is below 512 characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetTooSmall(());
-
-impl fmt::Display for BudgetTooSmall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tracestate budget is at least 512 characters: everybody on the way should propagate that much")
-    }
-}
-
-impl core::error::Error for BudgetTooSmall {}

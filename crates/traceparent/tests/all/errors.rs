@@ -128,7 +128,7 @@ fn tracestate() {
     );
     assert_wording(
         TraceState::EMPTY.within(511),
-        "a tracestate budget is at least 512 characters: everybody on the way should propagate that much",
+        "a tracestate budget is at least 512 characters, which every service should propagate",
     );
 }
 
