@@ -1,4 +1,6 @@
 use core::fmt;
+#[cfg(feature = "alloc")]
+use core::str::FromStr;
 
 #[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
 use alloc::boxed::Box;
@@ -361,6 +363,16 @@ impl<'a> TryFrom<&'a str> for TraceState<'a> {
 
     fn try_from(value: &'a str) -> Result<Self, ParseError> {
         Self::parse(value.as_bytes())
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl FromStr for TraceState<'static> {
+    type Err = ParseError;
+
+    /// Parses one field value as [`parse`](TraceState::parse) does, and keeps a copy of it.
+    fn from_str(value: &str) -> Result<Self, ParseError> {
+        TraceState::parse(value.as_bytes()).map(TraceState::into_owned)
     }
 }
 

@@ -106,8 +106,7 @@ impl<'a> Outgoing<'a> {
     /// Returns the name and the value of both fields, for carriers of any kind. `None` means that fields of this
     /// name are removed.
     ///
-    /// Nothing is allocated, unless the sampler or [`edit`](Self::edit) changes a `tracestate` of more than 512
-    /// characters. Without an allocator, see [`fields_in`](Self::fields_in).
+    /// Nothing is allocated, unless the `tracestate` is changed and longer than 512 characters. Without an allocator, see [`fields_in`](Self::fields_in).
     ///
     /// ```
     /// use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Names of settings, fields to send, and the attributes of samplers: what users of a policy take from it.
 
 use traceparent::{
-    Change, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, TraceFlags, Trust, UnknownTrust,
+    Change, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, TraceFlags, TraceState, Trust, UnknownTrust,
     sampler::{
         AlwaysOff, AlwaysOn, AttributeValue, Sampler, SamplingDecision, SamplingInput, SamplingResult, SpanDetails,
     },
@@ -36,6 +36,15 @@ fn origin_has_names() {
         assert_eq!((origin.as_str(), origin.to_string().as_str()), (name, name));
         assert_eq!(format!("{origin:<10}|"), format!("{name:<10}|"));
     }
+}
+
+#[test]
+fn a_list_parses_from_text_that_is_dropped() {
+    let parse = |text: String| text.parse::<TraceState<'static>>();
+    let list = parse("rojo=1 ,, congo= 2".to_owned()).unwrap();
+    assert_eq!((list.as_str(), list.len()), ("rojo=1 ,, congo= 2", 2));
+    assert!(parse(String::new()).unwrap().is_empty());
+    assert_eq!(parse("Rojo=1".to_owned()).unwrap_err(), TraceState::parse(b"Rojo=1").unwrap_err());
 }
 
 fn span(tracestate: &str) -> Outgoing<'_> {
