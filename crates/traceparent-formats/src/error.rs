@@ -54,9 +54,10 @@ impl fmt::Display for Part {
     }
 }
 
-/// The error returned when a context in one of the formats is refused: which format, part, rule and byte.
+/// An error returned when parsing a context fails. It holds the format, the part, the rule and the byte.
 ///
-/// Eight bytes, `Copy`, and free of the input, so that no byte of a header reaches a log through it.
+/// The error is `Copy`, has a size of eight bytes, and holds no part of the input. No byte of a header reaches a log
+/// through it.
 ///
 /// ```
 /// use traceparent::ErrorKind;
@@ -97,18 +98,20 @@ impl FormatError {
         self.format
     }
 
-    /// Returns the part that broke a rule.
+    /// Returns the part that breaks the rule.
     pub const fn part(self) -> Part {
         self.part
     }
 
-    /// Returns the rule that was broken.
+    /// Returns the rule that the input breaks.
     pub const fn kind(self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns the offset of the deciding byte from the start of the field that holds the part, or the field's length
-    /// if it ended too soon. A missing or repeated part has the offset 0 unless it is part of a larger value.
+    /// Returns the offset in bytes of the first byte that breaks the rule, or the field's length if it is too short.
+    ///
+    /// It counts from the start of the field that holds the part. The offset of a missing or repeated part is 0 unless it
+    /// is part of a larger value.
     pub const fn offset(self) -> usize {
         self.offset as usize
     }

@@ -1,4 +1,4 @@
-//! Every format behind one pair of functions that take and give fields by name.
+//! Reading and writing the fields of every format by name.
 
 use traceparent::{ErrorKind, TraceFlags, TraceParent};
 
@@ -14,14 +14,15 @@ use crate::{
 };
 
 impl Format {
-    /// Reads the format's fields, or returns `None` if there is no context in them.
+    /// Reads the format's fields, or returns `None` if they have no context.
     ///
-    /// The function is asked for all values of a field by the field's name in lower case, in the order of arrival and
-    /// without white space around them. Of W3C Trace Context, `traceparent` alone is read.
+    /// The function is called with the name of a field in lower case. It returns all values of the field, in the order of
+    /// arrival and without white space around them. Of W3C Trace Context, `traceparent` alone is read.
     ///
     /// # Errors
     ///
-    /// The first rule that is broken. A field that is there twice is repeated, except for B3, whose first one counts.
+    /// Returns an error for the first rule that is broken. A field that occurs twice is repeated, except in B3, in which
+    /// the first one counts.
     ///
     /// ```
     /// use traceparent_formats::{Format, SamplingState};
@@ -77,10 +78,11 @@ impl Format {
         }
     }
 
-    /// Writes the format's fields: the function gets each field's name, and its value or `None` if it has to be removed.
+    /// Writes the format's fields. The function is called with the name of each field, and with its value or `None` if
+    /// the field must be removed.
     ///
-    /// A context that the format cannot hold removes all of its fields. Of W3C Trace Context, `traceparent` is written
-    /// without the random flag, and `tracestate` removed: an [`Outgoing`](traceparent::Outgoing) has both.
+    /// All fields are removed if the format cannot hold the context. Of W3C Trace Context, `traceparent` is written
+    /// without the random flag, and `tracestate` is removed. An [`Outgoing`](traceparent::Outgoing) has both.
     ///
     /// ```
     /// use traceparent::{SpanId, TraceId};
@@ -112,7 +114,7 @@ impl Format {
         }
     }
 
-    /// Writes B3 for peers that know 64-bit trace-ids alone; other formats as always.
+    /// Writes the format's fields, with a trace-id of 16 digits in B3 if its upper half is zero.
     pub(crate) fn write_short(self, context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
         match (self, b3::short_id(context.trace_id())) {
             (Self::B3, _) => set("b3", Some(b3::encode_short(context).as_str())),

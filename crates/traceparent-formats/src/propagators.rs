@@ -17,10 +17,10 @@ mod names;
 
 pub use self::{extracted::Extracted, names::PropagatorsError};
 
-/// The formats that a service reads, in order, and those that it writes.
+/// The formats that a service reads, in order, and the formats that it writes.
 ///
-/// The first format with a context wins. Formats before it that are refused are reported, and so is one behind it that
-/// names another trace. W3C Trace Context is always written, others beside it.
+/// The first format with a valid context is used. Invalid contexts before it are reported, and so is a context of another
+/// trace after it. W3C Trace Context is always written, and other formats beside it.
 ///
 /// ```
 /// use traceparent::{Policy, RandomIdGenerator, sampler::AlwaysOn};
@@ -48,11 +48,11 @@ pub struct Propagators {
 }
 
 impl Propagators {
-    /// Reads nothing and writes nothing.
+    /// Propagators that read and write no format.
     pub const NONE: Self =
         Self { extract: [None; Format::ALL.len()], inject: [false; Format::ALL.len()], is_b3_short: false };
 
-    /// Reads and writes W3C Trace Context alone.
+    /// Propagators that read and write W3C Trace Context alone.
     pub const TRACE_CONTEXT: Self = Self::new(&[Format::TraceContext], &[]);
 
     /// Creates propagators that read these formats in order, and write these beside W3C Trace Context.
@@ -93,8 +93,7 @@ impl Propagators {
         self
     }
 
-    /// Sets whether B3 is written with trace-ids of 16 digits where their upper half is zero, for old peers that know no
-    /// others.
+    /// Sets whether a trace-id is written with 16 digits in B3 if its upper half is zero. Old peers read no others.
     #[must_use]
     pub const fn with_short_b3(self, is_b3_short: bool) -> Self {
         Self { is_b3_short, ..self }
@@ -121,8 +120,8 @@ impl Propagators {
 
     /// Reads the fields of a message.
     ///
-    /// The function is asked for all values of a field by the field's name in lower case, in the order of arrival. It
-    /// joins several `tracestate` fields in an allocation and allocates nothing otherwise.
+    /// The function is called with the name of a field in lower case, and returns all values of the field in the order of
+    /// arrival. Nothing is allocated unless there are several `tracestate` fields.
     #[cfg(feature = "alloc")]
     pub fn extract<'a, I>(&self, get: impl FnMut(&'static str) -> I) -> Extracted<'a>
     where
@@ -161,11 +160,11 @@ impl Propagators {
         found.finish(w3c.unwrap_or(Incoming::Absent))
     }
 
-    /// Writes the fields of all formats: the function gets each field's name, and its value or `None` if it has to be
-    /// removed because it names a span that is not the parent any more.
+    /// Writes the fields of all formats. The function is called with the name of each field, and with its value or `None`
+    /// if the field must be removed.
     ///
-    /// Fields of formats that are neither read nor written are left alone. It allocates for a `tracestate` that has
-    /// changed, and nothing otherwise.
+    /// Fields of formats that are read and not written are removed, because their span is no longer the parent. Fields of
+    /// formats that are neither read nor written stay. Nothing is allocated unless the `tracestate` has changed.
     #[cfg(feature = "alloc")]
     pub fn inject(
         &self,
@@ -186,7 +185,7 @@ impl Propagators {
     }
 
     /// Writes the fields of all formats but W3C Trace Context, for carriers that write `traceparent` and `tracestate`
-    /// themselves. It allocates nothing.
+    /// themselves. Nothing is allocated.
     pub fn inject_others(
         &self,
         outgoing: &Outgoing<'_>,

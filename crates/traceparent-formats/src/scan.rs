@@ -1,8 +1,8 @@
-//! Pieces of a value that know where they stand in it, and the numbers they hold.
+//! Pieces of a value with their offsets, and the numbers in them.
 
 use traceparent::{ErrorKind, ParseError, SpanId, TraceId};
 
-/// A rule broken at an offset; the caller knows the format and the part.
+/// A rule that is broken at an offset. The caller knows the format and the part.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
     pub(crate) kind: ErrorKind,

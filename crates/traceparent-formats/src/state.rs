@@ -1,8 +1,9 @@
 use core::fmt;
 
-/// What a caller decided about sampling.
+/// The decision of a caller about sampling.
 ///
-/// A type of its own: no flag bit of W3C Trace Context means "debug" or "not decided". It will not grow.
+/// The state is not stored in trace flags, because no flag of W3C Trace Context means "debug" or "not decided". The enum
+/// is complete and gets no further variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "the formats know no other state")]
 pub enum SamplingState {
@@ -17,7 +18,7 @@ pub enum SamplingState {
 }
 
 impl SamplingState {
-    /// Returns a short, stable name, made for metric labels: `deny`, `accept`, `debug` or `defer`.
+    /// Returns a short, stable name for the labels of metrics: `deny`, `accept`, `debug` or `defer`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",

@@ -26,9 +26,9 @@ pub fn extract_formats<'a>(propagators: &Propagators, headers: &'a HeaderMap) ->
 
 /// Injects the trace context into the headers of a message in several formats, replacing all fields of these.
 ///
-/// Fields of formats that are read and not written are removed, because they name a span that is not the parent any
-/// more. Those of formats that are neither are left alone. [`Extracted::carried`] is what travels beside the IDs;
-/// a context that starts here carries [`Carried::EMPTY`].
+/// Fields of formats that are read and not written are removed, because their span is no longer the parent. Fields of
+/// formats that are neither read nor written stay. [`Extracted::carried`] returns the data that travels beside the IDs.
+/// A context that starts here carries [`Carried::EMPTY`].
 ///
 /// ```
 /// use http::HeaderMap;
@@ -61,8 +61,9 @@ pub fn inject_formats(
     });
 }
 
-/// Removes every field that propagates a context, in any format, and `baggage`, for a receiver that is not to see them:
-/// [`KNOWN_FIELDS`], and names of your own.
+/// Removes every field that propagates a context in any format, and `baggage`, for a receiver that must not see them.
+///
+/// These are the [`KNOWN_FIELDS`] and names of your own.
 ///
 /// ```
 /// use http::HeaderMap;

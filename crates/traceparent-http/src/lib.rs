@@ -81,14 +81,14 @@ pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
     set(headers, &TRACESTATE, tracestate(outgoing.tracestate()));
 }
 
-/// Replaces all fields of a name by one, or by none.
+/// Replaces all fields of a name by one field, or removes them.
 fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
     if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {
         headers.remove(name);
     }
 }
 
-/// Removes the trace context from the headers of a message, for a receiver that is not to see it.
+/// Removes the trace context from the headers of a message, for a receiver that must not see it.
 ///
 /// ```
 /// use http::HeaderMap;

@@ -2,7 +2,7 @@ use traceparent::{Incoming, Outgoing, TraceState};
 
 use crate::{carried::Carried, context::RemoteContext, error::FormatError, format::Format, state::SamplingState};
 
-/// What [`Propagators`](crate::Propagators) read: the context of the first format that has one, and what was refused.
+/// The result of [`Propagators::extract`](crate::Propagators::extract): a context, and the errors of invalid ones.
 #[derive(Clone, Debug)]
 pub struct Extracted<'a> {
     incoming: Incoming<'a>,
@@ -21,7 +21,7 @@ impl<'a> Extracted<'a> {
         conflict: None,
     };
 
-    /// Adds what the next format in order has.
+    /// Adds the result of the next format.
     pub(super) fn add(&mut self, format: Format, read: Result<Option<RemoteContext<'a>>, FormatError>) {
         match (read, &self.winner) {
             (Ok(None), _) => {}
@@ -42,7 +42,7 @@ impl<'a> Extracted<'a> {
         }
     }
 
-    /// Decides with which context the request came in.
+    /// Chooses the context of the request.
     pub(super) fn finish(self, w3c: Incoming<'a>) -> Self {
         let incoming = match self.winner {
             Some((Format::TraceContext, _)) => w3c,
@@ -74,12 +74,12 @@ impl<'a> Extracted<'a> {
         self.incoming
     }
 
-    /// Returns the format whose context counts.
+    /// Returns the format of the context that is used.
     pub fn format(&self) -> Option<Format> {
         self.winner.map(|(format, _)| format)
     }
 
-    /// Returns the context that counts.
+    /// Returns the context that is used.
     pub fn context(&self) -> Option<RemoteContext<'a>> {
         self.winner.map(|(_, context)| context)
     }
@@ -99,10 +99,10 @@ impl<'a> Extracted<'a> {
         self.conflict
     }
 
-    /// Returns what goes on with an outgoing context: everything as long as it continues the caller's trace with the
-    /// caller's decision, and nothing of another trace's.
+    /// Returns the data that travels beside the IDs of an outgoing context.
     ///
-    /// X-Ray's and Datadog's values are those of any format that was read with the same trace-id.
+    /// This is all of the caller's data if the outgoing context continues the caller's trace with the caller's decision,
+    /// and nothing if it is in another trace. The data of X-Ray and Datadog is that of any format with the same trace-id.
     pub fn carried(&self, outgoing: &Outgoing<'_>) -> Carried<'a> {
         let carried = match self.context().map(|context| context.trace_id()) {
             Some(Some(id)) if id == outgoing.traceparent().trace_id() => self.carried,

@@ -6,9 +6,9 @@ use crate::{format::Format, propagators::Propagators};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PropagatorsError {
-    /// A name that is no propagator's.
+    /// A name that is not the name of a propagator.
     Unknown {
-        /// The name's place in the list, from 1.
+        /// The position of the name in the list, starting at 1.
         position: usize,
     },
     /// The name `none` beside others.

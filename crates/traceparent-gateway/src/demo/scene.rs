@@ -280,7 +280,7 @@ async fn bind() -> Result<Server, Error> {
     Server::bind(address).await.map_err(Error::listen(address))
 }
 
-/// Makes a call with this span as the parent, and returns the head and the body of the response.
+/// Sends a request with this span as the parent, and returns the head and the body of the response.
 async fn call(client: &Client, span: &OpenSpan, target: Uri, body: &Value) -> Result<(Response<()>, Value), Failed> {
     let mut request = Request::new(json_body(body));
     *request.method_mut() = Method::POST;

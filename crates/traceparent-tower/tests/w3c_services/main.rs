@@ -33,7 +33,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Reads one message: its first line, its header lines as they came, and its body.
+/// Reads one message: its first line, its unchanged header lines, and its body.
 async fn read(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Option<(String, Vec<(String, Vec<u8>)>)> {
     let mut first = String::new();
     if stream.read_line(&mut first).await.ok()? == 0 {

@@ -25,12 +25,12 @@ fn context(randomness: u64, sampled: bool, tracestate: &str) -> TraceContext<'_>
     TraceContext::new(TraceParent::new(trace_id, SPAN, flags), TraceState::parse(tracestate.as_bytes()).unwrap())
 }
 
-/// Fresh randomness that is always this.
+/// Fresh randomness that is always the same.
 fn fresh(randomness: u64) -> impl IdGenerator {
     IdsFrom::new(move || 1 << 63 | randomness)
 }
 
-/// Fresh randomness that nobody may ask for.
+/// Fresh randomness that must not be used.
 fn unasked() -> impl IdGenerator {
     IdsFrom::new(|| unreachable!("asked for fresh randomness"))
 }
@@ -61,7 +61,7 @@ fn intent(sampler: impl ComposableSampler, parent: Option<&TraceContext<'_>>) ->
     (intent.threshold, intent.adjusted_count_reliable)
 }
 
-/// Intends one thing.
+/// A composable sampler whose intent is always the same.
 struct Fixed(SamplingIntent);
 
 impl ComposableSampler for Fixed {

@@ -1,4 +1,4 @@
-//! Samplers as others configure them: `OTEL_TRACES_SAMPLER` with its argument, and the percentages of proxies.
+//! Samplers of other configurations: `OTEL_TRACES_SAMPLER` with its argument, and the percentages of proxies.
 
 use proptest::{prelude::*, sample::select};
 use traceparent::{
@@ -183,7 +183,7 @@ fn percent(percent: u8) -> Percent {
     Percent::new(percent).unwrap()
 }
 
-/// Whether a trace is among so many percent, and the threshold that says so.
+/// Returns whether a trace is among a percentage of traces, and the threshold of that percentage.
 fn among(percentage: u8, randomness: u64) -> (bool, u64) {
     let threshold = percent(percentage).threshold().map_or(1 << 56, Threshold::to_bits);
     (randomness >= threshold, threshold)

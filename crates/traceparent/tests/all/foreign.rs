@@ -1,5 +1,5 @@
-//! The processing model for what other formats can say and W3C Trace Context cannot: a deferred decision, a trace
-//! without a parent, a decision without a trace, and a refusal.
+//! The processing model for contexts that other formats can express and W3C Trace Context cannot: a deferred decision,
+//! a trace without a parent, a decision without a trace, and a refusal.
 
 use traceparent::{
     IdsFrom, Incoming, Origin, Outgoing, Policy, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, Trust,

@@ -1,4 +1,4 @@
-//! Generators of ids: random ones that are, and fixed ones that come out as they should.
+//! ID generators: random ones, and ones with a fixed source.
 
 use std::{cell::Cell, collections::HashSet, thread};
 

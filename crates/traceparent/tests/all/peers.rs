@@ -256,7 +256,7 @@ fn with_input<T>(id: &str, parent: &str, then: impl FnOnce(SamplingInput<'_>) ->
     then(SamplingInput::child_of(parent))
 }
 
-/// Says what was decided, and for all but decisions alone the list that goes out.
+/// Returns the decision and, unless the operation is a decision alone, the outgoing list.
 fn decided(operation: &str, sampler: &dyn Sampler, id: &str, parent: &str) -> String {
     with_input(id, parent, |input| {
         let result = sampler.should_sample(&input);

@@ -1,4 +1,4 @@
-//! The processing model without HTTP: every `Trust` with everything that may come in.
+//! The processing model without HTTP: every `Trust` with every kind of `Incoming`.
 
 use std::cell::Cell;
 

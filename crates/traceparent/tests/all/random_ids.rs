@@ -1,4 +1,4 @@
-//! Ids of `RandomIdGenerator`: all different, every bit as often one as zero.
+//! IDs of `RandomIdGenerator`: all are different, and every bit is one as often as zero.
 
 use std::{collections::HashSet, thread};
 

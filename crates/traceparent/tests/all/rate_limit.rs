@@ -24,7 +24,7 @@ fn is_sampled(sampler: &impl Sampler) -> bool {
     sampler.should_sample(&ROOT).decision.is_sampled()
 }
 
-/// How many of so many spans are sampled.
+/// Returns the number of sampled spans.
 fn sampled(sampler: &impl Sampler, spans: usize) -> usize {
     (0..spans).filter(|_| is_sampled(sampler)).count()
 }

@@ -1,4 +1,4 @@
-//! Rules: patterns against a naive matcher, each condition by itself, and which sampler is asked.
+//! Rules: patterns compared with a naive matcher, each condition by itself, and the sampler that is used.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use traceparent::{
@@ -23,7 +23,7 @@ fn name_matches(pattern: &str, name: &str) -> bool {
     Rule::new().with_names(&[pattern]).matches(&root(SpanDetails::new(name)))
 }
 
-/// What a pattern means, said once and slowly.
+/// A naive matcher of patterns.
 fn naive(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
         ([], []) => true,

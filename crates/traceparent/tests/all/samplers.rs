@@ -1,4 +1,4 @@
-//! The samplers that decide by themselves: what each answers, and what goes out after it.
+//! The samplers: the result of each, and the outgoing `tracestate`.
 
 use std::cell::Cell;
 

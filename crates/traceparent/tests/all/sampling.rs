@@ -1,4 +1,4 @@
-//! The samplers, and their statistics over ids of a fixed seed.
+//! The samplers, and their statistics over IDs of a fixed seed.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ use traceparent::{
 
 use crate::common::{EXAMPLE, TRACE_ID};
 
-/// The same ids each time: SplitMix64.
+/// A fixed sequence of IDs: SplitMix64.
 fn fixed_ids() -> impl IdGenerator {
     let state = Cell::new(0_u64);
     IdsFrom::random(move || {
@@ -33,7 +33,7 @@ fn context(flags: &str, list: &'static str) -> TraceContext<'static> {
     TraceContext::new(TraceParent::parse(header.as_bytes()).unwrap(), TraceState::from_static(list))
 }
 
-/// Says who was asked.
+/// A sampler that is told from others by its result.
 struct Named(u64);
 
 impl Sampler for Named {

@@ -1,4 +1,4 @@
-//! The small items that stand around the large ones.
+//! The conversions, names and other small items of the API.
 
 use std::{cell::Cell, collections::BTreeSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What becomes of the `ot` member when a trace is continued, resampled or restarted.
+//! The `ot` member of a trace that is continued, resampled or restarted.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Edits of a list against a naive model of it, and each promise about them by example.
+//! Edits of a list, compared with a naive model, and an example of each guarantee.
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{Change, Member, TraceState, TraceStateEdit};

@@ -1,4 +1,4 @@
-//! What the test files share; each of them uses a part.
+//! Items that the test files share. Each file uses a part of them.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod model;

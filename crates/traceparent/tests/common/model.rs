@@ -1,4 +1,4 @@
-//! What edits make of a list, without a thought for speed.
+//! A naive model of the edits of a list.
 
 use super::naive;
 
@@ -9,7 +9,7 @@ fn join(members: &[(String, String)]) -> String {
     members.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// What has to go out, worked out the long way.
+/// Returns the list that must go out.
 pub(crate) fn model(list: &str, changes: &[OwnedChange], budget: usize) -> String {
     let received = naive::tracestate(list.as_bytes()).unwrap();
     let trimmed = list.trim_matches([' ', '\t']);

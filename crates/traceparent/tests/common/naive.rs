@@ -1,4 +1,4 @@
-//! The two grammars once more, read off the specification's ABNF without a thought for speed.
+//! Naive parsers, written from the ABNF of the specification.
 
 /// version, trace-id, parent-id, flag byte
 pub(crate) type TraceParent = (u8, u128, u64, u8);
@@ -62,7 +62,7 @@ pub(crate) fn is_value(value: &str) -> bool {
     !value.is_empty() && value.len() <= 256 && value.chars().all(chr) && !value.ends_with(' ')
 }
 
-/// What the value of the `ot` member says.
+/// The content of the `ot` member's value.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ot {
     pub(crate) threshold: Option<u64>,

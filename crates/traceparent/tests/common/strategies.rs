@@ -1,4 +1,4 @@
-//! Valid headers, and headers that were valid once.
+//! Strategies for valid headers and for mutations of them.
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
@@ -74,7 +74,7 @@ enum Edit {
     Upper,
 }
 
-/// One to three edits, each at some place, of what the other strategy makes.
+/// The values of another strategy, with one to three mutations.
 pub(crate) fn mutated(valid: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let byte = || prop_oneof![3 => select(b"-,= \t.0afgAFz@~\x00\x7f\xff".to_vec()), 1 => any::<u8>()];
     let edit = prop_oneof![

@@ -39,7 +39,7 @@ pub(super) enum Return<B> {
 }
 
 impl<B: Body<Data = Bytes>> LentBody<B> {
-    /// Lends a body, of which so many bytes may be taken before it no longer comes back.
+    /// Lends a body, which comes back as long as at most `room` bytes have been taken from it.
     pub(super) fn new(body: B, room: usize) -> (Self, Return<B>) {
         if body.is_end_stream() { (Self::empty(), Return::Empty) } else { Self::lend(body, VecDeque::new(), room) }
     }
@@ -144,7 +144,7 @@ mod tests {
         StreamBody::new(tokio_stream::iter(frames))
     }
 
-    /// Takes so many parts, drops the body, and returns the length of what is lent again.
+    /// Takes some of the parts, drops the body, and returns the length of the body that is lent again.
     async fn lent_again(parts: &[usize], taken: usize, may_replay: bool) -> Option<usize> {
         let (mut lent, owner) = LentBody::new(body(parts), 64);
         for _ in 0..taken {
