@@ -10,6 +10,13 @@ use crate::{
 };
 
 pub(crate) mod generate;
+#[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
+pub(crate) mod random;
+pub(crate) mod source;
+pub(crate) mod xray;
+
+/// How often a generator draws again when it draws zero.
+const TRIES: usize = 16;
 
 /// The ID of a trace: 16 bytes, never all zero, so `Option<TraceId>` is 16 bytes too.
 ///

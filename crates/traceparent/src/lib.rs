@@ -61,8 +61,9 @@ page!(limits, "../docs/limits.md");
 page!(comparison, "../docs/comparison.md");
 page!(conformance, "../CONFORMANCE.md");
 
-#[cfg(feature = "std")]
-pub use crate::id::generate::RandomIdGenerator;
+#[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use crate::id::random::RandomIdGenerator;
 #[cfg(feature = "alloc")]
 pub use crate::policy::FieldValue;
 #[cfg(feature = "unstable-response")]
@@ -74,7 +75,9 @@ pub use crate::{
     flags::TraceFlags,
     id::{
         SpanId, TraceId,
-        generate::{IdGenerator, IdsFrom, XRayIds},
+        generate::IdGenerator,
+        source::{IdsFrom, NumberSource, U32Pairs},
+        xray::XRayIds,
     },
     ows::trim_ows,
     policy::{Origin, Outgoing, Policy, Trust, UnknownTrust},

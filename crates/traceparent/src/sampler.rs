@@ -48,8 +48,9 @@ mod trace_id_ratio;
 
 #[cfg(feature = "unstable-composite")]
 use self::composite::{ComposableSampler, SamplingIntent};
-#[cfg(all(feature = "std", target_has_atomic = "64"))]
-pub use self::rate_limit::MonotonicClock;
+#[cfg(all(feature = "std", target_has_atomic = "64", not(all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use self::rate_limit::monotonic::MonotonicClock;
 #[cfg(target_has_atomic = "64")]
 pub use self::rate_limit::{Clock, RateLimited};
 pub use self::{

@@ -1,14 +1,16 @@
 use core::{sync::atomic::AtomicU64, time::Duration};
 
 mod bucket;
+#[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
+pub(super) mod monotonic;
 
 use self::bucket::Bucket;
 use super::{Sampler, SamplingInput, SamplingResult, ThresholdChange, span::AttributeValue};
 
 /// A clock that never goes back.
 ///
-/// Implemented for closures, so that targets without `std` hand in their timer; with the feature `std`
-/// there is `MonotonicClock`.
+/// It is implemented for closures, so that targets without `std` and `wasm32-unknown-unknown` hand in their timer.
+/// With the feature `std` and a system that has a clock, there is `MonotonicClock`.
 pub trait Clock {
     /// Returns the time since any moment that stays the same.
     fn now(&self) -> Duration;
@@ -20,41 +22,14 @@ impl<F: Fn() -> Duration> Clock for F {
     }
 }
 
-/// The operating system's monotonic clock, counted from when the value was made.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy, Debug)]
-pub struct MonotonicClock(std::time::Instant);
-
-#[cfg(feature = "std")]
-impl MonotonicClock {
-    /// Starts to count.
-    pub fn new() -> Self {
-        Self(std::time::Instant::now())
-    }
-}
-
-#[cfg(feature = "std")]
-impl Default for MonotonicClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(feature = "std")]
-impl Clock for MonotonicClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 /// Samples what another sampler samples, up to a rate: a token bucket.
 ///
-/// The bucket holds a burst of tokens, starts full and is refilled evenly; a span that is sampled takes
-/// one, and without one it is dropped. In any stretch of time no more spans are sampled than the burst
-/// plus the rate times that stretch, however many threads ask. There is no lock: the state is one atomic
-/// number. Since nobody knows the probability that results, the threshold in `tracestate` is erased.
+/// The bucket holds a burst of tokens, starts full and is refilled evenly. A span that is sampled takes a
+/// token, and is dropped if there is none. In any stretch of time no more spans are sampled than the burst
+/// plus the rate times that stretch, for any number of threads. There is no lock: the state is one atomic
+/// number. The resulting probability is unknown, so the threshold in `tracestate` is erased.
 ///
-/// Put a cheap decision inside, so that what is dropped anyway takes no token.
+/// Put a cheap decision inside, so that spans that are dropped anyway take no token.
 ///
 /// ```
 /// use core::time::Duration;
@@ -78,20 +53,13 @@ pub struct RateLimited<S, C> {
     bucket: Bucket,
 }
 
-#[cfg(feature = "std")]
-impl<S: Sampler> RateLimited<S, MonotonicClock> {
-    /// Samples what this sampler samples, up to so many spans a second, by the system's clock; the
-    /// burst is as many.
-    pub fn per_second(sampler: S, limit: u32) -> Self {
-        Self::new(sampler, limit, Duration::from_secs(1), MonotonicClock::new())
-    }
-}
-
 impl<S: Sampler, C: Clock> RateLimited<S, C> {
-    /// Samples what this sampler samples, from a bucket that holds `limit` tokens and gets as many back in
-    /// each `period`. With a limit of 0 nothing is sampled; nothing is, either, beyond the 584 years that
-    /// are counted. The interval between tokens is rounded up to whole
-    /// nanoseconds, so a limit of more than one a nanosecond is one a nanosecond.
+    /// Creates a sampler around another one, with a bucket that holds `limit` tokens and gets as many back in
+    /// each `period`.
+    ///
+    /// With a limit of 0 nothing is sampled. The clock's first 584 years are counted, and nothing is sampled
+    /// after them. The interval between tokens is rounded up to whole nanoseconds, so a limit of more than one
+    /// a nanosecond is one a nanosecond.
     pub const fn new(sampler: S, limit: u32, period: Duration, clock: C) -> Self {
         let interval = match (limit, nanos(period)) {
             (0, _) => None,
@@ -101,14 +69,14 @@ impl<S: Sampler, C: Clock> RateLimited<S, C> {
         Self { sampler, clock, bucket: Bucket { interval, burst: limit, full_at: AtomicU64::new(0) } }
     }
 
-    /// Says how many spans may be sampled at once after a pause; 0 counts as 1.
+    /// Sets how many spans may be sampled at once after a pause; 0 counts as 1.
     #[must_use]
     pub fn with_burst(self, burst: u32) -> Self {
         Self { bucket: Bucket { burst: burst.max(1), ..self.bucket }, ..self }
     }
 }
 
-/// The duration in nanoseconds: up to 584 years, which is where it stops.
+/// Returns the duration in nanoseconds, at most the 584 years that fit.
 const fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_nanos();
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }

@@ -1,10 +1,16 @@
 //! ID generators: random ones, and ones with a fixed source.
 
-use std::{cell::Cell, collections::HashSet, thread};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    sync::Mutex,
+    thread,
+};
 
 use proptest::{collection::vec, prelude::*};
 use traceparent::{
-    IdGenerator, IdsFrom, Incoming, Policy, RandomIdGenerator, SpanId, TraceId, XRayIds, sampler::AlwaysOn,
+    IdGenerator, IdsFrom, Incoming, NumberSource, Policy, RandomIdGenerator, SpanId, TraceId, U32Pairs, XRayIds,
+    sampler::AlwaysOn,
 };
 
 /// A fixed sequence of numbers: splitmix64.
@@ -112,6 +118,64 @@ fn x_ray_ids_are_never_zero() {
             assert!((high, low) == (0, 0) || id.to_u128() << 32 == rest);
         }
     }
+}
+
+/// A source that changes what it captures.
+fn counting() -> impl FnMut() -> u64 {
+    let mut number = 0;
+    move || {
+        number += 1;
+        number
+    }
+}
+
+#[test]
+fn sources_that_change_stand_in_a_cell_or_a_lock() {
+    let generators: [&dyn IdGenerator; 2] =
+        [&IdsFrom::new(RefCell::new(counting())), &IdsFrom::random(Mutex::new(counting()))];
+    for ids in generators {
+        assert_eq!(ids.new_trace_id().to_u128(), 1 << 64 | 2);
+        assert_eq!(ids.new_span_id().to_u64(), 3);
+    }
+    let shared = IdsFrom::new(Mutex::new(counting()));
+    let drawn: HashSet<SpanId> = thread::scope(|scope| {
+        let threads = [(); 4].map(|()| scope.spawn(|| (0..100).map(|_| shared.new_span_id()).collect::<Vec<_>>()));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(drawn, (1..=400).map(|number| SpanId::from_u64(number).unwrap()).collect());
+}
+
+#[test]
+fn a_source_in_a_lock_outlives_a_panic() {
+    let mut number = 0;
+    let ids = IdsFrom::new(Mutex::new(|| {
+        number += 1;
+        assert_ne!(number, 1, "the first number is missing");
+        number
+    }));
+    assert!(thread::scope(|scope| scope.spawn(|| ids.new_span_id()).join()).is_err());
+    assert_eq!(ids.new_span_id().to_u64(), 2);
+}
+
+#[test]
+fn a_source_that_is_being_called_has_no_number() {
+    let source = RefCell::new(counting());
+    let held = source.borrow_mut();
+    assert_eq!(source.next_u64(), 0);
+    drop(held);
+    assert_eq!(source.next_u64(), 1);
+}
+
+#[test]
+fn numbers_of_32_bits_are_joined_from_left_to_right() {
+    let next = Cell::new(0_u32);
+    let ids = IdsFrom::random(U32Pairs(|| {
+        next.set(next.get() + 1);
+        next.get()
+    }));
+    assert_eq!(ids.new_trace_id().to_string(), "00000001000000020000000300000004");
+    assert_eq!(ids.new_span_id().to_string(), "0000000500000006");
+    assert!(ids.is_random());
 }
 
 #[test]
