@@ -28,15 +28,14 @@ impl<'a> TraceContext<'a> {
         TraceContext { traceparent: self.traceparent, tracestate: self.tracestate.borrow() }
     }
 
-    /// Returns the same context without ties to a buffer.
+    /// Converts the context into one that does not borrow.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceContext<'static> {
         TraceContext { traceparent: self.traceparent, tracestate: self.tracestate.into_owned() }
     }
 }
 
-/// The trace context received with a request. Absent and invalid are different answers: one starts a
-/// trace, the other restarts it.
+/// The trace context received with a request. An absent context starts a trace, and an invalid one restarts it.
 ///
 /// ```
 /// use traceparent::{ErrorKind, Incoming};
@@ -57,13 +56,13 @@ impl<'a> TraceContext<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming<'a> {
-    /// No `traceparent`; a `tracestate` without one means nothing and is not looked at.
+    /// No `traceparent`. A `tracestate` without one has no meaning and is not parsed.
     Absent,
-    /// A `traceparent` that does not parse, or more than one; `tracestate` is not looked at.
+    /// A `traceparent` that does not parse, or more than one. `tracestate` is not parsed.
     Invalid(ParseError),
     /// A valid `traceparent`.
     Valid {
-        /// The context that was read.
+        /// The received context.
         context: TraceContext<'a>,
         /// The reason why `tracestate` was discarded, or `None` if it was not.
         tracestate_error: Option<ParseError>,
@@ -71,12 +70,12 @@ pub enum Incoming<'a> {
     /// A valid context whose caller left the sampling decision to this service. W3C Trace Context has no such state,
     /// other formats do.
     Deferred(TraceContext<'a>),
-    /// A trace without a parent span, as load balancers start it, or a sampling decision without any ID. W3C Trace
+    /// A trace without a parent span, such as a load balancer starts, or a sampling decision without any ID. W3C Trace
     /// Context has neither, other formats do.
     Root {
-        /// The trace to go on with; `None` to start one.
+        /// The trace to continue, or `None` to start one.
         trace_id: Option<TraceId>,
-        /// The caller's decision; `None` if it was left to this service.
+        /// The caller's decision, or `None` if it is left to this service.
         sampled: Option<bool>,
     },
     /// A context in another format that was refused.
@@ -84,11 +83,11 @@ pub enum Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads all `traceparent` and `tracestate` fields of a message, each in the order of arrival: bytes,
-    /// text, or another type that lends its bytes.
+    /// Parses all `traceparent` and `tracestate` fields of a message, each in the order of arrival. A field is bytes,
+    /// text, or another type that is `AsRef<[u8]>`.
     ///
-    /// Every carrier in which a name can occur more than once calls this, HTTP or not. Several `tracestate`
-    /// fields are joined in an allocation; nothing is allocated otherwise.
+    /// This is for every carrier in which a name can occur more than once. It allocates only to join several
+    /// `tracestate` fields.
     ///
     /// [W3C: tracestate header](https://www.w3.org/TR/trace-context-2/#tracestate-header)
     #[cfg(feature = "alloc")]
@@ -99,11 +98,11 @@ impl<'a> Incoming<'a> {
         Self::read(traceparents, || TraceState::parse_fields(tracestates))
     }
 
-    /// Reads at most one value of either header, without an allocator and without a buffer: for carriers in
+    /// Parses at most one value of either header, without an allocator and without a buffer: for carriers in
     /// which a name occurs once.
     ///
-    /// An empty `traceparent` is invalid, as it is in HTTP. A carrier whose empty values are absent ones,
-    /// such as environment variables, passes `None` for them.
+    /// An empty `traceparent` is invalid, as it is in HTTP. A carrier in which an empty value is an absent one,
+    /// such as the environment, passes `None` for it.
     ///
     /// ```
     /// use traceparent::Incoming;
@@ -119,7 +118,7 @@ impl<'a> Incoming<'a> {
         Self::read(traceparent, || tracestate.map_or(Ok(TraceState::EMPTY), TraceState::parse))
     }
 
-    /// Reads all fields as `from_fields` does, and joins the `tracestate` fields in the caller's buffer
+    /// Parses all fields as `from_fields` does, and joins the `tracestate` fields in the caller's buffer
     /// instead of an allocation. A list that does not fit the buffer is discarded as too long;
     /// [`TraceState::parse_fields_in`] returns the length it needs.
     ///

@@ -35,7 +35,7 @@ pub use self::{
 /// assert_eq!(outgoing.origin(), Origin::Continued);
 /// assert_eq!(outgoing.traceparent().trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 /// assert_eq!(outgoing.parent_id().unwrap().to_string(), "00f067aa0ba902b7");
-/// // The caller did not sample, and is followed.
+/// // The caller did not sample, and its decision is followed.
 /// assert!(!outgoing.traceparent().flags().is_sampled());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,18 +30,17 @@ use self::{
     ot::OtValue,
 };
 
-/// Text that clones of a list share. Where a target has no atomic pointers, they copy it.
+/// Text that clones of a list share, or copy on targets without atomic pointers.
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 type Shared = Arc<str>;
 #[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
 type Shared = Box<str>;
 
-/// The `tracestate` list: what each tracing system on the way adds to the trace, newest first.
+/// The `tracestate` list: the data that each tracing system on the way adds to the trace, newest first.
 ///
-/// Borrowed from the header it was read from, or owned (feature `alloc`), with one type for both;
-/// valid in either case. Nothing is changed in place: [`with`](Self::with), [`without`](Self::without),
-/// [`edit`](Self::edit) and [`within`](Self::within) describe a new list, which is worked out while it
-/// is written.
+/// A list is borrowed from the received header, or owned with the feature `alloc`, and always valid. It is not
+/// changed in place: [`with`](Self::with), [`without`](Self::without), [`edit`](Self::edit) and
+/// [`within`](Self::within) return edits, which are applied while the new list is written.
 ///
 /// [W3C: tracestate](https://www.w3.org/TR/trace-context-2/#tracestate-header)
 ///
@@ -83,11 +82,11 @@ impl<'a> TraceState<'a> {
     ///
     /// Empty members are skipped, white space around members and at both ends is ignored, and an empty
     /// field is the empty list. Keys follow Level 2 of the specification, so `foo@@bar` and `1a` are
-    /// keys. Of members with the same key, the left-most counts.
+    /// keys. If members have the same key, the left-most counts.
     ///
     /// # Errors
     ///
-    /// One invalid member, or a 33rd, refuses the whole list: `Foo=1` has an upper-case key, `foo` no
+    /// Returns an error if a member is invalid, or if there are more than 32: `Foo=1` has an upper-case key, `foo` no
     /// equals sign, `foo=` no value.
     pub const fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
         match Self::parse_borrowed(value) {
@@ -96,7 +95,7 @@ impl<'a> TraceState<'a> {
         }
     }
 
-    /// Without the type's destructor in the way, as constants need it.
+    /// Parses without the type's destructor, which constants cannot run.
     const fn parse_borrowed(value: &[u8]) -> Result<(&[u8], Shape), ParseError> {
         match grammar::list(value, Shape::EMPTY) {
             Ok(shape) => Ok((trim_ows(value), shape)),
@@ -112,8 +111,8 @@ impl<'a> TraceState<'a> {
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse); members are counted over all fields, and the offset counts from the
-    /// start of the joined list.
+    /// Returns the errors of [`parse`](Self::parse). Members are counted over all fields, and the offset counts from
+    /// the start of the joined list.
     ///
     /// ```
     /// use traceparent::TraceState;
@@ -143,13 +142,13 @@ impl<'a> TraceState<'a> {
         Ok(state)
     }
 
-    /// Parses all fields of a message in order, as [`parse_fields`](Self::parse_fields), and joins them
-    /// in the caller's buffer: the way to do it without an allocator.
+    /// Parses all fields of a message in order, as `parse_fields` does, and joins them in the caller's buffer. This
+    /// works without an allocator.
     ///
     /// # Errors
     ///
-    /// As [`parse_fields`](Self::parse_fields), and [`FieldsError::BufferTooSmall`] when the valid list does not
-    /// fit the buffer.
+    /// Returns the errors of `parse_fields`, and [`FieldsError::BufferTooSmall`] if the valid list does not fit the
+    /// buffer.
     ///
     /// ```
     /// use traceparent::{FieldsError, TraceState};
@@ -185,11 +184,11 @@ impl<'a> TraceState<'a> {
         }
     }
 
-    /// Parses a literal, at compile time where the result is a `const`.
+    /// Parses a literal, at compile time if the result is a `const`.
     ///
     /// # Panics
     ///
-    /// When the literal does not parse; in a `const`, that is a compile error.
+    /// Panics if the literal does not parse. In a `const`, that is a compile error.
     #[track_caller]
     pub const fn from_static(literal: &'static str) -> TraceState<'static> {
         match Self::parse_borrowed(literal.as_bytes()) {
@@ -199,8 +198,7 @@ impl<'a> TraceState<'a> {
         }
     }
 
-    /// Returns the list as it was received, white space and empty members included; several fields
-    /// have been joined with commas.
+    /// Returns the received list, white space and empty members included. Several fields are joined with commas.
     pub fn as_str(&self) -> &str {
         match &self.list {
             List::Borrowed(list) => core::str::from_utf8(list).unwrap_or_default(),
@@ -209,7 +207,7 @@ impl<'a> TraceState<'a> {
         }
     }
 
-    /// Returns what [`as_str`](Self::as_str) does, as the ASCII bytes that it is: for carriers of bytes.
+    /// Returns the list as [`as_str`](Self::as_str) does, as ASCII bytes: for carriers of bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.list {
             List::Borrowed(list) => list,
@@ -238,8 +236,8 @@ impl<'a> TraceState<'a> {
         self.shape.members == 0
     }
 
-    /// Whether the list has nothing that other types of lists would lose: single commas between its members, no white
-    /// space beside commas and equals signs, no key twice.
+    /// Whether the list has only single commas between its members, no white space beside commas and equals signs, and
+    /// no key twice, so that converting it to another type of list loses nothing.
     ///
     /// ```
     /// use traceparent::TraceState;
@@ -261,21 +259,21 @@ impl<'a> TraceState<'a> {
         if self.shape.has_ot { self.get(OtValue::KEY).map(OtValue::read) } else { None }
     }
 
-    /// Describes the list with this member first and any older one of its key gone. Where the list
-    /// would have 33 members then, the right-most goes.
+    /// Returns an edit that puts this member first and removes older ones of its key. If the list would then have 33
+    /// members, the right-most is dropped.
     ///
     /// [W3C: tracestate mutation](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field)
     pub fn with<'e>(&'e self, member: Member<'e>) -> TraceStateEdit<'e> {
         TraceStateEdit::one(self.borrow(), Change::Set(member))
     }
 
-    /// Describes the list without the members of this key.
+    /// Returns an edit that removes the members of this key.
     pub fn without<'e>(&'e self, key: &'e str) -> TraceStateEdit<'e> {
         TraceStateEdit::one(self.borrow(), Change::Remove(key))
     }
 
-    /// Describes the list after several changes at once: the members that are set come first, in the
-    /// order of the changes. Where changes name the same key, the first one counts.
+    /// Returns an edit with several changes. The members that are set come first, in the order of the changes. If
+    /// changes name the same key, the first one counts.
     ///
     /// ```
     /// use traceparent::{Change, Member, TraceState};
@@ -292,11 +290,11 @@ impl<'a> TraceState<'a> {
         TraceStateEdit::many(self.borrow(), changes)
     }
 
-    /// Describes the list cut to a budget; see [`TraceStateEdit::within`].
+    /// Returns an edit that limits the list to a budget; see [`TraceStateEdit::within`].
     ///
     /// # Errors
     ///
-    /// As there: a budget below 512.
+    /// Returns an error if the budget is below 512.
     pub fn within(&self, budget: usize) -> Result<TraceStateEdit<'_>, edit::BudgetTooSmall> {
         TraceStateEdit::from(self.borrow()).within(budget)
     }
@@ -306,7 +304,7 @@ impl<'a> TraceState<'a> {
         TraceState { list: List::Borrowed(self.as_bytes()), shape: self.shape }
     }
 
-    /// Returns the same list without ties to a buffer; clones of it share their text.
+    /// Converts the list into one that does not borrow. Its clones share their text.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> TraceState<'static> {
         let list = match self.list {
@@ -318,8 +316,8 @@ impl<'a> TraceState<'a> {
     }
 }
 
-/// Checks the next of several fields and hands its text, and a comma before it if need be, to `push`.
-/// Returns the shape of all so far.
+/// Checks the next of several fields, and passes its text to `push`, after a comma if the list has text already.
+/// Returns the shape of all fields up to this one.
 fn join(field: &[u8], before: Shape, length: usize, push: &mut dyn FnMut(&str)) -> Result<Shape, ParseError> {
     let field = trim_ows(field);
     let start = length + usize::from(length > 0);
@@ -385,7 +383,7 @@ impl<'s> IntoIterator for &'s TraceState<'_> {
     }
 }
 
-/// Writes the list as it was received.
+/// Writes the received list unchanged.
 impl fmt::Display for TraceState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
