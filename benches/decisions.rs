@@ -10,7 +10,10 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{IdGenerator as _, RandomIdGenerator as SdkIds, Sampler as SdkSampler, ShouldSample},
 };
-use traceparent::{IdGenerator as _, Percent, RandomIdGenerator, TraceParent, TraceState, sampler::{Parent, ProbabilitySampler, Sampler, SamplingInput}};
+use traceparent::{
+    IdGenerator as _, Percent, RandomIdGenerator, TraceParent, TraceState,
+    sampler::{Parent, ProbabilitySampler, Sampler, SamplingInput},
+};
 
 use crate::{FASTRACE, LEVEL3, OTEL, OURS, Operation, VALID, headers::headers, list};
 

@@ -4,7 +4,10 @@
 use std::{env, hint::black_box};
 
 use no_panic::no_panic;
-use traceparent::{BufferTooSmall, Change, IdsFrom, Incoming, Member, Outgoing, ParseError, Policy, Randomness, SpanId, Threshold, TraceId, TraceParent, TraceResponse, TraceState, Trust, trim_ows, sampler::ProbabilitySampler};
+use traceparent::{
+    BufferTooSmall, Change, FieldsError, IdsFrom, Incoming, Member, Outgoing, ParseError, Policy, Randomness, SpanId,
+    Threshold, TraceId, TraceParent, TraceResponse, TraceState, Trust, sampler::ProbabilitySampler, trim_ows,
+};
 
 #[no_panic]
 fn parse(value: &[u8]) -> Result<TraceParent, ParseError> {
@@ -27,7 +30,7 @@ fn validate(value: &[u8]) -> Result<usize, ParseError> {
 }
 
 #[no_panic]
-fn join(fields: [&[u8]; 2], buffer: &mut [u8]) -> Result<usize, ParseError> {
+fn join(fields: [&[u8]; 2], buffer: &mut [u8]) -> Result<usize, FieldsError> {
     TraceState::parse_fields_in(fields, buffer).map(|list| list.len())
 }
 
