@@ -77,6 +77,17 @@ fn response(field: &[u8]) -> Option<TraceResponse> {
     TraceResponse::parse(field).ok().flatten()
 }
 
+macro_rules! readers {
+    ($($name:ident),*) => {$(
+        #[no_panic]
+        fn $name(value: &[u8]) -> bool {
+            traceparent_formats::$name::parse(value).is_ok()
+        }
+    )*};
+}
+
+readers!(b3, xray, jaeger, cloud_trace, grpc_trace_bin);
+
 fn main() {
     let input = env::args().nth(1).unwrap_or_default();
     let input = input.as_bytes();
@@ -84,6 +95,7 @@ fn main() {
     if let Ok(parsed) = parse(input) {
         black_box(encode(parsed, &mut [0; 55]));
     }
+    black_box((b3(input), xray(input), jaeger(input), cloud_trace(input), grpc_trace_bin(input)));
     black_box((parse_ids(input), sampling(input), response(input)));
     let _ = black_box((validate(input), join([input, input], &mut buffer)));
     if let Ok(list) = TraceState::parse(input) {
