@@ -25,7 +25,8 @@ pub const LENGTH: usize = TraceId::LENGTH + 1 + SpanId::LENGTH + 2;
 ///
 /// # Errors
 ///
-/// The left-most rule that is broken: `2` is no sampling state, a trace-id without a span-id misses one.
+/// Returns an error for the left-most rule that is broken. For example, `2` is not a sampling state, and a trace-id
+/// without a span-id is an error.
 ///
 /// ```
 /// use traceparent_formats::{SamplingState, b3};
@@ -83,13 +84,13 @@ const fn state(piece: Piece<'_>) -> Result<SamplingState, Fault> {
     }
 }
 
-/// Returns the value that goes out, with a trace-id of 32 digits.
+/// Returns the outgoing value, with a trace-id of 32 digits.
 pub const fn encode(context: &LocalContext<'_>) -> Encoded<LENGTH> {
     encode_id(context, &context.trace_id().encode())
 }
 
-/// Returns the value that goes out to peers that know 64-bit trace-ids alone: the trace-id has 16 digits if its upper
-/// half is zero.
+/// Returns the outgoing value for peers that read 64-bit trace-ids alone. The trace-id has 16 digits if its upper half
+/// is zero.
 pub const fn encode_short(context: &LocalContext<'_>) -> Encoded<LENGTH> {
     match short_id(context.trace_id()) {
         Some(digits) => encode_id(context, &digits),

@@ -30,7 +30,8 @@ pub struct Fields<'a> {
 ///
 /// # Errors
 ///
-/// One ID without the other is missing it; a sampling state that is no word of the format is an invalid byte.
+/// Returns an error if one ID is present without the other, if an ID is invalid, or if a sampling state is not a word
+/// of the format.
 ///
 /// ```
 /// use traceparent_formats::{SamplingState, b3_multi};

@@ -28,7 +28,8 @@ const OPTIONS: &[u8] = b";o=";
 ///
 /// # Errors
 ///
-/// The left-most rule that is broken: a hex span-id holds an invalid byte, one of 2<sup>64</sup> is out of range.
+/// Returns an error for the left-most rule that is broken. For example, a hex span-id has an invalid byte, and a
+/// span-id of 2<sup>64</sup> is out of range.
 ///
 /// ```
 /// use traceparent_formats::cloud_trace;
@@ -78,7 +79,7 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     Ok(RemoteContext::of_ids(trace_id, span_id, state))
 }
 
-/// Returns the value that goes out.
+/// Returns the outgoing value.
 pub const fn encode(context: &LocalContext<'_>) -> Encoded<MAX_LENGTH> {
     let mut value = Encoded::EMPTY;
     value.push(&context.trace_id().encode());

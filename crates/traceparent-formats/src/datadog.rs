@@ -46,7 +46,8 @@ pub struct Fields<'a> {
 ///
 /// # Errors
 ///
-/// The first rule that a trace-id, parent-id or priority breaks: a sign is an invalid byte, 2<sup>64</sup> out of range.
+/// Returns an error for the first rule that the trace-id, the parent-id or the priority breaks. For example, a sign is
+/// an invalid byte in an ID, and 2<sup>64</sup> is out of range.
 ///
 /// ```
 /// use traceparent_formats::datadog;

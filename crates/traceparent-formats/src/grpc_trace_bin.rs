@@ -41,8 +41,8 @@ const SEXTETS: [u8; 256] = {
 ///
 /// # Errors
 ///
-/// The first rule that is broken: another version, a field that is cut short or repeated, an ID of zeroes only, no
-/// trace-id at all.
+/// Returns an error for the first rule that is broken: another version, a field that is too short or repeated, an ID of
+/// all zeroes, or no trace-id.
 pub const fn parse_bytes(bytes: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     // 00  00 trace-id (16)  01 span-id (8)  02 options (1)
     let Some((version, mut rest)) = bytes.split_first() else {
@@ -108,7 +108,8 @@ const fn take<const N: usize>(content: &[u8], start: usize) -> Result<([u8; N], 
 ///
 /// # Errors
 ///
-/// As [`parse_bytes`]; the offset counts characters. A comma separates values, so it repeats the field.
+/// Returns the errors of [`parse_bytes`], with an offset in characters. A comma separates values, so it repeats the
+/// field.
 ///
 /// ```
 /// use traceparent_formats::grpc_trace_bin;

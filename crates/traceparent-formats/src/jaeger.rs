@@ -25,11 +25,12 @@ const DEBUG: u128 = 0x02;
 /// Parses a value: trace-id, span-id, the caller's parent, and flags, between colons or percent-encoded colons.
 ///
 /// IDs have any number of hex digits of either case up to 32 and 16; zeroes are added on the left. The flags are one or
-/// two hex digits. The parent is not looked at.
+/// two hex digits. The parent is ignored.
 ///
 /// # Errors
 ///
-/// The left-most rule that is broken: fewer than four parts miss one, a fifth is too long.
+/// Returns an error for the left-most rule that is broken. For example, a value with three parts misses one, and a value
+/// with five is too long.
 ///
 /// ```
 /// use traceparent_formats::jaeger;
@@ -97,7 +98,7 @@ const fn cut(piece: Piece<'_>, is_plain: bool) -> (Piece<'_>, Option<Piece<'_>>)
     (piece, None)
 }
 
-/// Returns the value that goes out.
+/// Returns the outgoing value.
 pub const fn encode(context: &LocalContext<'_>) -> Encoded<LENGTH> {
     let mut value = Encoded::EMPTY;
     value.push(&context.trace_id().encode());

@@ -29,7 +29,8 @@ pub struct Fields<'a> {
 ///
 /// # Errors
 ///
-/// One ID without the other is missing it; a sampling state that is no word of the format is an invalid byte.
+/// Returns an error if one ID is present without the other, if an ID is invalid, or if the sampling state is not a word
+/// of the format.
 pub const fn parse(fields: Fields<'_>) -> Result<Option<RemoteContext<'_>>, FormatError> {
     const FORMAT: Format = Format::OtTracer;
     let state = match fields.sampled {

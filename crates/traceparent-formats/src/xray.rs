@@ -33,7 +33,8 @@ const ROOT: usize = 35;
 ///
 /// # Errors
 ///
-/// The left-most rule that is broken, or `Missing` for a value that has neither `Root` nor `Sampled` alone.
+/// Returns an error for the left-most rule that is broken. A value without `Root` misses it, unless it has `Sampled`
+/// alone.
 ///
 /// ```
 /// use traceparent_formats::xray;
