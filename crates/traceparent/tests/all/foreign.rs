@@ -28,9 +28,9 @@ fn caller() -> TraceParent {
 }
 
 /// Applies a policy whose sampler decides against the caller.
-fn apply(trust: Trust, incoming: Incoming<'_>, sampled: bool, has_parent: bool) -> Outgoing<'static> {
+fn apply(trust: Trust, incoming: Incoming<'_>, sampled: bool, has_parent: bool) -> Outgoing<'_> {
     let policy = Policy::new(Told { sampled, has_parent }).with_trust(trust);
-    policy.apply(incoming, &IdsFrom::random(|| 7)).into_owned()
+    policy.apply(incoming, &IdsFrom::random(|| 7))
 }
 
 fn deferred() -> Incoming<'static> {
@@ -116,7 +116,7 @@ fn a_refused_format_restarts_the_trace() {
 
 #[test]
 fn only_a_followed_decision_is_the_callers() {
-    let valid = || Incoming::from_fields([EXAMPLE.as_bytes()], []);
+    let valid = || Incoming::from_values(Some(EXAMPLE.as_bytes()), None);
     assert!(apply(Trust::Continue, valid(), false, true).follows_caller());
     assert!(!apply(Trust::Resample, valid(), false, true).follows_caller());
     assert!(!apply(Trust::Restart, valid(), false, false).follows_caller());
