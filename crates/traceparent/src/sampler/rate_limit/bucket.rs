@@ -6,9 +6,9 @@ use super::AtomicU64;
 
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// Nanoseconds until one token is back; `None` where there never is one.
+    /// Nanoseconds until one token is back, or `None` if the bucket never has any.
     pub(super) interval: Option<u64>,
-    /// How many tokens fit in, at least one where there is an interval.
+    /// How many tokens fit in, at least one if there is an interval.
     pub(super) burst: u32,
     /// When the bucket will be full again, in nanoseconds.
     pub(super) full_at: AtomicU64,
