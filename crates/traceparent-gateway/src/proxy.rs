@@ -74,7 +74,7 @@ impl Settings {
         }
         let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
         let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });
-        let (rules, edge_rules) = (rules(matches!(trust, Trust::Restart | Trust::Ignore)), rules(true));
+        let (rules, edge_rules) = (rules(!matches!(trust, Trust::Continue | Trust::Resample)), rules(true));
         Self { tracer, forwarded, rules, edge_rules, limits, routes, clients }
     }
 
