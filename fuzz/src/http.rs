@@ -1,8 +1,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
-use traceparent::{IdsFrom, Incoming, Outgoing, Policy, trim_ows, sampler::AlwaysOn};
-use traceparent_http::{SERVER_TIMING, TRACEPARENT, TRACESTATE, extract, extract_response, inject, inject_response, strip};
+use traceparent::{IdsFrom, Incoming, Outgoing, Policy, sampler::AlwaysOn, trim_ows};
+use traceparent_http::{
+    SERVER_TIMING, TRACEPARENT, TRACESTATE, extract, extract_response, inject, inject_response, strip,
+};
 
-use crate::{message::lines, naive};
+use crate::{message::lines, naive, server_timing::is_trace};
 
 /// Any headers: what is read is what the fields say, and writing replaces the trace context and nothing else.
 ///
@@ -60,7 +62,6 @@ fn response(outgoing: &Outgoing<'_>, headers: &HeaderMap) {
     let fields = |headers: &HeaderMap| -> Vec<Vec<u8>> {
         headers.get_all(&SERVER_TIMING).iter().map(|field| field.as_bytes().to_vec()).collect()
     };
-    let is_trace = |name: &[u8]| name.eq_ignore_ascii_case(b"trace");
     let mut expected = fields(headers);
     let (replaced, others): (Vec<_>, Vec<_>) =
         expected.iter().flat_map(|field| naive::server_timing(field)).partition(|(_, name, _)| is_trace(name));

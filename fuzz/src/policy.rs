@@ -1,6 +1,12 @@
 use std::cell::Cell;
 
-use traceparent::{IdsFrom, Incoming, Origin, Outgoing, Policy, Threshold, TraceParent, TraceStateEdit, Trust, sampler::{AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, ProbabilitySampler, Sampler, TraceIdRatioBased, composite::{self, CompositeSampler}}};
+use traceparent::{
+    IdsFrom, Incoming, Origin, Outgoing, Policy, Threshold, TraceParent, TraceStateEdit, Trust,
+    sampler::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, ProbabilitySampler, Sampler, TraceIdRatioBased,
+        composite::{self, CompositeSampler},
+    },
+};
 
 use crate::{
     message::Message,

@@ -2,11 +2,10 @@ use traceparent::TraceResponse;
 
 use crate::naive;
 
-/// The metric `trace` is found where the naive reader finds it, what it holds is read as a `traceparent` of version 00,
+/// The metric `trace`, or `traceparent`, is found where the naive reader finds it, what it holds is read as a `traceparent` of version 00,
 /// and what replaces it leaves the other metrics alone.
 pub fn server_timing(input: &[u8]) {
     let metrics = naive::server_timing(input);
-    let is_trace = |name: &[u8]| name.eq_ignore_ascii_case(b"trace");
     let found = metrics.iter().find(|(_, name, _)| is_trace(name));
     assert_eq!(TraceResponse::has_metric(input), found.is_some());
 
@@ -38,4 +37,9 @@ pub fn server_timing(input: &[u8]) {
     let read = TraceResponse::parse(&rewritten).unwrap().unwrap();
     assert_eq!(read.encode(), *ours);
     assert_eq!(TraceResponse::other_metrics(&rewritten).collect::<Vec<_>>(), others);
+}
+
+/// Whether a metric of this name is the response context: by the draft, or as some vendors' agents write it.
+pub(crate) fn is_trace(name: &[u8]) -> bool {
+    [&b"trace"[..], b"traceparent"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
