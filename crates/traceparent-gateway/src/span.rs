@@ -60,6 +60,11 @@ impl Span {
         overhead + self.name.len() + self.context.tracestate.as_str().len() + texts.sum::<usize>()
     }
 
+    /// Returns the approximate memory of the span, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.size() + size_of::<Self>() + self.attributes.capacity() * size_of::<KeyValue>()
+    }
+
     /// Returns the text of an attribute, or `None` if it is absent or no text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;

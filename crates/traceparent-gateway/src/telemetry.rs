@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use crate::config::{Environment, Exporters, Otlp, Tracing};
 
+#[cfg(test)]
+mod example;
 mod json_lines;
 mod metrics;
 mod otlp;
@@ -73,21 +75,21 @@ impl Telemetry {
 
     /// Writes all spans as JSON lines.
     fn write(&mut self, out: impl Write + Send + 'static) {
-        let outlet = self.collect(SpanFilter::All, json_lines::CAPACITY);
-        self.workers.push(Worker::start("console", outlet, |outlet| json_lines::write(outlet, out)));
+        let outlet = self.collect("console", SpanFilter::All, json_lines::CAPACITY);
+        self.workers.push(Worker::start(outlet, |outlet| json_lines::write(outlet, out)));
     }
 
     /// Keeps the last sampled traces in memory.
     pub(crate) fn keep(&mut self) {
         let store = Arc::<Store>::default();
         self.store = Some(Arc::clone(&store));
-        let outlet = self.collect(SpanFilter::Sampled, store::CAPACITY);
-        self.workers.push(Worker::start("store", outlet, move |outlet| store.fill(outlet)));
+        let outlet = self.collect("store", SpanFilter::Sampled, store::CAPACITY);
+        self.workers.push(Worker::start(outlet, move |outlet| store.fill(outlet)));
     }
 
     /// Returns the end of a new sink, with room for this number of spans.
-    pub(crate) fn collect(&mut self, filter: SpanFilter, capacity: usize) -> Outlet {
-        let (sink, outlet) = Sink::new(filter, capacity);
+    pub(crate) fn collect(&mut self, name: &'static str, filter: SpanFilter, capacity: usize) -> Outlet {
+        let (sink, outlet) = Sink::new(name, filter, capacity);
         self.sinks.push(sink);
         outlet
     }

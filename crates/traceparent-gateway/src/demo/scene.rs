@@ -120,7 +120,7 @@ struct Places {
 
 /// Starts all services, asks the customer's question, and stops them again.
 pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Recording, Error> {
-    let mut outlet = telemetry.collect(SpanFilter::All, SPANS);
+    let mut outlet = telemetry.collect("demo", SpanFilter::All, SPANS);
     let tracers = Tracers { recorder: telemetry.recorder(), metrics: Arc::clone(telemetry.metrics()) };
     let (stop, stopped) = watch::channel(());
     let mut stage = Stage { tracers: tracers.clone(), stopped, servers: JoinSet::new() };
@@ -147,7 +147,7 @@ pub(super) async fn play(telemetry: &mut Telemetry) -> Result<Recording, Error> 
     while stage.servers.join_next().await.is_some() {}
     let answer = answer.map_err(|elapsed| Error::Scene(elapsed.into()))?.map_err(Error::Scene)?;
     // All connections are closed, so all spans have ended.
-    let spans = std::iter::from_fn(|| outlet.spans.try_recv().ok()).map(Arc::unwrap_or_clone).collect();
+    let spans = std::iter::from_fn(|| outlet.try_recv().ok()).map(Arc::unwrap_or_clone).collect();
     Ok(Recording { answer, spans })
 }
 

@@ -140,7 +140,7 @@ impl Conventions {
             let mut prefixes = self.header_prefixes.iter();
             let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
             let (Some(rest), Ok(value)) = (rest, value.to_str()) else { continue };
-            let key = rest.trim_start_matches('-').replace('-', ".");
+            let key = cut(rest.trim_start_matches('-')).replace('-', ".");
             let taken =
                 OWN.iter().any(|own| key.starts_with(own)) || attributes.iter().any(|own| own.key.as_str() == key);
             if !key.is_empty() && !taken && attributes.len() - own < HEADER_LIMIT {
@@ -302,6 +302,23 @@ mod tests {
         );
         let disbelieved = listed(&conventions.of_server(&request, info(Forwarded::Replace)));
         assert!(disbelieved.contains(&"client.address=127.0.0.1".to_owned()));
+    }
+
+    #[test]
+    fn attributes_of_headers_are_bounded() {
+        let mut request = Request::builder();
+        for number in 0..100 {
+            request = request.header(format!("x-shop-{number:02}-{}", "n".repeat(900)), "v".repeat(900));
+        }
+        let conventions =
+            conventions(SpanAttributes { header_prefixes: vec!["x-shop-".to_owned()], ..SpanAttributes::default() });
+        let info = RequestInfo { peer: None, forwarded: Forwarded::Replace, route: None };
+        let attributes = conventions.of_server(&request.body(()).unwrap(), info);
+        let long: Vec<_> = attributes.iter().filter(|attribute| attribute.key.as_str().contains("nnn")).collect();
+        assert_eq!(long.len(), HEADER_LIMIT);
+        for attribute in long {
+            assert_eq!((attribute.key.as_str().len(), attribute.value.as_str().len()), (TEXT_LIMIT, TEXT_LIMIT));
+        }
     }
 
     #[test]

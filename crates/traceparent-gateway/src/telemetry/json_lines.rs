@@ -15,8 +15,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Writes spans as JSON lines until all recorders are gone. If the output is closed, spans are taken and dropped, so that
 /// the queue stays empty.
-pub(super) fn write(outlet: Outlet, mut out: impl Write) {
-    let Outlet { mut spans, counts } = outlet;
+pub(super) fn write(mut spans: Outlet, mut out: impl Write) {
     let mut lines = Vec::with_capacity(CHUNK);
     while let Some(span) = spans.blocking_recv() {
         let (mut written, mut lost) = (0, 0);
@@ -31,8 +30,8 @@ pub(super) fn write(outlet: Outlet, mut out: impl Write) {
         if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
             (written, lost) = (0, lost + written);
         }
-        counts.arrived(written);
-        counts.lost(lost);
+        spans.counts().arrived(written);
+        spans.counts().lost(lost);
         lines.clear();
         if spans.is_empty() {
             sleep(POLL);

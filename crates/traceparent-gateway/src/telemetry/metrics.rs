@@ -100,6 +100,10 @@ impl Metrics {
             let gone = counts.taken() + counts.dropped();
             writeln!(text, "{PREFIX}spans_waiting{{sink=\"{sink}\"}} {}", counts.offered().saturating_sub(gone))?;
         }
+        head(text, "spans_waiting_bytes", "gauge", "Approximate memory of the spans in the queues.")?;
+        for (sink, counts) in sinks {
+            writeln!(text, "{PREFIX}spans_waiting_bytes{{sink=\"{sink}\"}} {}", counts.bytes())?;
+        }
         self.upstream.write_to(text)
     }
 }

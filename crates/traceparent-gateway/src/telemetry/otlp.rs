@@ -54,14 +54,13 @@ pub(super) fn start(
     settings.exporter(&resource)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let exporters = Exporters::new(settings, resource);
-    let (sink, outlet) = Sink::new(SpanFilter::Sampled, batch.queue);
-    let worker = Worker::start("otlp", outlet, move |outlet| runtime.block_on(export_all(outlet, exporters, batch)));
+    let (sink, outlet) = Sink::new("otlp", SpanFilter::Sampled, batch.queue);
+    let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporters, batch)));
     Ok((sink, worker))
 }
 
 /// Exports spans in batches until all recorders are gone.
-async fn export_all(outlet: Outlet, mut exporters: Exporters, batch: Batch) {
-    let Outlet { mut spans, counts } = outlet;
+async fn export_all(mut spans: Outlet, mut exporters: Exporters, batch: Batch) {
     let mut gathered = Vec::with_capacity(batch.size);
     while let Some(first) = spans.recv().await {
         let mut bytes = first.size();
@@ -81,7 +80,7 @@ async fn export_all(outlet: Outlet, mut exporters: Exporters, batch: Batch) {
             }
         }
         let exported = exporters.export(&mut gathered, batch.timeout).await;
-        counts.arrived(exported.0);
-        counts.lost(exported.1);
+        spans.counts().arrived(exported.0);
+        spans.counts().lost(exported.1);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 
 use traceparent::TraceId;
 
-use super::sink::{Outlet, POLL};
+use super::sink::{BYTES_OF_SPAN, Outlet, POLL};
 use crate::span::Span;
 
 /// The largest number of spans that wait to be kept.
@@ -21,6 +21,12 @@ const SPANS: usize = 4096;
 /// The largest number of kept spans of one trace.
 const SPANS_OF_ONE: usize = 1024;
 
+/// The memory limit of all kept spans, in bytes.
+const BYTES: usize = SPANS * BYTES_OF_SPAN;
+
+/// The memory limit of the kept spans of one trace, in bytes.
+const BYTES_OF_ONE: usize = SPANS_OF_ONE * BYTES_OF_SPAN;
+
 /// The last sampled traces, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -29,22 +35,28 @@ pub(crate) struct Store {
 
 #[derive(Debug, Default)]
 struct Traces {
-    spans_of: HashMap<TraceId, Vec<Arc<Span>>>,
+    by_id: HashMap<TraceId, Trace>,
     /// In the order in which the first span of each was kept.
     order: VecDeque<TraceId>,
     spans: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Trace {
+    spans: Vec<Arc<Span>>,
+    bytes: usize,
 }
 
 impl Store {
     /// Keeps spans until all recorders are gone.
-    pub(super) fn fill(&self, outlet: Outlet) {
-        let Outlet { mut spans, counts } = outlet;
+    pub(super) fn fill(&self, mut spans: Outlet) {
         while let Some(span) = spans.blocking_recv() {
             let mut next = Some(span);
             while let Some(span) = next {
                 let kept = self.lock().keep(span);
-                counts.arrived(kept.into());
-                counts.lost((!kept).into());
+                spans.counts().arrived(kept.into());
+                spans.counts().lost((!kept).into());
                 next = spans.try_recv().ok();
             }
             sleep(POLL);
@@ -54,12 +66,12 @@ impl Store {
     /// Returns all traces, the last one first; their spans are in the order in which they ended.
     pub(crate) fn traces(&self) -> Vec<Vec<Arc<Span>>> {
         let traces = self.lock();
-        traces.order.iter().rev().filter_map(|id| traces.spans_of.get(id).cloned()).collect()
+        traces.order.iter().rev().filter_map(|id| Some(traces.by_id.get(id)?.spans.clone())).collect()
     }
 
     /// Returns the spans of one trace, in the order in which they ended.
     pub(crate) fn trace(&self, id: TraceId) -> Option<Vec<Arc<Span>>> {
-        self.lock().spans_of.get(&id).cloned()
+        Some(self.lock().by_id.get(&id)?.spans.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Traces> {
@@ -70,19 +82,22 @@ impl Store {
 impl Traces {
     /// Keeps a span unless its trace is full, and removes the oldest traces while there are too many.
     fn keep(&mut self, span: Arc<Span>) -> bool {
-        let id = span.trace_id();
-        let trace = self.spans_of.entry(id).or_default();
-        if trace.is_empty() {
+        let (id, bytes) = (span.trace_id(), span.memory());
+        let trace = self.by_id.entry(id).or_insert_with(|| {
             self.order.push_back(id);
-        }
-        let kept = trace.len() < SPANS_OF_ONE;
+            Trace::default()
+        });
+        let kept = trace.spans.len() < SPANS_OF_ONE && trace.bytes + bytes <= BYTES_OF_ONE;
         if kept {
-            trace.push(span);
+            trace.spans.push(span);
+            trace.bytes += bytes;
             self.spans += 1;
+            self.bytes += bytes;
         }
-        while self.order.len() > TRACES || self.spans > SPANS {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.spans -= self.spans_of.remove(&oldest).map_or(0, |spans| spans.len());
+        while self.order.len() > TRACES || self.spans > SPANS || self.bytes > BYTES {
+            let Some(oldest) = self.order.pop_front().and_then(|id| self.by_id.remove(&id)) else { break };
+            self.spans -= oldest.spans.len();
+            self.bytes -= oldest.bytes;
         }
         kept
     }
@@ -91,30 +106,18 @@ impl Traces {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use traceparent::{Origin, SpanId, TraceContext, TraceFlags, TraceParent, TraceState, sampler::SpanKind};
+    use opentelemetry::KeyValue;
 
     use super::*;
+    use crate::telemetry::example;
 
     fn span(trace: u64, id: u64) -> Arc<Span> {
-        let trace_id = TraceId::from_bytes(u128::from(trace).to_be_bytes()).unwrap();
-        let traceparent = TraceParent::new(trace_id, SpanId::from_u64(id).unwrap(), TraceFlags::SAMPLED);
-        Arc::new(Span {
-            service: "s".into(),
-            kind: SpanKind::Server,
-            name: "GET".into(),
-            start: SystemTime::UNIX_EPOCH,
-            duration: Duration::ZERO,
-            context: TraceContext::new(traceparent, TraceState::EMPTY),
-            parent_id: None,
-            origin: Origin::Started,
-            link: None,
-            refused: None,
-            status: Some(200),
-            failure: None,
-            attributes: Vec::new(),
-        })
+        Arc::new(example::span(trace, id))
+    }
+
+    fn large(trace: u64, id: u64) -> Arc<Span> {
+        let attributes = vec![KeyValue::new("key", "v".repeat(32 * 1024))];
+        Arc::new(Span { attributes, ..example::span(trace, id) })
     }
 
     #[test]
@@ -123,7 +126,7 @@ mod tests {
         for trace in 1..=300 {
             assert!(traces.keep(span(trace, 1)));
         }
-        assert_eq!((traces.order.len(), traces.spans_of.len(), traces.spans), (TRACES, TRACES, TRACES));
+        assert_eq!((traces.order.len(), traces.by_id.len(), traces.spans), (TRACES, TRACES, TRACES));
         assert_eq!(traces.order.front().unwrap(), &span(101, 1).trace_id());
     }
 
@@ -138,5 +141,21 @@ mod tests {
             }
         }
         assert_eq!((traces.spans, traces.order.len()), (SPANS, 4));
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let mut traces = Traces::default();
+        let taken = (1..=100).filter(|id| traces.keep(large(1, *id))).count();
+        assert!((60..64).contains(&taken), "{taken}");
+        for trace in 2..=100 {
+            for id in 1..=50 {
+                assert!(traces.keep(large(trace, id)));
+                assert!(traces.bytes <= BYTES);
+            }
+        }
+        let held = traces.by_id.values().flat_map(|trace| &trace.spans).map(|span| span.memory()).sum::<usize>();
+        assert_eq!(traces.bytes, held);
+        assert_eq!((traces.order.len(), traces.by_id.len()), (5, 5));
     }
 }

@@ -17,6 +17,7 @@ mod idle;
 mod lifecycle;
 mod limits;
 mod otlp;
+mod resources;
 mod sampling;
 mod streaming;
 mod upgrade;

@@ -1,0 +1,66 @@
+use std::net::TcpListener;
+
+use crate::support::{Connection, Gateway, Upstream, ok, send, traceparent};
+
+/// Returns a metric's value.
+#[track_caller]
+fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
+    let text = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+    let value = text.lines().find_map(|line| line.strip_prefix("traceparent_gateway_")?.strip_prefix(name));
+    value.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse().expect("a number")
+}
+
+/// A request that fills its spans: a list of 16 KB, and 14 fields with long names that become attributes.
+fn hostile() -> String {
+    let list: Vec<_> = (0..32).map(|i| format!("{}{i:02}={}", "k".repeat(250), "v".repeat(250))).collect();
+    let fields: Vec<_> = (0..14).map(|i| format!("X-Shop-{i:02}-{}: v", "n".repeat(900))).collect();
+    format!(
+        "GET / HTTP/1.1\r\nHost: h\r\ntraceparent: {}\r\ntracestate: {}\r\n{}\r\n\r\n",
+        traceparent("01"),
+        list.join(","),
+        fields.join("\r\n")
+    )
+}
+
+#[test]
+fn queues_of_spans_are_bounded_in_bytes() {
+    const REQUESTS: u64 = 400;
+    // A collector that takes connections and says nothing.
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = Upstream::start(ok);
+    let mut gateway = Gateway::configured(
+        &format!(
+            "listeners: [{{address: 127.0.0.1:0, routes: [{{prefix: /, upstream: \"{}\"}}]}}]\n\
+             # - address: 127.0.0.1:0\n\
+             admin: {{address: 127.0.0.1:0}}\n\
+             tracing: {{span_attributes: {{header_prefixes: [x-shop-]}}, otlp: {{endpoint: \"http://{}\"}}}}\n",
+            upstream.url(),
+            collector.local_addr().unwrap()
+        ),
+        &[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "1024"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+        ],
+    );
+    let admin = gateway.admin();
+    let mut connection = Connection::open(gateway.address);
+    let (mut most, request) = (0, hostile());
+    for number in 0..REQUESTS {
+        connection.write(&request);
+        assert_eq!(connection.response().status, 200);
+        if number % 10 > 0 {
+            continue;
+        }
+        most = most.max(metric(admin, "spans_waiting_bytes{sink=\"otlp\"}"));
+    }
+    drop(connection);
+    // In spans, there is room for more than all of them.
+    assert!((1 << 20..=2 << 20).contains(&most), "{most}");
+    assert!(metric(admin, "spans_total{sink=\"otlp\",outcome=\"dropped\"}") > 0);
+    let stopped = gateway.stop();
+    let told = "the queue of spans for otlp was full";
+    assert_eq!(stopped.stderr.matches(told).count(), 1, "{}", stopped.stderr);
+    let counts = format!("stopped: 0 spans exported, {} dropped", 2 * REQUESTS);
+    assert!(stopped.stderr.contains(&counts), "{}", stopped.stderr);
+}
