@@ -1,4 +1,13 @@
-use crate::scan::{Piece, is_printable};
+use crate::{
+    scan::{Piece, is_printable},
+    xray,
+};
+
+#[cfg(feature = "alloc")]
+mod owned;
+
+#[cfg(feature = "alloc")]
+pub use self::owned::OwnedCarried;
 
 /// What a caller sent beside the IDs, for the formats that carry it on: the debug flag, X-Ray's other pairs, and
 /// Datadog's priority, tags and origin.
@@ -73,6 +82,17 @@ impl<'a> Carried<'a> {
     /// Returns an iterator over X-Ray's pairs other than `Root`, `Parent`, `Sampled` and `Self`, in order.
     pub const fn xray_pairs(&self) -> Pairs<'a> {
         Pairs { rest: Some(Piece::whole(self.xray)), of: Of::XRay }
+    }
+
+    /// Returns an iterator over X-Ray's pairs that go out: whole ones, of [`xray::MAX_CARRIED`] bytes in all.
+    pub(crate) fn written_xray_pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut room = xray::MAX_CARRIED;
+        self.xray_pairs().filter(move |(key, value)| {
+            // A separator before the key, and one before the value.
+            let left = room.checked_sub(key.len() + value.len() + 2);
+            room = left.unwrap_or(room);
+            left.is_some()
+        })
     }
 }
 

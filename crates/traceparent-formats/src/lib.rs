@@ -27,6 +27,8 @@ mod fields;
 
 mod propagators;
 
+#[cfg(feature = "alloc")]
+pub use crate::carried::OwnedCarried;
 pub use crate::{
     carried::{Carried, Pairs},
     context::{LocalContext, RemoteContext},

@@ -169,16 +169,11 @@ pub fn encode(context: &LocalContext<'_>) -> Encoded<MAX_WRITTEN> {
     value.push(b";Parent=");
     value.push(&context.span_id().encode());
     value.push(if context.is_sampled() { b";Sampled=1" } else { b";Sampled=0" });
-    let mut room = MAX_CARRIED;
-    for (key, content) in context.carried().xray_pairs() {
-        let length = 1 + key.len() + 1 + content.len();
-        if let Some(left) = room.checked_sub(length) {
-            room = left;
-            value.push(b";");
-            value.push(key.as_bytes());
-            value.push(b"=");
-            value.push(content.as_bytes());
-        }
+    for (key, content) in context.carried().written_xray_pairs() {
+        value.push(b";");
+        value.push(key.as_bytes());
+        value.push(b"=");
+        value.push(content.as_bytes());
     }
     value
 }

@@ -15,10 +15,11 @@ use traceparent::{
 };
 
 use crate::{
-    InTrace, RequestSpan, SpanContext,
+    InTrace, Propagators, RequestSpan, SpanContext,
     attributes::{RequestAttributes, span_name},
     in_trace::Scope,
     server_timing::ServerTiming,
+    trailers::BAGGAGE,
 };
 
 /// Gives each request that a server receives the context of the span that serves it.
@@ -77,6 +78,8 @@ use crate::{
 pub struct ExtractTraceContextLayer<S, G = RandomIdGenerator> {
     policy: Policy<S>,
     ids: G,
+    propagators: Propagators,
+    strip_baggage: bool,
     skip: Option<Arc<Predicate>>,
     server_timing: ServerTiming,
 }
@@ -94,12 +97,23 @@ impl<S> ExtractTraceContextLayer<S> {
     /// const FOLLOW: ExtractTraceContextLayer<AlwaysOff> = ExtractTraceContextLayer::new(AlwaysOff);
     /// ```
     pub const fn new(sampler: S) -> Self {
-        Self { policy: Policy::new(sampler), ids: RandomIdGenerator, skip: None, server_timing: ServerTiming::OFF }
+        Self {
+            policy: Policy::new(sampler),
+            ids: RandomIdGenerator,
+            propagators: Propagators::TRACE_CONTEXT,
+            strip_baggage: false,
+            skip: None,
+            server_timing: ServerTiming::OFF,
+        }
     }
 }
 
 impl<S, G> ExtractTraceContextLayer<S, G> {
     /// Sets how far to trust callers; see [`Trust`].
+    ///
+    /// [`Trust::Restart`] and [`Trust::Ignore`] are a boundary: the fields of every format and `baggage` are removed from
+    /// the request, so that no handler can forward them. [`StripTrailers`](crate::StripTrailers) does the same for
+    /// trailers.
     ///
     /// ```
     /// use traceparent::{Percent, Trust, sampler::ProbabilitySampler};
@@ -122,10 +136,40 @@ impl<S, G> ExtractTraceContextLayer<S, G> {
     /// let layer = ExtractTraceContextLayer::new(AlwaysOn).ids(XRayIds::new(RandomIdGenerator));
     /// ```
     pub fn ids<H: IdGenerator>(self, ids: H) -> ExtractTraceContextLayer<S, H> {
-        ExtractTraceContextLayer { policy: self.policy, ids, skip: self.skip, server_timing: self.server_timing }
+        let Self { policy, propagators, strip_baggage, skip, server_timing, .. } = self;
+        ExtractTraceContextLayer { policy, ids, propagators, strip_baggage, skip, server_timing }
     }
 
-    /// Leaves the requests alone that the predicate is true of: they get no span and no context.
+    /// Sets the formats that contexts are read in, in order. It is W3C Trace Context alone by default.
+    ///
+    /// What a caller sent beside its IDs, such as X-Ray's other pairs, travels with the [`SpanContext`] to the calls
+    /// that are made on the request's behalf.
+    ///
+    /// ```
+    /// use traceparent::sampler::AlwaysOn;
+    /// use traceparent_tower::{ExtractTraceContextLayer, Format, InjectTraceContextLayer, Propagators};
+    ///
+    /// // Behind a load balancer of AWS, before services on B3.
+    /// const PROPAGATORS: Propagators =
+    ///     Propagators::new(&[Format::TraceContext, Format::XRay], &[Format::XRay, Format::B3]);
+    ///
+    /// let server = ExtractTraceContextLayer::new(AlwaysOn).propagators(PROPAGATORS);
+    /// let client = InjectTraceContextLayer::new().propagators(PROPAGATORS);
+    /// ```
+    pub fn propagators(self, propagators: Propagators) -> Self {
+        Self { propagators, ..self }
+    }
+
+    /// Sets whether `baggage` is removed from requests. It is left alone by default, except where callers are not
+    /// [trusted](Self::trust).
+    ///
+    /// [W3C: baggage](https://www.w3.org/TR/baggage/)
+    pub fn strip_baggage(self, strip: bool) -> Self {
+        Self { strip_baggage: strip, ..self }
+    }
+
+    /// Leaves the requests alone that the predicate is true of: they get no span and no context. A boundary removes
+    /// their fields all the same.
     ///
     /// Predicates accumulate: a request is skipped if any of them is true of it.
     ///
@@ -165,6 +209,16 @@ impl<S, G> ExtractTraceContextLayer<S, G> {
 
 impl<S: Sampler, G: IdGenerator> ExtractTraceContextLayer<S, G> {
     /// Returns the context of the span that serves the request, or `None` if the request is to be skipped.
+    fn admit(&self, request: &mut Parts) -> Option<SpanContext> {
+        let span = self.span(request);
+        if matches!(self.policy.trust(), Trust::Restart | Trust::Ignore) {
+            traceparent_http::strip_all(&mut request.headers, &[]);
+        } else if self.strip_baggage {
+            request.headers.remove(BAGGAGE);
+        }
+        span
+    }
+
     fn span(&self, request: &mut Parts) -> Option<SpanContext> {
         if self.skip.as_ref().is_some_and(|skip| skip(request)) {
             return None;
@@ -180,18 +234,19 @@ impl<S: Sampler, G: IdGenerator> ExtractTraceContextLayer<S, G> {
     }
 
     fn start(&self, request: &Parts) -> SpanContext {
-        let incoming = traceparent_http::extract(&request.headers);
-        let error = incoming.error();
+        let extracted = traceparent_http::extract_formats(&self.propagators, &request.headers);
         let (name, attributes) = (span_name(request), RequestAttributes::new(request));
         let span = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&attributes);
-        SpanContext::new(self.policy.apply_to(span, incoming, &self.ids), error)
+        let outgoing = self.policy.apply_to(span, extracted.incoming().clone(), &self.ids);
+        SpanContext::received(outgoing, &extracted)
     }
 }
 
 impl<S: fmt::Debug, G: fmt::Debug> fmt::Debug for ExtractTraceContextLayer<S, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ExtractTraceContextLayer");
-        debug.field("policy", &self.policy).field("ids", &self.ids).field("skips", &self.skip.is_some());
+        debug.field("policy", &self.policy).field("ids", &self.ids).field("propagators", &self.propagators);
+        debug.field("strip_baggage", &self.strip_baggage).field("skips", &self.skip.is_some());
         debug.field("server_timing", &self.server_timing).finish()
     }
 }
@@ -256,7 +311,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut request, body) = request.into_parts();
-        let scope = Scope::of(self.layer.span(&mut request));
+        let scope = Scope::of(self.layer.admit(&mut request));
         let inner = scope.enter(|| self.inner.call(Request::from_parts(request, body)));
         ResponseFuture { inner, scope, server_timing: self.layer.server_timing }
     }

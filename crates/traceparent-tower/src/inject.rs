@@ -8,8 +8,9 @@ use http::{HeaderMap, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 use traceparent::{IdGenerator, RandomIdGenerator};
+use traceparent_formats::Carried;
 
-use crate::{Egress, EgressPolicy, SpanContext, attributes::host};
+use crate::{Egress, EgressPolicy, Propagators, SpanContext, attributes::host, trailers::BAGGAGE};
 
 /// Gives each call that a client makes the context of a span of its own, and writes that into its headers.
 ///
@@ -44,6 +45,8 @@ use crate::{Egress, EgressPolicy, SpanContext, attributes::host};
 pub struct InjectTraceContextLayer<G = RandomIdGenerator> {
     egress: Option<Arc<dyn EgressPolicy + Send + Sync>>,
     ids: G,
+    propagators: Propagators,
+    strip_baggage: bool,
 }
 
 impl InjectTraceContextLayer {
@@ -55,7 +58,7 @@ impl InjectTraceContextLayer {
     /// const INJECT: InjectTraceContextLayer = InjectTraceContextLayer::new();
     /// ```
     pub const fn new() -> Self {
-        Self { egress: None, ids: RandomIdGenerator }
+        Self { egress: None, ids: RandomIdGenerator, propagators: Propagators::TRACE_CONTEXT, strip_baggage: false }
     }
 }
 
@@ -89,7 +92,31 @@ impl<G> InjectTraceContextLayer<G> {
     /// let layer = InjectTraceContextLayer::new().ids(IdsFrom::new(|| NEXT.fetch_add(1, Ordering::Relaxed)));
     /// ```
     pub fn ids<H: IdGenerator>(self, ids: H) -> InjectTraceContextLayer<H> {
-        InjectTraceContextLayer { egress: self.egress, ids }
+        let Self { egress, propagators, strip_baggage, .. } = self;
+        InjectTraceContextLayer { egress, ids, propagators, strip_baggage }
+    }
+
+    /// Sets the formats that contexts are written in. It is W3C Trace Context alone by default.
+    ///
+    /// Fields of formats that are read and not written are removed, because their span is no longer the parent; fields
+    /// of other formats stay. [`Egress::Only`] lets only IDs and decision pass, and nothing that was
+    /// [carried](SpanContext::carried) beside them.
+    ///
+    /// ```
+    /// use traceparent_tower::InjectTraceContextLayer;
+    ///
+    /// let layer = InjectTraceContextLayer::new().propagators("tracecontext,b3".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn propagators(self, propagators: Propagators) -> Self {
+        Self { propagators, ..self }
+    }
+
+    /// Sets whether `baggage` is removed from calls. It is left alone by default, except by [`Egress::Strip`].
+    ///
+    /// [W3C: baggage](https://www.w3.org/TR/baggage/)
+    pub fn strip_baggage(self, strip: bool) -> Self {
+        Self { strip_baggage: strip, ..self }
     }
 }
 
@@ -111,9 +138,16 @@ impl<G: IdGenerator> InjectTraceContextLayer<G> {
         let current = if parent.is_none() { current() } else { None };
         let span = parent.or(current.as_ref()).map(|parent| parent.call(&self.ids));
         if let Some(span) = &span {
-            traceparent_http::inject(span, headers);
+            let carried = match egress {
+                Egress::Only(_) => Carried::EMPTY.with_debug(span.carried().is_debug()),
+                _ => span.carried(),
+            };
+            traceparent_http::inject_formats(&self.propagators, span, carried, headers);
         }
         egress.apply(headers);
+        if self.strip_baggage {
+            headers.remove(BAGGAGE);
+        }
         span
     }
 }
@@ -121,7 +155,8 @@ impl<G: IdGenerator> InjectTraceContextLayer<G> {
 impl<G: fmt::Debug> fmt::Debug for InjectTraceContextLayer<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("InjectTraceContextLayer");
-        debug.field("egress", &self.egress.is_some()).field("ids", &self.ids).finish()
+        debug.field("egress", &self.egress.is_some()).field("ids", &self.ids).field("propagators", &self.propagators);
+        debug.field("strip_baggage", &self.strip_baggage).finish()
     }
 }
 

@@ -39,8 +39,10 @@ impl SpanContext {
         if let Some(parent_id) = self.parent_id() {
             span.record("parent_id", display(parent_id));
         }
-        if let Some(error) = self.error() {
-            span.record(semconv::TRACEPARENT_REFUSED, display(error));
+        match (self.error(), self.format_error()) {
+            (Some(error), _) => drop(span.record(semconv::TRACEPARENT_REFUSED, display(error))),
+            (None, Some(error)) => drop(span.record(semconv::TRACEPARENT_REFUSED, display(error))),
+            (None, None) => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod egress;
 mod in_trace;
 mod server_timing;
 mod span;
+mod trailers;
 
 #[cfg(feature = "tokio")]
 mod current;
@@ -25,6 +26,7 @@ mod axum;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 
+pub use traceparent_formats::{Format, Propagators};
 pub use traceparent_http::{Egress, MemberKeys};
 #[doc(hidden)]
 #[cfg(feature = "tracing")]
@@ -40,4 +42,5 @@ pub use crate::{
     in_trace::{InTrace, InTraceExt},
     inject::{InjectTraceContext, InjectTraceContextLayer},
     span::{RequestSpan, SpanContext},
+    trailers::StripTrailers,
 };

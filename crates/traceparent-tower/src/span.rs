@@ -2,6 +2,7 @@ use std::{ops::Deref, sync::Arc};
 
 use http::{Extensions, Request, request::Parts};
 use traceparent::{IdGenerator, Outgoing, ParseError};
+use traceparent_formats::{Carried, Extracted, Format, FormatError, OwnedCarried};
 
 /// The context of a span of this process, which serves a request or makes a call.
 ///
@@ -23,18 +24,46 @@ pub struct SpanContext(Arc<Span>);
 #[derive(Debug)]
 struct Span {
     outgoing: Outgoing<'static>,
-    error: Option<ParseError>,
+    carried: OwnedCarried,
+    received: Received,
     is_call: bool,
 }
 
+/// What is known of the fields that a request came with.
+#[derive(Debug, Default)]
+struct Received {
+    error: Option<ParseError>,
+    format: Option<Format>,
+    format_error: Option<FormatError>,
+    conflict: Option<Format>,
+}
+
 impl SpanContext {
+    #[cfg(feature = "axum")]
     pub(crate) fn new(outgoing: Outgoing<'_>, error: Option<ParseError>) -> Self {
-        Self(Arc::new(Span { outgoing: outgoing.into_owned(), error, is_call: false }))
+        Self::of(outgoing, OwnedCarried::default(), Received { error, ..Received::default() })
+    }
+
+    /// Creates the context of the span that serves a request with these fields.
+    pub(crate) fn received(outgoing: Outgoing<'_>, extracted: &Extracted<'_>) -> Self {
+        let carried = extracted.carried(&outgoing).into_owned();
+        let received = Received {
+            error: extracted.incoming().error(),
+            format: extracted.format(),
+            format_error: extracted.refused().next(),
+            conflict: extracted.conflict(),
+        };
+        Self::of(outgoing, carried, received)
+    }
+
+    fn of(outgoing: Outgoing<'_>, carried: OwnedCarried, received: Received) -> Self {
+        Self(Arc::new(Span { outgoing: outgoing.into_owned(), carried, received, is_call: false }))
     }
 
     /// Creates the context of a call that this span makes.
     pub(crate) fn call<G: IdGenerator + ?Sized>(&self, ids: &G) -> Self {
-        Self(Arc::new(Span { outgoing: self.0.outgoing.child(ids), error: None, is_call: true }))
+        let (outgoing, carried) = (self.0.outgoing.child(ids), self.0.carried.clone());
+        Self(Arc::new(Span { outgoing, carried, received: Received::default(), is_call: true }))
     }
 
     /// Returns whether the span makes a call: then another one serves it.
@@ -55,7 +84,7 @@ impl SpanContext {
     /// ```
     #[must_use]
     pub fn child<G: IdGenerator + ?Sized>(&self, ids: &G) -> Self {
-        Self::new(self.0.outgoing.child(ids), None)
+        Self::of(self.0.outgoing.child(ids), self.0.carried.clone(), Received::default())
     }
 
     /// Returns the reason why the `traceparent` of the request was refused, or else why its `tracestate` was
@@ -78,7 +107,51 @@ impl SpanContext {
     /// # }
     /// ```
     pub fn error(&self) -> Option<ParseError> {
-        self.0.error
+        self.0.received.error
+    }
+
+    /// Returns the format of the request's context, or `None` if no format had one.
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # use traceparent::sampler::AlwaysOn;
+    /// # use traceparent_tower::{ExtractTraceContextLayer, RequestSpan};
+    /// use traceparent_tower::{Format, Propagators};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = ExtractTraceContextLayer::new(AlwaysOn).propagators("tracecontext,b3".parse()?);
+    /// let service = layer.layer(service_fn(async |request: Request<()>| {
+    ///     assert_eq!(request.span_context().and_then(|span| span.format()), Some(Format::B3));
+    ///     Ok::<_, std::convert::Infallible>(http::Response::new(()))
+    /// }));
+    /// let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+    /// service.oneshot(Request::builder().header("b3", b3).body(())?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn format(&self) -> Option<Format> {
+        self.0.received.format
+    }
+
+    /// Returns the reason why the first of the formats that were refused was refused.
+    ///
+    /// The request may still have a context of another format.
+    pub fn format_error(&self) -> Option<FormatError> {
+        self.0.received.format_error
+    }
+
+    /// Returns the first format in which the request had a context of another trace.
+    pub fn conflict(&self) -> Option<Format> {
+        self.0.received.conflict
+    }
+
+    /// Returns the data that travels beside the IDs, such as X-Ray's other pairs; see [`Carried`].
+    ///
+    /// It goes out with the calls that this span makes, in the formats that carry it.
+    pub fn carried(&self) -> Carried<'_> {
+        self.0.carried.borrow()
     }
 }
 
@@ -92,7 +165,7 @@ impl Deref for SpanContext {
 
 impl From<Outgoing<'_>> for SpanContext {
     fn from(outgoing: Outgoing<'_>) -> Self {
-        Self::new(outgoing, None)
+        Self::of(outgoing, OwnedCarried::default(), Received::default())
     }
 }
 

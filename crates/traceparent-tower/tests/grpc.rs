@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{
     Request, Response, Status,
+    metadata::MetadataValue,
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tonic_health::pb::{
@@ -24,11 +25,17 @@ use tonic_health::pb::{
 };
 use tower::Layer;
 use traceparent::{SpanId, TraceId, sampler::AlwaysOff};
+use traceparent_formats::{LocalContext, grpc_trace_bin};
 use traceparent_tower::{
-    ExtractTraceContextLayer, InjectTraceContext, InjectTraceContextLayer, RequestSpan, SpanContext,
+    ExtractTraceContextLayer, Format, InjectTraceContext, InjectTraceContextLayer, Propagators, RequestSpan,
+    SpanContext,
 };
 
 use crate::common::continued;
+
+/// The binary metadata of OpenCensus, before the text of W3C Trace Context.
+const PROPAGATORS: Propagators =
+    Propagators::new(&[Format::GrpcTraceBin, Format::TraceContext], &[Format::GrpcTraceBin]);
 
 type Client = HealthClient<InjectTraceContext<Channel>>;
 
@@ -40,12 +47,16 @@ type Seen = (TraceId, SpanId, Option<SpanId>, String);
 struct Relay {
     next: Option<Client>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// The binary metadata of each call.
+    binary: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Relay {
     fn record<T>(&self, request: &Request<T>) {
         let span = request.extensions().span_context().unwrap();
         assert_eq!(SpanContext::current().unwrap().span_id(), span.span_id());
+        let binary = request.metadata().get_bin("grpc-trace-bin").map(|value| value.to_bytes().unwrap().to_vec());
+        self.binary.lock().unwrap().extend(binary);
         let list = span.tracestate().to_string();
         self.seen.lock().unwrap().push((span.traceparent().trace_id(), span.span_id(), span.parent_id(), list));
     }
@@ -86,15 +97,15 @@ impl Health for Relay {
 async fn serve(relay: Relay) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server =
-        Server::builder().layer(ExtractTraceContextLayer::new(AlwaysOff)).add_service(HealthServer::new(relay));
+    let layer = ExtractTraceContextLayer::new(AlwaysOff).propagators(PROPAGATORS);
+    let server = Server::builder().layer(layer).add_service(HealthServer::new(relay));
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }
 
 fn client(address: SocketAddr) -> Client {
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-    HealthClient::new(InjectTraceContextLayer::new().layer(channel))
+    HealthClient::new(InjectTraceContextLayer::new().propagators(PROPAGATORS).layer(channel))
 }
 
 /// Two servers, one behind the other: what they see is one trace.
@@ -131,4 +142,30 @@ async fn calls_and_streams_are_one_trace_over_two_servers() {
     request.extensions_mut().insert(caller.clone());
     client.check(request).await.unwrap();
     assert_chain(&caller, &seen(&front), &seen(&back));
+}
+
+#[tokio::test]
+async fn binary_metadata_carries_the_context_both_ways() {
+    // F 42-44
+    let relay = Relay::default();
+    let address = serve(relay.clone()).await;
+    let seen = || relay.seen.lock().unwrap().pop().unwrap();
+
+    // What the layer writes, `tonic` reads as the bytes of the format.
+    let caller = continued("");
+    caller.clone().scope(client(address).check(HealthCheckRequest::default())).await.unwrap();
+    let (trace_id, _, parent_id, _) = seen();
+    let written = relay.binary.lock().unwrap().pop().unwrap();
+    let context = LocalContext::new(trace_id, parent_id.unwrap(), true);
+    assert_eq!((trace_id, written), (caller.traceparent().trace_id(), grpc_trace_bin::encode_bytes(&context).to_vec()));
+
+    // What `tonic` writes, the layer reads.
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let other = LocalContext::new(TraceId::from_static("0af7651916cd43dd8448eb211c80319c"), caller.span_id(), true);
+    let mut request = Request::new(HealthCheckRequest::default());
+    let value = MetadataValue::from_bytes(&grpc_trace_bin::encode_bytes(&other));
+    request.metadata_mut().insert_bin("grpc-trace-bin", value);
+    HealthClient::new(channel).check(request).await.unwrap();
+    let (trace_id, _, parent_id, _) = seen();
+    assert_eq!((trace_id, parent_id), (other.trace_id(), Some(other.span_id())));
 }

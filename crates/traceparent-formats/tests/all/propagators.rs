@@ -5,7 +5,7 @@ use traceparent::{
     sampler::{Sampler, SamplingInput, SamplingResult},
 };
 use traceparent_formats::{
-    Carried, Extracted, Format, FormatError, KNOWN_FIELDS, Propagators, PropagatorsError, SamplingState,
+    Carried, Extracted, Format, FormatError, KNOWN_FIELDS, OwnedCarried, Propagators, PropagatorsError, SamplingState,
 };
 
 use crate::common::vectors::{Message, values};
@@ -307,4 +307,34 @@ fn the_known_fields_are_those_of_all_formats_and_two_more() {
     expected.sort_unstable();
     assert_eq!(known, expected);
     assert!(known.iter().all(|name| name.bytes().all(|byte| !byte.is_ascii_uppercase())));
+}
+
+/// F 27, 32, 34.
+#[test]
+fn an_owned_copy_is_written_as_the_borrowed_one() {
+    let lines =
+        format!("x-amzn-trace-id: Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Self=x;A={};B=2;C=3", "a".repeat(252));
+    let fields = message(&[
+        "x-datadog-trace-id: 11803532876627986230",
+        "x-datadog-sampling-priority: 2",
+        "x-datadog-tags: _dd.p.tid=4bf92f3577b34da6,_dd.p.dm=_4,other=1,_dd.p.usr=7",
+        "x-datadog-origin: synthetics",
+    ])
+    .into_iter()
+    .chain([lines.split_once(": ").map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).unwrap()])
+    .collect();
+    let propagators = Propagators::new(&[Format::Datadog, Format::XRay], &Format::ALL);
+    let extracted = extract(&propagators, &fields);
+    for trust in [Trust::Continue, Trust::Resample, Trust::Restart] {
+        let outgoing = apply(trust, &extracted);
+        let carried = extracted.carried(&outgoing);
+        let owned = carried.into_owned();
+        assert!(owned.borrow().datadog_tags().eq(carried.datadog_tags()), "{trust:?}");
+        assert_eq!(inject(&propagators, &outgoing, owned.borrow()), inject(&propagators, &outgoing, carried));
+    }
+    let kept = extracted.carried(&apply(Trust::Continue, &extracted)).into_owned();
+    assert!(kept.borrow().xray_pairs().map(|(key, _)| key).eq(["A"]), "{kept:?}");
+    assert_eq!((kept.borrow().datadog_priority(), kept.borrow().datadog_origin()), (Some(2), Some("synthetics")));
+    assert_eq!(OwnedCarried::default().borrow(), Carried::EMPTY);
+    assert_eq!(OwnedCarried::from(kept.borrow()), kept);
 }
