@@ -13,7 +13,10 @@ mod json;
 pub(crate) mod semconv;
 mod tree;
 
-pub(crate) use self::tree::{Row, rows};
+pub(crate) use self::{
+    json::write_json,
+    tree::{Row, rows},
+};
 
 /// A finished piece of work of one service.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::config::{Environment, Exporters, Otlp, Tracing};
 
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 mod json_lines;
 mod metrics;
 mod otlp;

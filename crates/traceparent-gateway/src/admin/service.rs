@@ -2,19 +2,22 @@ use std::{net::IpAddr, sync::Arc};
 
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     body::{Bytes, Incoming},
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
         X_CONTENT_TYPE_OPTIONS,
     },
 };
-use serde_json::json;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use traceparent::TraceId;
 
-use super::{page, trace::Trace};
+use super::{
+    Trace, Window, api, page,
+    window::{PAGE_SPANS, PAGE_TRACES},
+};
 use crate::{
     http::{Handler, Peer, is_host},
-    span::Span,
     telemetry::{Counts, Metrics, Store, Telemetry},
 };
 
@@ -29,6 +32,8 @@ pub(crate) struct AdminService {
     metrics: Arc<Metrics>,
     counts: Vec<(&'static str, Arc<Counts>)>,
     store: Arc<Store>,
+    /// Admits one request at a time to the thread on which pages are built.
+    builder: Arc<Semaphore>,
     /// The allowed host names, in lower case.
     hosts: Vec<String>,
 }
@@ -37,7 +42,8 @@ impl AdminService {
     /// Creates the service of a telemetry, or returns `None` if that keeps no traces.
     pub(crate) fn new(telemetry: &Telemetry, hosts: Vec<String>) -> Option<Self> {
         let store = Arc::clone(telemetry.store()?);
-        Some(Self { metrics: Arc::clone(telemetry.metrics()), counts: telemetry.counts(), store, hosts })
+        let (metrics, counts) = (Arc::clone(telemetry.metrics()), telemetry.counts());
+        Some(Self { metrics, counts, store, builder: Arc::new(Semaphore::new(1)), hosts })
     }
 
     /// Returns whether a request names a host that no page of another site can name: an IP address, `localhost` or an
@@ -59,42 +65,65 @@ impl AdminService {
         name == "localhost" || address.parse::<IpAddr>().is_ok() || self.hosts.iter().any(|allowed| allowed == name)
     }
 
-    fn answer(&self, path: &str) -> Response<Full<Bytes>> {
-        match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
-            [""] => redirect("/traces"),
-            ["healthz"] => found(TEXT, "ok\n"),
-            ["metrics"] => found(PROMETHEUS, self.metrics.write(&self.counts)),
-            ["traces"] => {
-                let traces = self.store.traces();
-                let traces: Vec<Trace<'_>> = traces.iter().filter_map(|spans| Trace::new(spans)).collect();
-                found(HTML, page::list(&traces))
+    /// Answers a request for health or metrics, or builds a page on a thread that serves no requests.
+    async fn answer(&self, uri: &Uri) -> Response<Full<Bytes>> {
+        let view = match path_of(uri)[..] {
+            [""] => return redirect("/traces"),
+            ["healthz"] => return found(TEXT, "ok\n"),
+            ["metrics"] => return found(PROMETHEUS, self.metrics.write(&self.counts)),
+            ["traces"] => View::List,
+            ["traces", id] => View::Waterfall(id.parse().ok()),
+            ["api", "traces"] => View::ListJson,
+            ["api", "traces", id] => View::TraceJson(id.parse().ok()),
+            _ => {
+                let help = "Not found. The paths are /healthz, /metrics, /traces and /api/traces.\n";
+                return answer(StatusCode::NOT_FOUND, TEXT, help);
             }
-            ["traces", id] => match self.trace(id).as_deref().and_then(Trace::new) {
-                Some(trace) => found(HTML, page::waterfall(&trace)),
-                None => answer(StatusCode::NOT_FOUND, HTML, page::unknown()),
-            },
-            ["api", "traces"] => {
-                let traces = self.store.traces();
-                let traces: Vec<Trace<'_>> = traces.iter().filter_map(|spans| Trace::new(spans)).collect();
-                found(JSON, json!({ "traces": traces }).to_string())
-            }
-            ["api", "traces", id] => match self.trace(id).as_deref().and_then(Trace::new) {
-                Some(trace) => {
-                    let spans: Vec<&Span> = trace.rows.iter().map(|row| row.span).collect();
-                    found(JSON, json!({ "trace": trace, "spans": spans }).to_string())
-                }
-                None => answer(StatusCode::NOT_FOUND, JSON, json!({ "error": "no such trace" }).to_string()),
-            },
-            _ => answer(
-                StatusCode::NOT_FOUND,
-                TEXT,
-                "Not found. The paths are /healthz, /metrics, /traces and /api/traces.\n",
-            ),
-        }
+        };
+        let (from, store) = (from(uri), Arc::clone(&self.store));
+        let Ok(permit) = Arc::clone(&self.builder).acquire_owned().await else { return not_built() };
+        let built = spawn_blocking(move || {
+            let response = view.build(&store, from);
+            drop(permit);
+            response
+        });
+        built.await.unwrap_or_else(|_| not_built())
     }
+}
 
-    fn trace(&self, id: &str) -> Option<Vec<Arc<Span>>> {
-        self.store.trace(id.parse().ok()?)
+/// A page, or its data.
+#[derive(Clone, Copy, Debug)]
+enum View {
+    List,
+    Waterfall(Option<TraceId>),
+    ListJson,
+    TraceJson(Option<TraceId>),
+}
+
+impl View {
+    fn build(self, store: &Store, from: usize) -> Response<Full<Bytes>> {
+        match self {
+            Self::List | Self::ListJson => {
+                let window = Window::new(from, PAGE_TRACES, store.len());
+                let traces = store.traces(window.range());
+                let traces: Vec<Trace<'_>> = traces.iter().filter_map(|spans| Trace::new(spans)).collect();
+                match self {
+                    Self::List => found(HTML, page::list(&traces, window)),
+                    _ => found(JSON, api::list(&traces, window)),
+                }
+            }
+            Self::Waterfall(id) | Self::TraceJson(id) => {
+                let spans = id.and_then(|id| store.trace(id)).unwrap_or_default();
+                let trace = Trace::new(&spans);
+                let window = Window::new(from, PAGE_SPANS, spans.len());
+                match (self, trace) {
+                    (Self::Waterfall(_), Some(trace)) => found(HTML, page::waterfall(&trace, window)),
+                    (Self::Waterfall(_), None) => answer(StatusCode::NOT_FOUND, HTML, page::unknown()),
+                    (_, Some(trace)) => found(JSON, api::trace(&trace, window)),
+                    (_, None) => answer(StatusCode::NOT_FOUND, JSON, "{\"error\":\"no such trace\"}"),
+                }
+            }
+        }
     }
 }
 
@@ -110,8 +139,23 @@ impl Handler for AdminService {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        self.answer(request.uri().path())
+        self.answer(request.uri()).await
     }
+}
+
+/// Returns the segments of a path.
+fn path_of(uri: &Uri) -> Vec<&str> {
+    uri.path().trim_start_matches('/').split('/').collect()
+}
+
+/// Returns the place from which a page starts: the number `from` of the query, or else 0.
+fn from(uri: &Uri) -> usize {
+    let mut parameters = uri.query().unwrap_or_default().split('&');
+    parameters.find_map(|parameter| parameter.strip_prefix("from=")?.parse().ok()).unwrap_or_default()
+}
+
+fn not_built() -> Response<Full<Bytes>> {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "The page cannot be built.\n")
 }
 
 fn found(kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -1,12 +1,42 @@
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
 
 use opentelemetry::{KeyValue, Value};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeStruct},
 };
+use serde_json::ser::Formatter;
 
 use super::{Span, kind_name};
+use crate::operator::is_control;
+
+/// Writes a value as JSON in one line, with every control character in the form `\u001b`.
+///
+/// # Errors
+///
+/// Returns an error if the value or the output does.
+pub(crate) fn write_json(out: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(out, PlainFormatter))
+}
+
+/// A compact formatter that also escapes the control characters which JSON allows.
+struct PlainFormatter;
+
+impl Formatter for PlainFormatter {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for part in fragment.split_inclusive(is_control) {
+            let last = part.chars().next_back().filter(|last| is_control(*last));
+            writer.write_all(&part.as_bytes()[..part.len() - last.map_or(0, char::len_utf8)])?;
+            for unit in last.into_iter().flat_map(|last| last.encode_utf16(&mut [0; 2]).to_vec()) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -54,5 +84,21 @@ impl Serialize for Attributes<'_> {
             }
         }
         object.end()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let text = "a\"\\\n\x1b\x7f\u{9b}\u{202e}\u{2028}\u{e0041}\u{e9}";
+        let mut line = Vec::new();
+        write_json(&mut line, &text).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line, "\"a\\\"\\\\\\n\\u001b\\u007f\\u009b\\u202e\\u2028\\udb40\\udc41\u{e9}\"");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 }

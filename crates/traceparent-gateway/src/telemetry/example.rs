@@ -6,7 +6,7 @@ use crate::span::Span;
 
 /// Creates a sampled span without attributes.
 #[allow(clippy::unwrap_used)]
-pub(super) fn span(trace: u64, id: u64) -> Span {
+pub(crate) fn span(trace: u64, id: u64) -> Span {
     let trace_id = TraceId::from_bytes(u128::from(trace).to_be_bytes()).unwrap();
     let traceparent = TraceParent::new(trace_id, SpanId::from_u64(id).unwrap(), TraceFlags::SAMPLED);
     Span {

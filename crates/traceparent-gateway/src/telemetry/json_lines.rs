@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::sink::{Outlet, POLL};
-use crate::span::Span;
+use crate::span::{Span, write_json};
 
 /// The largest number of spans that wait to be written.
 pub(super) const CAPACITY: usize = 4096;
@@ -41,7 +41,7 @@ pub(super) fn write(mut spans: Outlet, mut out: impl Write) {
 
 fn push_line(lines: &mut Vec<u8>, span: &Span) -> io::Result<()> {
     let length = lines.len();
-    if let Err(error) = serde_json::to_writer(&mut *lines, span) {
+    if let Err(error) = write_json(&mut *lines, span) {
         lines.truncate(length);
         return Err(error.into());
     }

@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::sleep,
 };
@@ -63,10 +64,16 @@ impl Store {
         }
     }
 
-    /// Returns all traces, the last one first; their spans are in the order in which they ended.
-    pub(crate) fn traces(&self) -> Vec<Vec<Arc<Span>>> {
+    /// Returns the number of traces.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().order.len()
+    }
+
+    /// Returns a part of the traces, the last one first; their spans are in the order in which they ended.
+    pub(crate) fn traces(&self, range: Range<usize>) -> Vec<Vec<Arc<Span>>> {
         let traces = self.lock();
-        traces.order.iter().rev().filter_map(|id| Some(traces.by_id.get(id)?.spans.clone())).collect()
+        let ids = traces.order.iter().rev().skip(range.start).take(range.len());
+        ids.filter_map(|id| Some(traces.by_id.get(id)?.spans.clone())).collect()
     }
 
     /// Returns the spans of one trace, in the order in which they ended.

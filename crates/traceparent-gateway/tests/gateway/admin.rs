@@ -2,7 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{CALLER, Gateway, Response, TRACE_ID, Upstream, get, ok, send, traceparent};
+use crate::support::{CALLER, Connection, Gateway, Response, TRACE_ID, Upstream, get, ok, send, traceparent};
 
 /// Starts a gateway with an admin listener, and returns where that is.
 fn start(upstream: &str, args: &[&str]) -> (Gateway, SocketAddr) {
@@ -24,7 +24,7 @@ fn json(admin: SocketAddr, path: &str) -> Value {
 /// Waits until this number of spans is kept: they arrive beside the requests.
 fn await_spans(admin: SocketAddr, spans: u64) -> Vec<Value> {
     for _ in 0..600 {
-        let traces = json(admin, "/api/traces")["traces"].as_array().unwrap().clone();
+        let traces = all(admin, "/api/traces", "traces");
         if traces.iter().map(|trace| trace["spans"].as_u64().unwrap()).sum::<u64>() >= spans {
             return traces;
         }
@@ -32,6 +32,20 @@ fn await_spans(admin: SocketAddr, spans: u64) -> Vec<Value> {
     }
     panic!("the spans do not arrive");
 }
+
+/// Returns the items on all pages of an answer. No page is larger than documented.
+fn all(admin: SocketAddr, path: &str, items: &str) -> Vec<Value> {
+    let (mut found, mut next) = (Vec::new(), Some(path.to_owned()));
+    while let Some(path) = next {
+        let mut page = json(admin, &path);
+        found.append(page[items].as_array_mut().unwrap());
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    found
+}
+
+/// The documented size limit of a page.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 #[test]
 fn it_is_a_listener_of_its_own() {
@@ -125,6 +139,133 @@ fn nothing_from_outside_becomes_markup() {
             assert!(page.head.one("content-security-policy").starts_with("default-src 'none'; "));
         }
     }
+}
+
+#[test]
+fn pages_are_bounded_and_lead_to_all_spans() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = start(&upstream.url(), &[]);
+    let mut client = gateway.connect();
+    // Every character of these texts is longer in HTML.
+    let (path, agent) = ("'".repeat(600), "<".repeat(600));
+    for _ in 0..300 {
+        client.write(format!(
+            "GET /{path} HTTP/1.1\r\nHost: h\r\nUser-Agent: {agent}\r\ntraceparent: {}\r\ntracestate: a={}\r\n\r\n",
+            traceparent("01"),
+            "&".repeat(250),
+        ));
+        assert_eq!(client.response().status, 200);
+    }
+    await_spans(admin, 600);
+    let spans = all(admin, &format!("/api/traces/{TRACE_ID}"), "spans");
+    let mut listed: Vec<&str> = spans.iter().map(|span| span["span_id"].as_str().unwrap()).collect();
+    let (mut shown, mut pages, mut next) = (String::new(), 0, Some(format!("/traces/{TRACE_ID}")));
+    while let Some(path) = next {
+        let page = fetch(admin, &path).body;
+        assert!(page.len() <= PAGE_BYTES, "{path} has {} bytes", page.len());
+        let link = page.split_once("rel=next href=\"").map(|(_, rest)| rest.split('"').next().unwrap().to_owned());
+        next = link;
+        pages += 1;
+        shown += &page;
+    }
+    assert_eq!(pages, 6);
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!(listed.len(), 600);
+    for id in listed {
+        assert!(shown.contains(&format!("<dt>span id<dd>{id}<")), "{id}");
+    }
+    for beyond in ["?from=600", "?from=18446744073709551615", "?from=-1", "?from=x", "?"] {
+        let page = fetch(admin, &format!("/traces/{TRACE_ID}{beyond}"));
+        assert_eq!((page.status, page.body.len() <= PAGE_BYTES), (200, true), "{beyond}");
+    }
+}
+
+#[test]
+fn a_long_list_is_in_pages() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = start(&upstream.url(), &[]);
+    let mut client = gateway.connect();
+    for _ in 0..120 {
+        client.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(await_spans(admin, 240).len(), 120);
+    let links = |page: &str, to: &str| page.matches(to).count();
+    let (first, last) = (fetch(admin, "/traces").body, fetch(admin, "/traces?from=100").body);
+    assert_eq!((links(&first, "href=\"/traces/"), links(&last, "href=\"/traces/")), (50, 20));
+    assert!(first.contains("1 to 50 of 120 traces") && first.contains("rel=next href=\"/traces?from=50\""));
+    assert!(last.contains("101 to 120 of 120 traces") && last.contains("rel=prev href=\"/traces?from=50\""));
+    assert_eq!((links(&first, "rel=prev"), links(&last, "rel=next")), (0, 0));
+}
+
+#[test]
+fn marks_tell_unusual_traces() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        let status = if exchange.head.first_line.starts_with("GET /bad ") { "503 No" } else { "200 OK" };
+        exchange.write(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+    });
+    let (gateway, admin) = start(&upstream.url(), &["--trust", "restart"]);
+    let row = |path: &str, lines: &str, spans: u64| {
+        send(gateway.address, format!("GET {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n"));
+        let trace = await_spans(admin, spans)[0]["trace_id"].as_str().unwrap().to_owned();
+        let list = fetch(admin, "/traces").body;
+        let row = list.split("<tr>").find(|row| row.contains(&trace)).unwrap().to_owned();
+        (row, fetch(admin, &format!("/traces/{trace}")).body)
+    };
+    let marks = ["<mark class=error>", "<mark class=restarted>", "<mark class=refused>"];
+    for (number, (path, lines, expected)) in [
+        ("/", String::new(), [false, false, false]),
+        ("/", format!("traceparent: {}\r\n", traceparent("01")), [false, true, false]),
+        ("/", "traceparent: 00-x\r\n".to_owned(), [false, true, true]),
+        ("/bad", String::new(), [true, false, false]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (row, page) = row(path, &lines, 2 * (number as u64 + 1));
+        for (mark, expected) in marks.into_iter().zip(expected) {
+            assert_eq!((row.contains(mark), page.contains(mark)), (expected, expected), "{mark} for {path} {lines}");
+        }
+        for kind in ["server", "client"] {
+            assert!(page.contains(&format!("<span class=kind>{kind}</span>")), "{page}");
+        }
+    }
+}
+
+/// Pages are built one at a time; what watches the gateway does not wait for them.
+#[test]
+fn health_is_told_while_pages_are_built() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = start(&upstream.url(), &[]);
+    get(gateway.address, &[]);
+    await_spans(admin, 2);
+    let mut readers: Vec<_> = (0..20).map(|_| Connection::open(admin)).collect();
+    for reader in &mut readers {
+        reader.write("GET /traces HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    assert_eq!(fetch(admin, "/healthz").status, 200);
+    assert_eq!(get(gateway.address, &[]).status, 200);
+    for reader in &mut readers {
+        assert_eq!(reader.response().status, 200);
+    }
+}
+
+#[test]
+fn nothing_steers_a_terminal_or_turns_a_text_around() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = start(&upstream.url(), &[]);
+    send(gateway.address, "GET /a\u{202e}b\u{9b}c HTTP/1.1\r\nHost: h\r\n\r\n");
+    let traces = await_spans(admin, 1);
+    let id = traces[0]["trace_id"].as_str().unwrap();
+    let data = fetch(admin, &format!("/api/traces/{id}")).body;
+    let page = fetch(admin, &format!("/traces/{id}")).body;
+    for text in [&data, &page] {
+        assert!(!text.contains(['\u{202e}', '\u{9b}']), "{text}");
+    }
+    assert!(data.contains("/a\\u202eb\\u009bc"), "{data}");
+    assert!(page.contains("/a\\u{202e}b\\u{9b}c"), "{page}");
 }
 
 /// A page of another site reaches the listener by DNS rebinding, under that site's name.
