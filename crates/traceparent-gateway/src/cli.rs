@@ -7,11 +7,33 @@ use clap::{
 use hyper::Uri;
 use traceparent::{Percent, Trust};
 
-use crate::config::{Admin, Config, Environment, Listener, Route, Tracing, Upstream, parse_address, parse_percent};
+use crate::config::{
+    Admin, Config, Environment, Listener, Otlp, Route, Tracing, Upstream, parse_address, parse_collector, parse_percent,
+};
+
+/// The variables of the environment, for the help.
+const VARIABLES: &str = "\
+Environment (flags and the file count more):
+  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
+          The name of this service in spans, and further attributes of it
+  OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
+          Which of the traces that start here are sampled, such as traceidratio and 0.125
+  OTEL_TRACES_EXPORTER
+          Where spans go: otlp, console (JSON lines), otlp,console or none
+  OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT, OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL
+          A collector, such as http://127.0.0.1:4317, and grpc or http/protobuf
+  OTEL_EXPORTER_OTLP_[TRACES_]HEADERS, OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, OTEL_EXPORTER_OTLP_[TRACES_]COMPRESSION
+          Its headers, its time limit in milliseconds, and gzip
+  OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_EXPORT_TIMEOUT
+          How many spans wait, and for how long, in milliseconds
+  OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
+          The methods that spans name, instead of those of HTTP
+  COLUMNS
+          The width of what demo draws, without a terminal";
 
 /// A tracing reverse proxy for HTTP/1.1 and HTTP/2.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version, about, arg_required_else_help = true, after_help = VARIABLES)]
 pub(crate) struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -29,13 +51,13 @@ pub(crate) enum Command {
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
+#[command(after_help = VARIABLES)]
 pub(crate) struct RunArgs {
     /// A YAML file with all settings: listeners, routes, sampling, export of spans
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "upstream",
-        conflicts_with_all = ["upstream", "listen", "random_sampling", "trust", "admin"]
+        conflicts_with_all = ["upstream", "listen", "random_sampling", "trust", "otlp", "admin"]
     )]
     pub(crate) config: Option<PathBuf>,
 
@@ -48,7 +70,7 @@ pub(crate) struct RunArgs {
     pub(crate) listen: SocketAddr,
 
     /// The URL to forward requests to; its path is put in front of theirs
-    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<Upstream>,
 
     /// The percentage of new traces to sample, with up to six decimals [default: 100]
@@ -58,6 +80,10 @@ pub(crate) struct RunArgs {
     /// How far to trust callers' traces
     #[arg(long, value_parser = trust(), default_value_t)]
     pub(crate) trust: Trust,
+
+    /// A collector to export spans to, such as http://127.0.0.1:4317: gRPC at port 4317, otherwise HTTP
+    #[arg(long, value_name = "URL", value_parser = parse_collector)]
+    pub(crate) otlp: Option<Uri>,
 
     /// The address and port of the admin API: health, metrics and recent traces; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
@@ -70,7 +96,8 @@ impl RunArgs {
     pub(crate) fn config(&self, environment: &Environment) -> Option<Config> {
         let listener = Listener::new(self.listen, Route::to(self.upstream.clone()?));
         let listener = Listener { trust: self.trust, ..listener };
-        let tracing = Tracing::of_percentage(self.random_sampling, environment);
+        let otlp = self.otlp.clone().map(|endpoint| Otlp { endpoint: Some(endpoint), ..Otlp::default() });
+        let tracing = Tracing { otlp, ..Tracing::of_percentage(self.random_sampling, environment) };
         Some(Config {
             listeners: vec![listener],
             tracing,
@@ -81,9 +108,10 @@ impl RunArgs {
 
 /// The arguments of `demo`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = VARIABLES)]
 pub(crate) struct DemoArgs {
     /// A collector to export the trace to, such as http://127.0.0.1:4317: gRPC at port 4317, otherwise HTTP
-    #[arg(long, value_name = "ENDPOINT")]
+    #[arg(long, value_name = "URL", value_parser = parse_collector)]
     pub(crate) otlp: Option<Uri>,
 
     /// Show the trace in a browser, until Ctrl-C
@@ -109,6 +137,8 @@ fn trust() -> impl TypedValueParser<Value = Trust> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -116,5 +146,21 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_variable_that_is_read() {
+        let asked = RefCell::new(Vec::new());
+        let _ = Environment::read(|name| {
+            asked.borrow_mut().push(name.to_owned());
+            // The argument of a sampler is read if there is one.
+            (name == "OTEL_TRACES_SAMPLER").then(|| "traceidratio".to_owned())
+        });
+        assert!(asked.borrow().len() > 10);
+        for name in asked.into_inner() {
+            let name = name.replace("OTLP_TRACES_", "OTLP_").replace("OTLP_", "OTLP_[TRACES_]");
+            let listed = VARIABLES.split([' ', ',', '\n']).any(|word| word == name);
+            assert!(listed, "{name} is missing in the help");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use self::{
     batch::Batch,
     environment::{Environment, Exporters, OtlpVariables},
     error::ConfigError,
-    scalar::{parse_address, parse_percent},
+    scalar::{parse_address, parse_collector, parse_percent},
     tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,
 };

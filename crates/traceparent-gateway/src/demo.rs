@@ -58,7 +58,7 @@ pub(crate) async fn demo(args: DemoArgs, environment: Environment) -> Result<(),
         }
     }
     if let Some(admin) = admin.filter(|_| args.serve) {
-        let _served = admin::open(args.admin, admin).await.map_err(Error::listen(args.admin))?;
+        let _served = admin::open(args.admin, admin).await.map_err(Error::listen(args.admin, "--admin"))?;
         tell("Ctrl-C stops");
         signals.stop().await;
     }

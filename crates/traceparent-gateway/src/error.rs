@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr};
+use std::{borrow::Cow, io, net::SocketAddr, process::ExitCode};
 
 use crate::{config::ConfigError, telemetry::OtlpError};
 
@@ -8,11 +8,18 @@ pub(crate) enum Error {
     /// The configuration file is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is nothing to forward requests to.
+    #[error(
+        "no service to forward requests to; give its URL: traceparent-gateway run --upstream http://127.0.0.1:8080"
+    )]
+    NoUpstream,
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {}", listen_advice(source))]
+    #[error("cannot listen on {address}: {}", listen_advice(source, setting))]
     Listen {
         /// The configured address.
         address: SocketAddr,
+        /// The flag or the key of the address.
+        setting: Cow<'static, str>,
         /// The error of the operating system.
         source: io::Error,
     },
@@ -37,19 +44,25 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Returns the error of an address that cannot be listened on.
-    pub(crate) fn listen(address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Listen { address, source }
+    /// Returns the error of an address that cannot be listened on. The setting is the flag or the key of the address.
+    pub(crate) fn listen(address: SocketAddr, setting: impl Into<Cow<'static, str>>) -> impl FnOnce(io::Error) -> Self {
+        let setting = setting.into();
+        move |source| Self::Listen { address, setting, source }
+    }
+
+    /// Returns the exit code of the program: 2 if the command line is wrong, and 1 otherwise.
+    pub(crate) fn code(&self) -> ExitCode {
+        if matches!(self, Self::NoUpstream) { ExitCode::from(2) } else { ExitCode::FAILURE }
     }
 }
 
-fn listen_advice(error: &io::Error) -> String {
+fn listen_advice(error: &io::Error, setting: &str) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "the port is in use; stop the other program, or choose another port with --listen".into()
+            format!("the port is in use; stop the other program, or choose another port with {setting}")
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; try 127.0.0.1".into(),
-        io::ErrorKind::PermissionDenied => "not allowed; choose a port from 1024 on with --listen".into(),
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; try 127.0.0.1 with {setting}"),
+        io::ErrorKind::PermissionDenied => format!("not allowed; choose a port from 1024 on with {setting}"),
         _ => error.to_string(),
     }
 }

@@ -39,7 +39,7 @@ pub async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(format_args!("error: {error}"));
-            ExitCode::FAILURE
+            error.code()
         }
     }
 }

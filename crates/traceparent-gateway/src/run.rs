@@ -1,4 +1,4 @@
-use std::{future::pending, io::stdout, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::pending, io::stdout, sync::Arc, time::Duration};
 
 use tokio::{select, sync::watch, task::JoinSet, time::sleep};
 use traceparent::Policy;
@@ -36,7 +36,7 @@ enum Phase {
 ///
 /// Returns an error if the file is invalid, an address cannot be listened on, or signals cannot be caught.
 pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), Error> {
-    let Some(config) = configured(&args, &environment)? else { return Ok(()) };
+    let config = configured(&args, &environment)?;
     if args.check {
         tell("configuration OK");
         return Ok(());
@@ -45,8 +45,12 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let mut signals = Signals::catch(args.config.is_some()).map_err(Error::Signals)?;
     allow_many_connections();
     let mut servers = Vec::new();
-    for listener in &config.listeners {
-        servers.push(Server::bind(listener.address).await.map_err(Error::listen(listener.address))?);
+    for (number, listener) in config.listeners.iter().enumerate() {
+        let setting = match &args.config {
+            Some(_) => format!("listeners[{number}].address").into(),
+            None => Cow::Borrowed("--listen"),
+        };
+        servers.push(Server::bind(listener.address).await.map_err(Error::listen(listener.address, setting))?);
     }
     let mut telemetry = Telemetry::new(&config.tracing, environment.clone());
     telemetry.send(config.tracing.otlp.clone(), stdout())?;
@@ -71,7 +75,10 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     }
     let admin = match &running.config.admin {
         Some(Admin { address, hosts }) => match AdminService::new(&telemetry, hosts.clone()) {
-            Some(service) => Some(admin::open(*address, service).await.map_err(Error::listen(*address))?),
+            Some(service) => {
+                let setting = if args.config.is_some() { "admin.address" } else { "--admin" };
+                Some(admin::open(*address, service).await.map_err(Error::listen(*address, setting))?)
+            }
             None => None,
         },
         None => None,
@@ -114,11 +121,11 @@ async fn serve(mut server: Server, proxy: Arc<Proxy>, mut phase: watch::Receiver
 }
 
 /// Returns the configuration of the command line, or of the file that it names.
-fn configured(args: &RunArgs, environment: &Environment) -> Result<Option<Config>, Error> {
-    Ok(match &args.config {
-        Some(path) => Some(Config::load(path, environment)?),
-        None => args.config(environment),
-    })
+fn configured(args: &RunArgs, environment: &Environment) -> Result<Config, Error> {
+    match &args.config {
+        Some(path) => Ok(Config::load(path, environment)?),
+        None => args.config(environment).ok_or(Error::NoUpstream),
+    }
 }
 
 /// Returns the upstreams of a listener, in words.
@@ -145,8 +152,8 @@ impl Running {
     }
 
     /// Applies the settings that can change, and reports those that need a restart.
-    fn reload(&mut self, new: Option<Config>) {
-        let Some(Config { mut listeners, tracing, admin }) = new else { return };
+    fn reload(&mut self, new: Config) {
+        let Config { mut listeners, tracing, admin } = new;
         let old = &self.config.tracing;
         if (&tracing.service_name, &tracing.otlp, &admin) != (&old.service_name, &old.otlp, &self.config.admin) {
             tell("service_name, otlp and admin stay as they are until the next start");

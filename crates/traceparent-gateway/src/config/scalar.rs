@@ -68,7 +68,7 @@ scalar!(
 );
 scalar!(
     #[derive(Debug)]
-    Collector(Uri) = collector
+    Collector(Uri) = parse_collector
 );
 scalar!(
     /// A size that suits HTTP/1.1 and HTTP/2.
@@ -127,7 +127,8 @@ fn secret(text: &str) -> Result<HeaderValue, &'static str> {
     Ok(value)
 }
 
-fn collector(text: &str) -> Result<Uri, &'static str> {
+/// Parses the URL of a collector.
+pub(crate) fn parse_collector(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| "not a URL; write it in full, such as http://127.0.0.1:4317")?;
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => Ok(uri),

@@ -277,7 +277,7 @@ impl Stage {
 
 async fn bind() -> Result<Server, Error> {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::bind(address).await.map_err(Error::listen(address))
+    Server::bind(address).await.map_err(|error| Error::Scene(error.into()))
 }
 
 /// Sends a request with this span as the parent, and returns the head and the body of the response.
