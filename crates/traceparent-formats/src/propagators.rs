@@ -73,6 +73,19 @@ impl Propagators {
         propagators
     }
 
+    /// Creates propagators that read and write one format alone, without W3C Trace Context beside it.
+    ///
+    /// This is for services in which another propagator reads and writes W3C Trace Context.
+    ///
+    /// ```
+    /// use traceparent_formats::{Format, Propagators};
+    ///
+    /// assert!(Propagators::only(Format::B3).field_names().eq(["b3"]));
+    /// ```
+    pub const fn only(format: Format) -> Self {
+        Self::NONE.extracting(format).injecting(format)
+    }
+
     const fn extracting(mut self, format: Format) -> Self {
         let mut i = 0;
         while i < self.extract.len() {
@@ -190,11 +203,16 @@ impl Propagators {
         &self,
         outgoing: &Outgoing<'_>,
         carried: Carried<'_>,
-        mut set: impl FnMut(&'static str, Option<&str>),
+        set: impl FnMut(&'static str, Option<&str>),
     ) {
         let context =
-            LocalContext::new(outgoing.traceparent().trace_id(), outgoing.span_id(), outgoing.decision().is_sampled())
-                .with_carried(carried);
+            LocalContext::new(outgoing.traceparent().trace_id(), outgoing.span_id(), outgoing.decision().is_sampled());
+        self.inject_local(&context.with_carried(carried), set);
+    }
+
+    /// Writes the fields of all formats but W3C Trace Context, as [`inject_others`](Self::inject_others) does, for spans
+    /// that [`Policy`](traceparent::Policy) did not create.
+    pub fn inject_local(&self, context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
         for format in self.extracted() {
             if format != Format::TraceContext && self.injected().all(|injected| injected != format) {
                 format.field_names().iter().for_each(|name| set(name, None));
@@ -202,9 +220,9 @@ impl Propagators {
         }
         for format in self.injected().filter(|format| *format != Format::TraceContext) {
             if self.is_b3_short {
-                format.write_short(&context, &mut set);
+                format.write_short(context, &mut set);
             } else {
-                format.write(&context, &mut set);
+                format.write(context, &mut set);
             }
         }
     }

@@ -1,6 +1,6 @@
 use http::HeaderMap;
 use traceparent::{Outgoing, trim_ows};
-use traceparent_formats::{Carried, Extracted, KNOWN_FIELDS, Propagators};
+use traceparent_formats::{Carried, Extracted, Format, KNOWN_FIELDS, Propagators};
 
 use crate::inject;
 
@@ -49,10 +49,9 @@ pub fn inject_formats(
     carried: Carried<'_>,
     headers: &mut HeaderMap,
 ) {
-    if *propagators == Propagators::NONE {
-        return;
+    if propagators.injected().any(|format| format == Format::TraceContext) {
+        inject(outgoing, headers);
     }
-    inject(outgoing, headers);
     propagators.inject_others(outgoing, carried, |name, value| {
         let value = value.and_then(|value| value.parse().ok());
         if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {

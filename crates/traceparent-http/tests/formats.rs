@@ -75,6 +75,16 @@ fn what_is_written_replaces_what_is_stale_and_is_read_back() {
 }
 
 #[test]
+fn one_format_alone_leaves_the_others_alone() {
+    let outgoing = Policy::new(Drops).apply(Incoming::Absent, &IdsFrom::new(|| 7));
+    let mut headers = HeaderMap::new();
+    headers.append("traceparent", HeaderValue::from_static("of another"));
+    inject_formats(&Propagators::only(Format::B3), &outgoing, Carried::EMPTY, &mut headers);
+    assert_eq!(headers["traceparent"], "of another");
+    assert_eq!(headers["b3"], format!("{}-{}-0", outgoing.traceparent().trace_id(), outgoing.span_id()));
+}
+
+#[test]
 fn no_propagators_change_nothing() {
     let outgoing = Policy::new(Drops).apply(Incoming::Absent, &IdsFrom::new(|| 7));
     let mut headers = HeaderMap::new();

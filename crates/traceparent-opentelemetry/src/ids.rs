@@ -1,9 +1,12 @@
 use std::{any::type_name, fmt};
 
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{
+    Context,
+    trace::{SpanId, TraceId},
+};
 use traceparent::IdGenerator;
 
-use crate::convert;
+use crate::{convert, received::Received};
 
 /// Any of our id generators as one of OpenTelemetry's SDK.
 ///
@@ -17,6 +20,9 @@ use crate::convert;
 ///
 /// let provider = SdkTracerProvider::builder().with_id_generator(ids).build();
 /// ```
+///
+/// A root span that starts while a context is attached which [`FormatsPropagator`](crate::FormatsPropagator) extracted
+/// continues the caller's trace, if the caller sent its trace-id and no parent, as load balancers do.
 ///
 /// The SDK does not ask whether ids are random; say so to
 /// [`TraceContextPropagator::with_random_ids`](crate::TraceContextPropagator::with_random_ids).
@@ -34,7 +40,8 @@ impl<G> SdkIdGenerator<G> {
 
 impl<G: IdGenerator + Send + Sync> opentelemetry_sdk::trace::IdGenerator for SdkIdGenerator<G> {
     fn new_trace_id(&self) -> TraceId {
-        convert::to_trace_id(self.ids.new_trace_id())
+        let callers = Context::map_current(|cx| Received::root(cx).and_then(Received::trace_id));
+        convert::to_trace_id(callers.unwrap_or_else(|| self.ids.new_trace_id()))
     }
 
     fn new_span_id(&self) -> SpanId {

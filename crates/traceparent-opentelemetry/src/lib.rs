@@ -12,9 +12,14 @@ mod ids;
 mod propagator;
 mod sampler;
 
+mod formats;
+mod names;
+
 pub use crate::{
     convert::{from_span_context, to_span_context},
+    formats::FormatsPropagator,
     ids::SdkIdGenerator,
+    names::{propagator_from_env, propagator_from_names},
     propagator::TraceContextPropagator,
     sampler::SdkSampler,
 };

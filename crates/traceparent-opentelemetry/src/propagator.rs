@@ -3,13 +3,13 @@ use std::{iter::once_with, sync::LazyLock};
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
-    trace::TraceContextExt,
+    trace::{SpanContext, TraceContextExt},
 };
-use traceparent::{Incoming, TraceParent, trim_ows};
+use traceparent::{Incoming, TraceContext, TraceParent, trim_ows};
 
 use crate::{
     convert, list,
-    received::{Carried, Received},
+    received::{Received, SpanInTrace},
 };
 
 const TRACEPARENT: &str = "traceparent";
@@ -63,8 +63,9 @@ impl TraceContextPropagator {
     /// Sets whether traces that start here carry the random flag, which states that the right-most 7 bytes of their
     /// trace IDs are uniformly random. Other traces keep their caller's flag.
     ///
-    /// Set it to `false` for an ID generator that is not random. Set it to `false`, too, if another propagator extracts
-    /// contexts beside this one: the source of those IDs is not known here.
+    /// Set it to `false` for an ID generator that is not random. Set it to `false`, too, if another propagator than
+    /// [`FormatsPropagator`](crate::FormatsPropagator) extracts contexts beside this one: the source of those IDs is not
+    /// known here.
     ///
     /// [W3C: random trace-id flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)
     ///
@@ -90,17 +91,9 @@ impl Default for TraceContextPropagator {
 impl TextMapPropagator for TraceContextPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
         let span = cx.span();
-        let span = span.span_context();
-        let ids = convert::trace_id(span.trace_id()).zip(convert::span_id(span.span_id()));
-        let Some((trace_id, span_id)) = ids else {
-            return;
-        };
-        let carried = Carried::new(cx, span);
-        let traceparent = TraceParent::new(trace_id, span_id, carried.flags(self.random_ids));
-        injector.set(TRACEPARENT, traceparent.encode_str(&mut [0; TraceParent::LENGTH]).to_owned());
-        let tracestate = carried.list();
-        if !tracestate.is_empty() {
-            injector.set(TRACESTATE, tracestate.into_owned());
+        let span = SpanInTrace::new(cx, span.span_context());
+        if let Some(traceparent) = convert::traceparent(span.span) {
+            inject(span, traceparent, self.random_ids, injector);
         }
     }
 
@@ -110,16 +103,11 @@ impl TextMapPropagator for TraceContextPropagator {
         else {
             return cx.clone();
         };
-        let (given, exact) = list::to_otel(&context.tracestate);
-        let random = context.traceparent.flags().is_random();
-        let caller = convert::remote(context.traceparent, given);
+        let (caller, received) = receive(&context);
         // Where neither what came in nor what starts here is random, spans cannot get it wrong.
-        if exact && !random && !self.random_ids && cx.get::<Received>().is_none() {
+        let is_plain = !received.has_list() && !context.traceparent.flags().is_random() && !self.random_ids;
+        if is_plain && cx.get::<Received>().is_none() {
             return cx.with_remote_span_context(caller);
-        }
-        let mut received = Received::new(&caller, random);
-        if !exact {
-            received = received.with_list(context.tracestate, &caller);
         }
         cx.with_value(received).with_remote_span_context(caller)
     }
@@ -129,7 +117,26 @@ impl TextMapPropagator for TraceContextPropagator {
     }
 }
 
+/// Returns the caller's context in OpenTelemetry's types, and what these do not hold.
+pub(crate) fn receive(context: &TraceContext<'_>) -> (SpanContext, Received) {
+    let TraceContext { traceparent, tracestate, .. } = context;
+    let (given, exact) = list::to_otel(tracestate);
+    let received = Received::new(Some(traceparent.trace_id()), traceparent.flags().is_random());
+    let received = if exact { received } else { received.with_list(tracestate, &given) };
+    (convert::remote(*traceparent, given), received)
+}
+
+/// Writes `traceparent` and `tracestate`.
+pub(crate) fn inject(span: SpanInTrace<'_>, ids: TraceParent, random_ids: bool, injector: &mut dyn Injector) {
+    let traceparent = TraceParent::new(ids.trace_id(), ids.parent_id(), span.flags(random_ids));
+    injector.set(TRACEPARENT, traceparent.encode_str(&mut [0; TraceParent::LENGTH]).to_owned());
+    let tracestate = span.list();
+    if !tracestate.is_empty() {
+        injector.set(TRACESTATE, tracestate.into_owned());
+    }
+}
+
 /// All fields of a name, in their order, looked up only when they are asked for.
-fn fields<'e>(extractor: &'e dyn Extractor, name: &'static str) -> impl Iterator<Item = &'e [u8]> {
+pub(crate) fn fields<'e>(extractor: &'e dyn Extractor, name: &'static str) -> impl Iterator<Item = &'e [u8]> {
     once_with(move || extractor.get_all(name)).flatten().flatten().map(|value| trim_ows(value.as_bytes()))
 }

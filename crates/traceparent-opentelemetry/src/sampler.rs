@@ -6,11 +6,14 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace as sdk;
 use traceparent::{
-    OtValue, TraceContext, TraceParent, TraceState, TraceStateEdit,
+    OtValue, SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, TraceStateEdit,
     sampler::{AttributeValue, Attributes, Parent, Sampler, SamplingDecision, SamplingInput, SpanDetails, SpanKind},
 };
 
-use crate::{convert, received::Carried};
+use crate::{
+    convert,
+    received::{Received, SpanInTrace},
+};
 
 /// Any of our samplers as one of OpenTelemetry's SDK.
 ///
@@ -65,22 +68,40 @@ impl<S: Sampler + Send + Sync + 'static> sdk::ShouldSample for SdkSampler<S> {
         let parent_span = parent_context.map(|cx| (cx, cx.span()));
         let parent = parent_span.as_ref().and_then(|(cx, span)| {
             let span = span.span_context();
-            Some((convert::span_id(span.span_id())?, Carried::new(cx, span))).filter(|_| span.is_valid())
+            Some((convert::span_id(span.span_id())?, SpanInTrace::new(cx, span))).filter(|_| span.is_valid())
         });
-        let Some((parent_id, carried)) = parent else {
-            return self.ask(&SamplingInput::root(trace_id).with_span(span), &otel::TraceState::NONE);
+        let Some((parent_id, parent)) = parent else {
+            return self.ask_about_root(trace_id, parent_context, span);
         };
-        let list = carried.list();
+        let given = parent.span.trace_state();
+        if parent.is_deferred() {
+            return self.ask(&SamplingInput::root(trace_id).with_span(span), given);
+        }
+        let list = parent.list();
         let list = TraceState::parse(list.as_bytes()).unwrap_or_default();
-        let caller = TraceParent::new(trace_id, parent_id, carried.flags(false));
-        let context = TraceContext::new(caller, list);
-        let remote = carried.span.is_remote();
+        let context = TraceContext::new(TraceParent::new(trace_id, parent_id, parent.flags(false)), list);
+        let remote = parent.span.is_remote();
         let parent = if remote { Parent::Remote(&context) } else { Parent::Local(&context) };
-        self.ask(&SamplingInput::child_of(parent).with_span(span), carried.span.trace_state())
+        self.ask(&SamplingInput::child_of(parent).with_span(span), given)
     }
 }
 
 impl<S: Sampler> SdkSampler<S> {
+    /// Returns the answer about a span without a parent. A caller's decision without one is followed as a parent's.
+    fn ask_about_root(&self, id: TraceId, cx: Option<&Context>, span: SpanDetails<'_>) -> sdk::SamplingResult {
+        let decision = cx.and_then(Received::root).and_then(Received::decision);
+        // Samplers go by a parent's flags. Its ID is seen by none of them and goes nowhere.
+        let parent = decision.zip(SpanId::from_u64(1)).map(|(sampled, placeholder)| {
+            let flags = TraceFlags::NONE.with_sampled(sampled);
+            TraceContext::new(TraceParent::new(id, placeholder, flags), TraceState::EMPTY)
+        });
+        let input = match &parent {
+            Some(parent) => SamplingInput::child_of(Parent::Remote(parent)),
+            None => SamplingInput::root(id),
+        };
+        self.ask(&input.with_span(span), &otel::TraceState::NONE)
+    }
+
     fn ask(&self, input: &SamplingInput<'_>, list: &otel::TraceState) -> sdk::SamplingResult {
         let answer = self.sampler.should_sample(input);
         let decision = match answer.decision {

@@ -1,4 +1,4 @@
-use traceparent::{Incoming, Outgoing, TraceState};
+use traceparent::{Incoming, Outgoing, TraceId, TraceState};
 
 use crate::{carried::Carried, context::RemoteContext, error::FormatError, format::Format, state::SamplingState};
 
@@ -104,11 +104,18 @@ impl<'a> Extracted<'a> {
     /// This is all of the caller's data if the outgoing context continues the caller's trace with the caller's decision,
     /// and nothing if it is in another trace. The data of X-Ray and Datadog is that of any format with the same trace-id.
     pub fn carried(&self, outgoing: &Outgoing<'_>) -> Carried<'a> {
-        let carried = match self.context().map(|context| context.trace_id()) {
-            Some(Some(id)) if id == outgoing.traceparent().trace_id() => self.carried,
+        let carried = self.carried_in(outgoing.traceparent().trace_id());
+        if outgoing.follows_caller() { carried } else { carried.without_decision() }
+    }
+
+    /// Returns the data that travels beside the IDs in this trace, with the caller's decision among it.
+    ///
+    /// A span with a decision of its own goes out with [`Carried::without_decision`].
+    pub fn carried_in(&self, trace_id: TraceId) -> Carried<'a> {
+        match self.context().map(|context| context.trace_id()) {
+            Some(Some(id)) if id == trace_id => self.carried,
             Some(None) => Carried::EMPTY.with_debug(self.carried.is_debug()),
             _ => Carried::EMPTY,
-        };
-        if outgoing.follows_caller() { carried } else { carried.without_decision() }
+        }
     }
 }
