@@ -3,11 +3,16 @@
 mod body;
 mod client;
 mod coding;
+mod date;
+mod departure;
 mod failure;
+mod field_values;
 mod fields;
 mod headers;
 mod max_forwards;
+mod pipe;
 mod server;
+mod stream_body;
 mod target;
 mod tcp;
 mod timer;
@@ -19,11 +24,12 @@ pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},
     client::{AnswerBody, Client, ConnectOptions, LivenessOptions, TcpConnector},
     coding::{check_coding, frame},
+    departure::Departure,
     failure::Failure,
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
     max_forwards::answer_last_hop,
-    server::{Handler, Peer, Server, UnderWay, allow_many_connections},
+    server::{ClientBody, Handler, Peer, Server, UnderWay, allow_many_connections},
     target::{check_target, is_host},
     trailers::TrailersBody,
     via::Pseudonym,

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
-    body::{Body, Bytes, Incoming},
+    body::{Body, Bytes},
     header::{CONTENT_TYPE, HeaderValue},
     http::request::Parts,
     upgrade::OnUpgrade,
@@ -22,8 +22,8 @@ use self::{
 use crate::{
     config::{Forwarded, Limits, Listener, Route, Routes},
     http::{
-        AnswerBody, Client, ConnectOptions, Failure, FieldRules, ForwardOptions, Handler, LivenessOptions, Peer,
-        Pseudonym, TcpConnector, TimeoutBody, TrailersBody, answer_last_hop, check_coding, check_target,
+        AnswerBody, Client, ClientBody, ConnectOptions, Failure, FieldRules, ForwardOptions, Handler, LivenessOptions,
+        Peer, Pseudonym, TcpConnector, TimeoutBody, TrailersBody, answer_last_hop, check_coding, check_target,
         forward_request, frame, is_asked_for, remove_hop_by_hop, upgrade,
     },
     tracer::{OpenSpan, SpanBody, Tracer},
@@ -99,7 +99,7 @@ impl Settings {
         route: Option<&Route>,
         sender: Peer,
         pseudonym: &Pseudonym,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         span: &OpenSpan,
     ) -> Result<(Response<ForwardedBody<AnswerBody>>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
@@ -176,7 +176,7 @@ impl Handler for Proxy {
     }
 
     /// Forwards a request, or answers it with its failure. The span ends with the body.
-    async fn handle(&self, client: Peer, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(&self, client: Peer, request: Request<ClientBody>) -> Response<ResponseBody> {
         let settings = self.settings.load_full();
         let route = settings.routes.find(request.uri().path());
         // The route of all requests is no name for one.

@@ -63,7 +63,8 @@ impl Tracer {
             let info = RequestInfo { peer: Some(client.address), forwarded: self.0.forwarded, route };
             self.0.conventions.of_server(request, info)
         };
-        OpenSpan::new(self.clone(), SpanKind::Server, name, context, refused, describe)
+        let departure = Some(client.departure.clone());
+        OpenSpan::new(self.clone(), SpanKind::Server, name, context, refused, departure, describe)
     }
 
     fn method_name(&self, method: &Method) -> &'static str {
@@ -76,7 +77,7 @@ impl Tracer {
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
         let context = self.0.policy.apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
         let describe = || self.0.conventions.of_client(method, target);
-        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, describe)
+        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, None, describe)
     }
 }
 

@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
-    body::{Bytes, Incoming},
+    body::Bytes,
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
         X_CONTENT_TYPE_OPTIONS,
@@ -17,7 +17,7 @@ use super::{
     window::{PAGE_SPANS, PAGE_TRACES},
 };
 use crate::{
-    http::{Handler, Peer, is_host},
+    http::{ClientBody, Handler, Peer, is_host},
     telemetry::{Counts, Metrics, Store, Telemetry},
 };
 
@@ -130,7 +130,7 @@ impl View {
 impl Handler for AdminService {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, _client: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn handle(&self, _client: Peer, request: Request<ClientBody>) -> Response<Full<Bytes>> {
         if !self.is_allowed(&request) {
             return answer(StatusCode::FORBIDDEN, TEXT, "This host name is not allowed; see admin.hosts.\n");
         }

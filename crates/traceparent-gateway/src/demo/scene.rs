@@ -3,7 +3,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes},
     header::{CONTENT_TYPE, HeaderValue},
 };
 use hyper_util::{
@@ -21,7 +21,7 @@ use traceparent::Policy;
 use crate::{
     config::{Forwarded, Listener, Route, Tracing},
     error::Error,
-    http::{Handler, Peer, Server},
+    http::{ClientBody, Handler, Peer, Server},
     proxy::Proxy,
     span::Span,
     telemetry::{Metrics, Recorder, SpanFilter, Telemetry},
@@ -225,7 +225,7 @@ impl Desk {
 impl Handler for Desk {
     type Body = SpanBody<Full<Bytes>>;
 
-    async fn handle(&self, client: Peer, request: Request<Incoming>) -> Response<Self::Body> {
+    async fn handle(&self, client: Peer, request: Request<ClientBody>) -> Response<Self::Body> {
         let mut span = self.tracer.serve(&client, &request, None);
         span.rename(self.actor.operation());
         let done = async { self.work(&span, &read(request.into_body()).await?).await };
@@ -298,8 +298,8 @@ async fn call(client: &Client, span: &OpenSpan, target: Uri, body: &Value) -> Re
     }
 }
 
-async fn read(body: Incoming) -> Result<Value, Failed> {
-    Ok(serde_json::from_slice(&body.collect().await?.to_bytes())?)
+async fn read<B: Body<Error: Into<Failed>>>(body: B) -> Result<Value, Failed> {
+    Ok(serde_json::from_slice(&body.collect().await.map_err(Into::into)?.to_bytes())?)
 }
 
 fn json_body(value: &Value) -> Full<Bytes> {

@@ -21,7 +21,6 @@ mod http1;
 mod http2;
 mod lent;
 mod liveness;
-mod pipe;
 mod pool;
 mod transport;
 

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     NoRoute,
     #[error("the connection to the client closed before the end of the response")]
     ClientLeft,
+    #[error("the client took nothing of the response for too long")]
+    ClientStalled,
     #[error("the request's target is too long for the upstream's path in front of it")]
     TargetTooLong,
     #[error("this is a reverse proxy; it does not tunnel")]
@@ -76,6 +78,7 @@ impl Failure {
             Self::Loop => "loop",
             Self::NoRoute => "no_route",
             Self::ClientLeft => "client_left",
+            Self::ClientStalled => "client_stalled",
             Self::TargetTooLong => "target_too_long",
             Self::Tunnel => "tunnel",
         }
@@ -131,7 +134,7 @@ impl Failure {
                 "The service behind this gateway gave an answer with a head that is too large.\n"
             }
             Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
-            Self::RequestCut | Self::ClientLeft => "The request did not come to its end.\n",
+            Self::RequestCut | Self::ClientLeft | Self::ClientStalled => "The request did not come to its end.\n",
             Self::TargetTooLong => "The request's target is too long.\n",
             Self::Tunnel => "This gateway does not tunnel.\n",
         }

@@ -1,46 +1,45 @@
-use std::{convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
-    body::{Body, Incoming},
+    body::{Body, Bytes},
     header::HeaderValue,
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
-    io::Interest,
     net::{TcpListener, TcpStream},
     select,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        mpsc::{Receiver, Sender, channel},
+        watch,
+    },
     task::JoinSet,
     time::sleep,
 };
 
 use self::{
-    stalled::{ProgressBody, StreamExecutor},
-    stream::{ClientStream, Requests},
+    connection::{Client, Connection, Stopping},
+    shared::SharedStream,
+    stream::Requests,
 };
-use super::{GuardedBody, headers, tcp::tune};
+use super::{BoxError, departure::Departure, headers, tcp::tune};
 use crate::{config::Limits, operator::tell};
 
+mod body;
+mod connection;
 mod framing;
-mod stalled;
+mod http2;
+mod protocol;
+mod shared;
 mod stream;
 
-pub(crate) use self::stream::UnderWay;
-
-/// The largest number of concurrent requests on one connection of HTTP/2.
-const STREAMS: u32 = 200;
+pub(crate) use self::{body::ClientBody, stream::UnderWay};
 
 /// The pause after the system has refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Returns the limits of a new connection.
     fn limits(&self) -> Limits {
@@ -48,7 +47,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     }
 
     /// Answers a request of a client.
-    fn handle(&self, client: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn handle(&self, client: Peer, request: Request<ClientBody>) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// The client that has sent a request.
@@ -59,6 +58,7 @@ pub(crate) struct Peer {
     pub(crate) name: HeaderValue,
     /// Keeps the connection from being idle while it exists.
     pub(crate) under_way: UnderWay,
+    pub(crate) departure: Departure,
 }
 
 /// A server of HTTP/1.1 and HTTP/2, and its connections. The first bytes of a client choose the protocol.
@@ -69,7 +69,7 @@ pub(crate) struct Server {
     connections: JoinSet<()>,
     /// A channel whose sender is kept by every connection, upgraded ones included.
     open: (Sender<Infallible>, Receiver<Infallible>),
-    graceful: GracefulShutdown,
+    stopping: watch::Sender<bool>,
 }
 
 impl Server {
@@ -77,7 +77,8 @@ impl Server {
     pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, connections: JoinSet::new(), open: channel(1), graceful: GracefulShutdown::new() })
+        let stopping = watch::Sender::new(false);
+        Ok(Self { listener, address, connections: JoinSet::new(), open: channel(1), stopping })
     }
 
     /// Returns the address, with the port that was free for port 0.
@@ -106,40 +107,25 @@ impl Server {
 
     fn connect(&mut self, stream: TcpStream, address: SocketAddr, handler: Arc<impl Handler>) {
         tune(&stream);
-        let limits = handler.limits();
-        let requests = Requests::new(self.open.0.clone());
-        let stream = Arc::new(stream);
-        let watched = Arc::clone(&stream);
-        let stream = TokioIo::new(ClientStream::new(stream, limits, requests.clone()));
-        let name = headers::address(address.ip());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (handler, under_way) = (Arc::clone(&handler), requests.start());
-            let client = Peer { address, name: name.clone(), under_way: under_way.clone() };
-            let watched = Arc::clone(&watched);
-            async move {
-                let response = select! {
-                    biased;
-                    response = handler.handle(client, request) => response,
-                    () = lost(&watched) => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                };
-                Ok(response.map(|body| GuardedBody::new(ProgressBody::new(body), under_way)))
-            }
-        });
-        let connection = protocols(limits).serve_connection_with_upgrades(stream, service).into_owned();
-        let connection = self.graceful.watch(connection);
-        self.connections.spawn(async {
-            // The errors of connections are in the spans.
-            let _ = connection.await;
-        });
+        let stream = SharedStream::new(stream);
+        let connection = Connection {
+            limits: handler.limits(),
+            handler,
+            client: Client { address, name: headers::address(address.ip()) },
+            requests: Requests::new(self.open.0.clone()),
+            stopping: Stopping(self.stopping.subscribe()),
+            tcp: stream.clone(),
+        };
+        self.connections.spawn(connection.serve(stream, None));
     }
 
     /// Stops accepting, and waits until the limit for requests in flight and upgraded connections. Returns the number of
     /// connections that are cut then.
     pub(crate) async fn drain(self, limit: impl Future<Output = ()>) -> usize {
-        let Self { listener, mut connections, open: (open, mut closed), graceful, .. } = self;
+        let Self { listener, mut connections, open: (open, mut closed), stopping, .. } = self;
         drop((listener, open));
+        stopping.send_replace(true);
         let finish = async {
-            graceful.shutdown().await;
             while connections.join_next().await.is_some() {}
             closed.recv().await
         };
@@ -164,27 +150,6 @@ pub(crate) fn allow_many_connections() {
         // The old limit is kept if that fails.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
-}
-
-/// Waits until a client has gone for good. One that only sends no more still waits for its answer.
-async fn lost(stream: &TcpStream) {
-    if stream.ready(Interest::ERROR).await.is_err() {
-        pending::<()>().await;
-    }
-}
-
-fn protocols(limits: Limits) -> auto::Builder<StreamExecutor> {
-    let mut builder = auto::Builder::new(StreamExecutor { idle_timeout: limits.idle_timeout });
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // The stream has a timeout for both protocols.
-        .header_read_timeout(None)
-        .half_close(true)
-        .max_headers(limits.header_fields.into())
-        .max_buf_size(limits.header_bytes as usize);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(limits.header_bytes);
-    builder
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

@@ -6,11 +6,11 @@ use std::{
 };
 
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    http::{AnswerBody, BoxError, Failure, TimeoutBody, TrailersBody},
+    http::{AnswerBody, BoxError, ClientBody, Failure, TimeoutBody, TrailersBody},
     tracer::SpanBody,
 };
 
@@ -24,7 +24,7 @@ pub(super) type ForwardedBody<B> = TrailersBody<TimeoutBody<B>>;
 /// sends it may be about the upstream's connection.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: ForwardedBody<Incoming>,
+    inner: ForwardedBody<ClientBody>,
     progress: Arc<RequestProgress>,
 }
 
@@ -63,7 +63,7 @@ impl RequestProgress {
 
 impl RequestBody {
     /// Returns the body, and its progress.
-    pub(crate) fn new(inner: ForwardedBody<Incoming>) -> (Self, Arc<RequestProgress>) {
+    pub(crate) fn new(inner: ForwardedBody<ClientBody>) -> (Self, Arc<RequestProgress>) {
         let since = Mutex::new(Some(Instant::now()));
         let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since });
         (Self { inner, progress: Arc::clone(&progress) }, progress)

@@ -77,7 +77,10 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for SpanBody<B> {
 impl<B: Body> Drop for SpanBody<B> {
     fn drop(&mut self) {
         if !self.ended && !self.inner.is_end_stream() {
-            self.failed(Failure::ClientLeft);
+            if let Some(call) = &mut self.call {
+                call.left();
+            }
+            self.span.left();
         }
     }
 }

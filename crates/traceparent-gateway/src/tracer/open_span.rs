@@ -12,7 +12,7 @@ use traceparent::{Outgoing, ParseError, RandomIdGenerator, TraceContext, sampler
 
 use super::Tracer;
 use crate::{
-    http::Failure,
+    http::{Departure, Failure},
     span::{
         Span,
         semconv::{push_peer, push_version},
@@ -26,6 +26,8 @@ pub(crate) struct OpenSpan {
     name: Cow<'static, str>,
     context: Outgoing<'static>,
     refused: Option<ParseError>,
+    /// The departure of the client that is served; `None` without one.
+    departure: Option<Departure>,
     start: SystemTime,
     started: Instant,
     status: Option<u16>,
@@ -41,6 +43,7 @@ impl OpenSpan {
         name: Cow<'static, str>,
         context: Outgoing<'static>,
         refused: Option<ParseError>,
+        departure: Option<Departure>,
         describe: impl FnOnce() -> Vec<KeyValue>,
     ) -> Self {
         let attributes = tracer.0.recorder.wants(context.decision().is_sampled()).then(describe);
@@ -50,6 +53,7 @@ impl OpenSpan {
             name,
             context,
             refused,
+            departure,
             start: SystemTime::now(),
             started: Instant::now(),
             status: None,
@@ -65,7 +69,15 @@ impl OpenSpan {
         let name = self.tracer.method_name(method);
         let context = self.context.child(&RandomIdGenerator);
         let describe = || self.tracer.0.conventions.of_client(method, target);
-        OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, describe)
+        OpenSpan::new(
+            self.tracer.clone(),
+            SpanKind::Client,
+            name.into(),
+            context,
+            None,
+            self.departure.clone(),
+            describe,
+        )
     }
 
     pub(crate) fn rename(&mut self, name: &'static str) {
@@ -95,6 +107,11 @@ impl OpenSpan {
         self.failure.get_or_insert(failure);
     }
 
+    /// Records that the client gets no more of its response.
+    pub(crate) fn left(&mut self) {
+        self.failed(self.departure.as_ref().map_or(Failure::ClientLeft, Departure::failure));
+    }
+
     /// Writes this span into the headers of a call, as its parent.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
         traceparent_http::inject(&self.context, headers);
@@ -110,7 +127,7 @@ impl fmt::Debug for OpenSpan {
 impl Drop for OpenSpan {
     fn drop(&mut self) {
         if self.status.is_none() {
-            self.failed(Failure::ClientLeft);
+            self.left();
         }
         let recorder = &self.tracer.0.recorder;
         if self.kind == SpanKind::Server {

@@ -261,7 +261,7 @@ async fn a_client_that_takes_nothing_is_reset() {
     assert!(ended.is_ok(), "the connection is open");
     assert!(response.into_body().collect().await.is_err());
     let span = span_of(gateway);
-    assert_eq!((&span["status"], &span["error"]), (&200.into(), &LEFT.into()));
+    assert_eq!((&span["status"], &span["error"]), (&200.into(), &STALLED.into()));
 }
 
-const LEFT: &str = "the connection to the client closed before the end of the response";
+const STALLED: &str = "the client took nothing of the response for too long";

@@ -18,10 +18,9 @@ use super::{
     connect::{Connect, Connected},
     lent::LentBody,
     liveness::{Liveness, Slot, watch},
-    pipe::Pipe,
     transport::TransportStream,
 };
-use crate::http::Failure;
+use crate::http::{Failure, field_values::are_valid, pipe::Pipe};
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -95,7 +94,7 @@ impl Connection {
             self.liveness.retire();
             AttemptError::new(failure(&error), Progress::Unprocessed)
         })?;
-        let mut pipe = (!ends).then(|| Pipe::new(body, stream));
+        let mut pipe = (!ends).then(|| Pipe::of_request(body, stream));
         let waiting = slot.wait();
         let mut has_begun = false;
         let answer = poll_fn(|context| {
@@ -110,6 +109,9 @@ impl Connection {
         let answer = answer.await.map_err(|error| self.refusal(&error, waiting.is_reused() && !has_begun));
         let slot = waiting.end();
         let (parts, stream) = answer?.into_parts();
+        if !are_valid(&parts.headers) {
+            return Err(AttemptError::new(Failure::InvalidAnswer, Progress::Unknown));
+        }
         if parts.headers.len() > self.header_fields || size(&parts.headers) > self.header_bytes {
             return Err(AttemptError::new(Failure::AnswerHeadTooLarge, Progress::Unknown));
         }

@@ -1,7 +1,6 @@
 use std::{
     convert::Infallible,
     io,
-    net::Shutdown,
     pin::Pin,
     sync::{
         Arc,
@@ -10,16 +9,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::mpsc::Sender,
     time::Instant,
 };
 
 use super::framing::Framing;
-use crate::{config::Limits, http::timer::IdleTimer};
+use crate::{
+    config::Limits,
+    http::{Failure, departure::Departure, timer::IdleTimer},
+};
 
 /// The answer to a request whose head does not end in time.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -27,19 +27,16 @@ const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nc
 /// The answer to a request that can be read in two ways.
 const AMBIGUOUS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// The first bytes of HTTP/2, with which HTTP/1.1 never starts.
-const PREFACE: &[u8] = b"PRI ";
-
 /// A client's connection, which ends when nothing happens on it for too long.
 ///
 /// After a timeout, reading returns the end of the stream, as if the client had left.
 #[derive(Debug)]
-pub(super) struct ClientStream {
-    stream: Arc<TcpStream>,
+pub(super) struct ClientStream<S> {
+    stream: S,
     limits: Limits,
     requests: Requests,
-    /// The number of received bytes of [`PREFACE`]; `None` after any other byte.
-    preface: Option<usize>,
+    /// HTTP/2 has heads and limits of its own.
+    is_http2: bool,
     waiting: Waiting,
     framing: Framing,
     since: Instant,
@@ -60,13 +57,13 @@ enum Waiting {
     ForHead,
 }
 
-impl ClientStream {
-    pub(super) fn new(stream: Arc<TcpStream>, limits: Limits, requests: Requests) -> Self {
+impl<S: AsyncWrite + Unpin> ClientStream<S> {
+    pub(super) fn new(stream: S, limits: Limits, requests: Requests) -> Self {
         Self {
             stream,
             limits,
             requests,
-            preface: Some(0),
+            is_http2: false,
             waiting: Waiting::ForRequest,
             framing: Framing::default(),
             since: Instant::now(),
@@ -77,18 +74,14 @@ impl ClientStream {
         }
     }
 
+    /// Leaves reading to the limits of HTTP/2.
+    pub(super) fn set_http2(&mut self) {
+        self.is_http2 = true;
+    }
+
     /// Takes note of received bytes, and returns whether the connection may go on.
     fn receive(&mut self, bytes: &[u8]) -> bool {
-        for byte in bytes {
-            match self.preface {
-                Some(length) if length < PREFACE.len() => {
-                    self.preface = (PREFACE[length] == *byte).then_some(length + 1);
-                }
-                _ => break,
-            }
-        }
-        // The heads of HTTP/2 are not visible here, and not ambiguous.
-        if self.poll_busy() || self.preface == Some(PREFACE.len()) {
+        if self.is_http2 || self.poll_busy() {
             return true;
         }
         if self.waiting == Waiting::ForRequest {
@@ -100,8 +93,9 @@ impl ClientStream {
     }
 
     /// Writes a last response, unless the client reads nothing.
-    fn refuse(&self, response: &[u8]) {
-        let _ = self.stream.try_write(response);
+    fn refuse(&mut self, response: &[u8], context: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.stream).poll_write(context, response);
+        let _ = Pin::new(&mut self.stream).poll_flush(context);
     }
 
     /// Returns whether a request is under way. If one was since the last look, waiting begins anew.
@@ -118,6 +112,9 @@ impl ClientStream {
 
     /// Is ready when the client has done nothing for too long.
     fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_http2 {
+            return Poll::Pending;
+        }
         // While a request is under way, the timer only makes sure to look again.
         self.poll_busy();
         let limit = match self.waiting {
@@ -127,31 +124,6 @@ impl ClientStream {
         self.reading.poll(self.since, limit, context)
     }
 
-    /// Receives over the stream, which the watch for lost clients shares.
-    fn poll_receive(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.stream.poll_read_ready(context))?;
-            match self.stream.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
-    }
-
-    fn poll_send(
-        &self,
-        context: &mut Context<'_>,
-        send: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(context))?;
-            match send(&self.stream) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
     fn poll_written<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -159,34 +131,35 @@ impl ClientStream {
         }
         let since = *self.stalled.get_or_insert_with(Instant::now);
         ready!(self.writing.poll(since, self.limits.idle_timeout, context));
+        self.requests.0.departure.set(Failure::ClientStalled);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled = buffer.filled().len();
-        let read = this.poll_receive(context, buffer);
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if read.is_ready() {
             if !this.receive(&buffer.filled()[filled..]) {
-                this.refuse(AMBIGUOUS);
+                this.refuse(AMBIGUOUS, context);
                 buffer.set_filled(filled);
             }
             return read;
         }
         ready!(this.poll_timeout(context));
         if this.waiting == Waiting::ForHead {
-            this.refuse(TOO_SLOW);
+            this.refuse(TOO_SLOW, context);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = this.poll_send(context, |stream| stream.try_write(bytes));
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.poll_written(written, context)
     }
 
@@ -196,21 +169,22 @@ impl AsyncWrite for ClientStream {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = this.poll_send(context, |stream| stream.try_write_vectored(bytes));
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
         this.poll_written(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The system flushes.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.poll_written(flushed, context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.stream).shutdown(Shutdown::Write))
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
 
@@ -222,13 +196,15 @@ pub(super) struct Requests(Arc<Counts>);
 struct Counts {
     started: AtomicU64,
     ended: AtomicU64,
+    departure: Departure,
     /// Dropped with the last request and the connection.
     _open: Sender<Infallible>,
 }
 
 impl Requests {
     pub(super) fn new(open: Sender<Infallible>) -> Self {
-        Self(Arc::new(Counts { started: AtomicU64::new(0), ended: AtomicU64::new(0), _open: open }))
+        let (started, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Counts { started, ended, departure: Departure::default(), _open: open }))
     }
 
     pub(super) fn start(&self) -> UnderWay {
@@ -236,8 +212,13 @@ impl Requests {
         UnderWay(Arc::clone(&self.0))
     }
 
+    /// Returns the departure of a client whose requests end with its connection.
+    pub(super) fn departure(&self) -> &Departure {
+        &self.0.departure
+    }
+
     /// Returns the numbers of started and of ended requests.
-    fn counts(&self) -> (u64, u64) {
+    pub(super) fn counts(&self) -> (u64, u64) {
         (self.0.started.load(Relaxed), self.0.ended.load(Relaxed))
     }
 }
