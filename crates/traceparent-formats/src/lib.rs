@@ -1,9 +1,18 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {
+    #[allow(clippy::wildcard_imports, unused_imports, reason = "for the links")]
+    use crate::*;
+}
 
 mod error;
 mod format;
