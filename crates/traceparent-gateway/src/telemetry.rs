@@ -12,18 +12,20 @@ pub(crate) mod example;
 mod json_lines;
 mod metrics;
 mod otlp;
+mod queue;
 mod recorder;
 mod sink;
 mod store;
 
-use self::sink::{Sink, Worker};
 pub(crate) use self::{
     metrics::Metrics,
     otlp::OtlpError,
+    queue::{Counts, Outlet, Report},
     recorder::Recorder,
-    sink::{Counts, Outlet, Report, SpanFilter},
+    sink::SpanFilter,
     store::Store,
 };
+use self::{queue::Worker, sink::Sink};
 
 /// The ways of finished spans: one thread for each place where they go.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::{
     thread::sleep,
 };
 
-use super::sink::{Outlet, POLL};
+use super::queue::{Outlet, POLL};
 use crate::span::{Span, write_json};
 
 /// The largest number of spans that wait to be written.

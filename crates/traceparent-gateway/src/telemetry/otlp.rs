@@ -13,7 +13,10 @@ use opentelemetry_sdk::Resource;
 use tokio::{runtime, sync::mpsc::error::TryRecvError, time::sleep};
 
 use self::{exporters::Exporters, settings::Settings};
-use super::sink::{Outlet, POLL, Sink, SpanFilter, Worker};
+use super::{
+    queue::{Outlet, POLL, Worker},
+    sink::{Sink, SpanFilter},
+};
 use crate::config::{Batch, Otlp, OtlpVariables};
 
 mod exporters;

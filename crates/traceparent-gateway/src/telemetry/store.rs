@@ -7,7 +7,7 @@ use std::{
 
 use traceparent::TraceId;
 
-use super::sink::{BYTES_OF_SPAN, Outlet, POLL};
+use super::queue::{BYTES_OF_ITEM, Outlet, POLL};
 use crate::span::Span;
 
 /// The largest number of spans that wait to be kept.
@@ -23,10 +23,10 @@ const SPANS: usize = 4096;
 const SPANS_OF_ONE: usize = 1024;
 
 /// The memory limit of all kept spans, in bytes.
-const BYTES: usize = SPANS * BYTES_OF_SPAN;
+const BYTES: usize = SPANS * BYTES_OF_ITEM;
 
 /// The memory limit of the kept spans of one trace, in bytes.
-const BYTES_OF_ONE: usize = SPANS_OF_ONE * BYTES_OF_SPAN;
+const BYTES_OF_ONE: usize = SPANS_OF_ONE * BYTES_OF_ITEM;
 
 /// The last sampled traces, in memory.
 #[derive(Debug, Default)]
