@@ -9,6 +9,7 @@ mod failure;
 mod field_values;
 mod fields;
 mod headers;
+mod interim;
 mod max_forwards;
 mod pipe;
 mod server;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     failure::Failure,
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
+    interim::Interim,
     max_forwards::answer_last_hop,
     server::{ClientBody, Handler, Peer, Server, UnderWay, allow_many_connections},
     target::{check_target, is_host},

@@ -141,10 +141,11 @@ impl Settings {
         let mut peer = None;
         let answer = select! {
             biased;
-            answer = client.request(Request::from_parts(parts, body), &mut peer) => {
+            answer = client.request(Request::from_parts(parts, body), &sender.interim, &mut peer) => {
                 answer.map_err(|failure| progress.failure().unwrap_or(failure))
             }
             () = overdue => Err(Failure::NoAnswerInTime),
+            () = sender.interim.exceeded() => Err(Failure::InvalidAnswer),
         };
         if let Some(peer) = peer {
             call.connected(peer);

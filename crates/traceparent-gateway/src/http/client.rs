@@ -12,7 +12,7 @@ use self::{
     attempt::{AttemptError, Progress, Repeats},
     lent::LentBody,
 };
-use super::{BoxError, Failure};
+use super::{BoxError, Failure, Interim};
 
 mod attempt;
 mod body;
@@ -105,10 +105,12 @@ where
         &self.0.options
     }
 
-    /// Sends a request, again where that is safe, and notes the address of the connection that it was sent on.
+    /// Sends a request, again where that is safe. Interim responses, and the address of the connection that it was sent
+    /// on, are told beside the answer.
     pub(crate) async fn request(
         &self,
         request: Request<B>,
+        interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, Failure> {
         let (parts, body) = request.into_parts();
@@ -116,7 +118,7 @@ where
         let (mut body, mut owner) = LentBody::new(body, if self.0.options.http2 { REPLAY_BYTES } else { 0 });
         let mut is_repeated = false;
         loop {
-            let error = match self.attempt(parts.clone(), body, is_repeated, peer).await {
+            let error = match self.attempt(parts.clone(), body, is_repeated, interim, peer).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -134,6 +136,7 @@ where
         parts: request::Parts,
         body: LentBody<B>,
         is_repeated: bool,
+        interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, AttemptError> {
         let Shared { connector, options, connections } = &*self.0;
@@ -151,13 +154,13 @@ where
                     None => http1::Connection::open(connector, options).await.map_err(unconnected)?,
                 };
                 *peer = Some(connection.transport().peer);
-                connection.send(parts, body, idle).await.map(|response| response.map(AnswerBody::Http1))
+                connection.send(parts, body, idle, interim).await.map(|response| response.map(AnswerBody::Http1))
             }
             Connections::Http2(pool) => {
                 let open = || http2::Connection::open(connector, options);
                 let (connection, slot) = pool.enter(open).await.map_err(unconnected)?;
                 *peer = Some(connection.liveness.transport.peer);
-                connection.send(parts, body, slot).await.map(|response| response.map(AnswerBody::Http2))
+                connection.send(parts, body, slot, interim).await.map(|response| response.map(AnswerBody::Http2))
             }
         }
     }

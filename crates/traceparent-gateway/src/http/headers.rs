@@ -115,6 +115,13 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Returns the size of a field section.
+///
+/// [RFC 9113, section 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)
+pub(crate) fn section_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
 /// Returns the protocols that a client wants its connection to become, such as a WebSocket, or `None` if it does not ask
 /// properly: one that is no protocol, or that would tunnel requests past the gateway, spoils the list.
 ///

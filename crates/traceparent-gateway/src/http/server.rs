@@ -21,7 +21,7 @@ use self::{
     shared::SharedStream,
     stream::Requests,
 };
-use super::{BoxError, departure::Departure, headers, tcp::tune};
+use super::{BoxError, Interim, departure::Departure, headers, tcp::tune};
 use crate::{config::Limits, operator::tell};
 
 mod body;
@@ -59,6 +59,7 @@ pub(crate) struct Peer {
     /// Keeps the connection from being idle while it exists.
     pub(crate) under_way: UnderWay,
     pub(crate) departure: Departure,
+    pub(crate) interim: Interim,
 }
 
 /// A server of HTTP/1.1 and HTTP/2, and its connections. The first bytes of a client choose the protocol.

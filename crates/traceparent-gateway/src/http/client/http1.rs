@@ -10,6 +10,7 @@ use hyper::{
     Request, Response, Uri, Version,
     body::{Body, Bytes, Incoming},
     client::conn::http1::{Builder, SendRequest},
+    ext::on_informational,
     header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
     http::{request, uri::PathAndQuery},
 };
@@ -27,7 +28,7 @@ use super::{
     lent::LentBody,
     transport::{Transport, TransportStream},
 };
-use crate::http::Failure;
+use crate::http::{Failure, Interim};
 
 /// A connection that one request has at a time.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ where
         mut parts: request::Parts,
         body: LentBody<B>,
         idle: &Arc<Idle<B>>,
+        interim: &Interim,
     ) -> Result<Response<Incoming>, AttemptError> {
         address(&mut parts);
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -83,7 +85,10 @@ where
         }
         let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
         let received = transport.received();
-        let mut answer = pin!(self.sender.try_send_request(Request::from_parts(parts, body)));
+        let mut request = Request::from_parts(parts, body);
+        let interim = interim.clone();
+        on_informational(&mut request, move |response| interim.send(response.status(), response.headers()));
+        let mut answer = pin!(self.sender.try_send_request(request));
         let answered = select! {
             biased;
             answer = &mut answer => Some(answer),

@@ -5,7 +5,7 @@ use h2::{
     client::{Builder, SendRequest},
 };
 use hyper::{
-    HeaderMap, Request, Response, Version,
+    Request, Response, Version,
     body::{Body, Bytes},
     http::request,
 };
@@ -20,7 +20,7 @@ use super::{
     liveness::{Liveness, Slot, watch},
     transport::TransportStream,
 };
-use crate::http::{Failure, field_values::are_valid, pipe::Pipe};
+use crate::http::{Failure, Interim, field_values::are_valid, headers::section_size, pipe::Pipe};
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -81,6 +81,7 @@ impl Connection {
         mut parts: request::Parts,
         body: LentBody<B>,
         slot: Slot,
+        interim: &Interim,
     ) -> Result<Response<Http2Body>, AttemptError>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -101,8 +102,9 @@ impl Connection {
             if pipe.as_mut().is_some_and(|pipe| Pin::new(pipe).poll(context).is_ready()) {
                 pipe = None;
             }
-            while let Poll::Ready(Some(Ok(_))) = answer.poll_informational(context) {
+            while let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
                 has_begun = true;
+                interim.send(response.status(), response.headers());
             }
             Pin::new(&mut answer).poll(context)
         });
@@ -112,7 +114,7 @@ impl Connection {
         if !are_valid(&parts.headers) {
             return Err(AttemptError::new(Failure::InvalidAnswer, Progress::Unknown));
         }
-        if parts.headers.len() > self.header_fields || size(&parts.headers) > self.header_bytes {
+        if parts.headers.len() > self.header_fields || section_size(&parts.headers) > self.header_bytes {
             return Err(AttemptError::new(Failure::AnswerHeadTooLarge, Progress::Unknown));
         }
         Ok(Response::from_parts(parts, Http2Body::new(stream, pipe, slot)))
@@ -134,13 +136,6 @@ impl Connection {
         };
         AttemptError::new(failure(error), progress)
     }
-}
-
-/// Returns the size of a field section.
-///
-/// [RFC 9113, section 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)
-fn size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
 }
 
 fn failure(error: &h2::Error) -> Failure {

@@ -21,7 +21,7 @@ use super::{
     Client, ConnectOptions, LivenessOptions,
     connect::{Connect, Connected, connect_any},
 };
-use crate::http::Failure;
+use crate::http::{Failure, Interim};
 
 /// Connects to the first of several addresses that takes a connection, whatever the name.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ async fn serve(stream: TcpStream, mut stopped: watch::Receiver<bool>) {
 
 async fn call(client: &Client<Full<Bytes>, Addresses>) -> Result<Bytes, Failure> {
     let request = Request::post("http://orders.example/Orders/Place").body(Full::from("order")).unwrap();
-    let response = client.request(request, &mut None).await?;
+    let response = client.request(request, &Interim::channel(&Request::new(())).0, &mut None).await?;
     Ok(response.into_body().collect().await.map_err(|_| Failure::AnswerCut)?.to_bytes())
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http::{GuardedBody, departure::Departure},
+    http::{GuardedBody, Interim, departure::Departure},
 };
 
 /// A connection to a client, whatever its bytes go through.
@@ -78,12 +78,20 @@ impl<H: Handler> Connection<H> {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let service = service_fn(|request: Request<Incoming>| {
-            let client = self.peer(self.requests.departure().clone());
+            let (interim, mut received) = Interim::channel(&request);
+            let client = self.peer(self.requests.departure().clone(), interim);
             let (handler, tcp, under_way) = (Arc::clone(&self.handler), self.tcp.clone(), client.under_way.clone());
             async move {
+                let unsent = async {
+                    loop {
+                        received.recv().await;
+                        while received.try_recv().is_some() {}
+                    }
+                };
                 let response = select! {
                     biased;
                     response = handler.handle(client, request.map(ClientBody::http1)) => response,
+                    () = unsent => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
                     () = tcp.lost() => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
                 };
                 Ok(response.map(|body| GuardedBody::new(body, under_way)))
@@ -108,8 +116,8 @@ impl<H: Handler> Connection<H> {
     }
 
     /// Returns the client for a request that starts now.
-    pub(super) fn peer(&self, departure: Departure) -> Peer {
+    pub(super) fn peer(&self, departure: Departure, interim: Interim) -> Peer {
         let Client { address, name } = self.client.clone();
-        Peer { address, name, under_way: self.requests.start(), departure }
+        Peer { address, name, under_way: self.requests.start(), departure, interim }
     }
 }

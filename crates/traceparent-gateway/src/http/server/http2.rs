@@ -20,7 +20,7 @@ use self::answer::Exchange;
 use super::{Handler, connection::Connection};
 use crate::{
     config::Limits,
-    http::{departure::Departure, field_values::are_valid, timer::IdleTimer},
+    http::{Interim, departure::Departure, field_values::are_valid, timer::IdleTimer},
 };
 
 mod answer;
@@ -120,8 +120,9 @@ fn answer<H: Handler>(connection: &Connection<H>, request: Request<RecvStream>, 
         return;
     }
     let departure = Departure::default();
+    let (interim, _received) = Interim::channel(&request);
     let exchange = Exchange {
-        client: connection.peer(departure.clone()),
+        client: connection.peer(departure.clone(), interim),
         departure,
         respond,
         idle_timeout: connection.limits.idle_timeout,
