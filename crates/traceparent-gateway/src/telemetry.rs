@@ -18,7 +18,7 @@ mod sink;
 mod store;
 
 pub(crate) use self::{
-    metrics::Metrics,
+    metrics::{Metrics, MetricsFormat},
     otlp::OtlpError,
     queue::{Counts, Outlet, Report},
     recorder::Recorder,

@@ -5,7 +5,7 @@ use hyper::{
     Method, Request, Response, StatusCode, Uri,
     body::Bytes,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
         X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -18,13 +18,12 @@ use super::{
 };
 use crate::{
     http::{ClientBody, Handler, Peer, is_host},
-    telemetry::{Counts, Metrics, Store, Telemetry},
+    telemetry::{Counts, Metrics, MetricsFormat, Store, Telemetry},
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The admin API: health, metrics and recent traces.
 #[derive(Clone, Debug)]
@@ -66,11 +65,14 @@ impl AdminService {
     }
 
     /// Answers a request for health or metrics, or builds a page on a thread that serves no requests.
-    async fn answer(&self, uri: &Uri) -> Response<Full<Bytes>> {
+    async fn answer(&self, uri: &Uri, accept: &str) -> Response<Full<Bytes>> {
         let view = match path_of(uri)[..] {
             [""] => return redirect("/traces"),
             ["healthz"] => return found(TEXT, "ok\n"),
-            ["metrics"] => return found(PROMETHEUS, self.metrics.write(&self.counts)),
+            ["metrics"] => {
+                let format = MetricsFormat::accepted(accept);
+                return found(format.content_type(), self.metrics.write(format, &self.counts));
+            }
             ["traces"] => View::List,
             ["traces", id] => View::Waterfall(id.parse().ok()),
             ["api", "traces"] => View::ListJson,
@@ -139,7 +141,9 @@ impl Handler for AdminService {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        self.answer(request.uri()).await
+        let accept = request.headers().get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+        let accept = accept.collect::<Vec<_>>().join(",");
+        self.answer(request.uri(), &accept).await
     }
 }
 

@@ -1,5 +1,4 @@
 use std::{
-    fmt::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -7,13 +6,23 @@ use std::{
     time::Duration,
 };
 
-use traceparent::{ErrorKind, Origin};
+use traceparent::{ErrorKind, Origin, TraceId};
 
+pub(crate) use self::exposition::MetricsFormat;
+use self::{exposition::Exposition, histogram::Histogram};
 use super::Counts;
 use crate::http::Failure;
 
-/// The bounds of the latency histogram, in seconds: those that OpenTelemetry advises for HTTP.
-const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+mod exposition;
+mod histogram;
+mod process;
+
+/// The full name of a metric of the gateway.
+macro_rules! name {
+    ($name:literal) => {
+        concat!("traceparent_gateway_", $name)
+    };
+}
 
 /// The metrics of the gateway, in the order in which they are written.
 #[derive(Debug, Default)]
@@ -51,67 +60,76 @@ impl Metrics {
         }
     }
 
-    /// Records the time from a request to the head of the upstream's answer.
-    pub(crate) fn upstream_answered(&self, after: Duration) {
-        self.upstream.observe(after);
+    /// Records the time from a request to the head of the upstream's answer, and the trace of the request if it is sampled.
+    pub(crate) fn upstream_answered(&self, after: Duration, sampled: Option<TraceId>) {
+        self.upstream.observe(after, sampled);
     }
 
-    /// Writes all metrics in Prometheus' text format.
-    ///
-    /// [Prometheus: exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/)
-    pub(crate) fn write(&self, sinks: &[(&'static str, Arc<Counts>)]) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write_to(&mut text, sinks);
-        text
+    /// Writes all metrics.
+    pub(crate) fn write(&self, format: MetricsFormat, sinks: &[(&'static str, Arc<Counts>)]) -> String {
+        let mut out = Exposition::new(format);
+        let help = "The version of this program.";
+        out.head("traceparent_build_info", "info", help);
+        out.sample("traceparent_build_info", format_args!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1);
+        process::write_to(&mut out);
+        self.write_requests(&mut out);
+        self.write_contexts(&mut out);
+        write_spans(&mut out, sinks);
+        let help = "Time from the request to the head of the upstream's answer.";
+        self.upstream.write_to(&mut out, name!("upstream_response_seconds"), help);
+        out.finish()
     }
 
-    fn write_to(&self, text: &mut String, sinks: &[(&'static str, Arc<Counts>)]) -> fmt::Result {
-        head(text, "requests_open", "gauge", "Requests that are being served.")?;
-        writeln!(text, "{PREFIX}requests_open {}", self.open.load(Relaxed))?;
-
-        head(text, "requests_total", "counter", "Requests that have ended, by the class of their status.")?;
+    fn write_requests(&self, out: &mut Exposition) {
+        let help = "Requests that are being served.";
+        out.single(name!("requests_open"), "gauge", help, self.open.load(Relaxed));
+        let requests = name!("requests_total");
+        out.head(requests, "counter", "Requests that have ended, by the class of their status.");
         for (class, count) in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(&self.requests) {
-            writeln!(text, "{PREFIX}requests_total{{status=\"{class}\"}} {}", count.load(Relaxed))?;
+            out.sample(requests, format_args!("{{status=\"{class}\"}}"), count.load(Relaxed));
         }
-        head(text, "contexts_total", "counter", "Trace contexts, by the origin of the trace.")?;
+        let failures = name!("failures_total");
+        out.head(failures, "counter", "Requests that failed, by the kind of failure.");
+        for (kind, count) in self.failures.iter() {
+            out.sample(failures, format_args!("{{kind=\"{kind}\"}}"), count);
+        }
+    }
+
+    fn write_contexts(&self, out: &mut Exposition) {
+        let contexts = name!("contexts_total");
+        out.head(contexts, "counter", "Trace contexts, by the origin of the trace.");
         for origin in [Origin::Started, Origin::Continued, Origin::Restarted] {
             let count = self.contexts.get(origin.as_str());
-            writeln!(text, "{PREFIX}contexts_total{{origin=\"{}\"}} {count}", origin.as_str())?;
+            out.sample(contexts, format_args!("{{origin=\"{}\"}}", origin.as_str()), count);
         }
-        head(text, "contexts_sampled_total", "counter", "Trace contexts that are sampled.")?;
-        writeln!(text, "{PREFIX}contexts_sampled_total {}", self.sampled.load(Relaxed))?;
-
-        head(text, "contexts_refused_total", "counter", "Headers that were refused, by the broken rule.")?;
+        let help = "Trace contexts that are sampled.";
+        out.single(name!("contexts_sampled_total"), "counter", help, self.sampled.load(Relaxed));
+        let refused = name!("contexts_refused_total");
+        out.head(refused, "counter", "Headers that were refused, by the broken rule.");
         for (kind, count) in self.refused.iter() {
-            writeln!(text, "{PREFIX}contexts_refused_total{{kind=\"{kind}\"}} {count}")?;
+            out.sample(refused, format_args!("{{kind=\"{kind}\"}}"), count);
         }
-        head(text, "failures_total", "counter", "Requests that failed, by the kind of failure.")?;
-        for (kind, count) in self.failures.iter() {
-            writeln!(text, "{PREFIX}failures_total{{kind=\"{kind}\"}} {count}")?;
-        }
-        head(text, "spans_total", "counter", "Spans, by sink and outcome.")?;
-        for (sink, counts) in sinks {
-            writeln!(text, "{PREFIX}spans_total{{sink=\"{sink}\",outcome=\"exported\"}} {}", counts.taken())?;
-            writeln!(text, "{PREFIX}spans_total{{sink=\"{sink}\",outcome=\"dropped\"}} {}", counts.dropped())?;
-        }
-        head(text, "spans_waiting", "gauge", "Spans that wait to be exported.")?;
-        for (sink, counts) in sinks {
-            let gone = counts.taken() + counts.dropped();
-            writeln!(text, "{PREFIX}spans_waiting{{sink=\"{sink}\"}} {}", counts.offered().saturating_sub(gone))?;
-        }
-        head(text, "spans_waiting_bytes", "gauge", "Approximate memory of the spans in the queues.")?;
-        for (sink, counts) in sinks {
-            writeln!(text, "{PREFIX}spans_waiting_bytes{{sink=\"{sink}\"}} {}", counts.bytes())?;
-        }
-        self.upstream.write_to(text)
     }
 }
 
-const PREFIX: &str = "traceparent_gateway_";
-
-fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(text, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}")
+fn write_spans(out: &mut Exposition, sinks: &[(&'static str, Arc<Counts>)]) {
+    let spans = name!("spans_total");
+    out.head(spans, "counter", "Spans, by sink and outcome.");
+    for (sink, counts) in sinks {
+        out.sample(spans, format_args!("{{sink=\"{sink}\",outcome=\"exported\"}}"), counts.taken());
+        out.sample(spans, format_args!("{{sink=\"{sink}\",outcome=\"dropped\"}}"), counts.dropped());
+    }
+    let waiting = name!("spans_waiting");
+    out.head(waiting, "gauge", "Spans that wait to be exported.");
+    for (sink, counts) in sinks {
+        let gone = counts.taken() + counts.dropped();
+        out.sample(waiting, format_args!("{{sink=\"{sink}\"}}"), counts.offered().saturating_sub(gone));
+    }
+    let bytes = name!("spans_waiting_bytes");
+    out.head(bytes, "gauge", "Approximate memory of the spans in the queues.");
+    for (sink, counts) in sinks {
+        out.sample(bytes, format_args!("{{sink=\"{sink}\"}}"), counts.bytes());
+    }
 }
 
 /// Counters by a label with few values, all of them constants.
@@ -144,40 +162,8 @@ impl<const N: usize> Labelled<N> {
     }
 }
 
-/// A histogram of durations.
-#[derive(Debug, Default)]
-struct Histogram {
-    /// Counts that are not cumulated. The last one is for durations beyond all bounds.
-    counts: [AtomicU64; BOUNDS.len() + 1],
-    microseconds: AtomicU64,
-}
-
-impl Histogram {
-    fn observe(&self, duration: Duration) {
-        let place = BOUNDS.partition_point(|bound| *bound < duration.as_secs_f64());
-        if let Some(count) = self.counts.get(place) {
-            count.fetch_add(1, Relaxed);
-        }
-        self.microseconds.fetch_add(duration.as_micros() as u64, Relaxed);
-    }
-
-    fn write_to(&self, text: &mut String) -> fmt::Result {
-        let name = "upstream_response_seconds";
-        head(text, name, "histogram", "Time from the request to the head of the upstream's answer.")?;
-        let mut below = 0;
-        for (place, count) in self.counts.iter().enumerate() {
-            below += count.load(Relaxed);
-            match BOUNDS.get(place) {
-                Some(bound) => writeln!(text, "{PREFIX}{name}_bucket{{le=\"{bound}\"}} {below}")?,
-                None => writeln!(text, "{PREFIX}{name}_bucket{{le=\"+Inf\"}} {below}")?,
-            }
-        }
-        writeln!(text, "{PREFIX}{name}_sum {}", self.microseconds.load(Relaxed) as f64 / 1e6)?;
-        writeln!(text, "{PREFIX}{name}_count {below}")
-    }
-}
-
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 
@@ -185,9 +171,9 @@ mod tests {
     fn buckets_are_cumulated() {
         let metrics = Metrics::default();
         for milliseconds in [1, 5, 6, 300, 20_000] {
-            metrics.upstream_answered(Duration::from_millis(milliseconds));
+            metrics.upstream_answered(Duration::from_millis(milliseconds), None);
         }
-        let text = metrics.write(&[]);
+        let text = metrics.write(MetricsFormat::Prometheus, &[]);
         for line in ["bucket{le=\"0.005\"} 2", "bucket{le=\"0.01\"} 3", "bucket{le=\"0.25\"} 3", "bucket{le=\"0.5\"} 4"]
         {
             assert!(text.contains(line), "{line}: {text}");
@@ -203,7 +189,7 @@ mod tests {
         metrics.started(Origin::Started, true, None);
         metrics.started(Origin::Restarted, false, Some(ErrorKind::AllZero));
         metrics.ended(Some(200), None);
-        let text = metrics.write(&[]);
+        let text = metrics.write(MetricsFormat::Prometheus, &[]);
         for line in [
             "requests_open 1",
             "requests_total{status=\"2xx\"} 1",
@@ -215,5 +201,56 @@ mod tests {
         ] {
             assert!(text.contains(&format!("traceparent_gateway_{line}\n")), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn buckets_name_a_sampled_trace_in_open_metrics() {
+        let metrics = Metrics::default();
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        metrics.upstream_answered(Duration::from_millis(6), trace.parse().ok());
+        metrics.upstream_answered(Duration::from_millis(7), None);
+        metrics.upstream_answered(Duration::from_secs(1), None);
+        let text = metrics.write(MetricsFormat::OpenMetrics, &[]);
+        let exemplars: Vec<_> =
+            text.lines().filter(|line| line.contains(" # ")).filter(|line| !line.starts_with('#')).collect();
+        let [exemplar] = exemplars[..] else { panic!("{exemplars:?}") };
+        let bucket = "traceparent_gateway_upstream_response_seconds_bucket{le=\"0.01\"} 2";
+        assert!(exemplar.starts_with(&format!("{bucket} # {{trace_id=\"{trace}\"}} 0.006 ")), "{exemplar}");
+        assert!(text.contains("bucket{le=\"1.0\"} 3\n"), "{text}");
+        assert!(text.ends_with("\n# EOF\n"));
+        assert!(!metrics.write(MetricsFormat::Prometheus, &[]).contains("trace_id"));
+    }
+
+    #[test]
+    fn counters_have_their_suffix_where_the_format_has_it() {
+        let metrics = Metrics::default();
+        let [prometheus, open_metrics] =
+            [MetricsFormat::Prometheus, MetricsFormat::OpenMetrics].map(|format| metrics.write(format, &[]));
+        assert!(prometheus.contains("# TYPE traceparent_gateway_requests_total counter\n"));
+        assert!(open_metrics.contains("# TYPE traceparent_gateway_requests counter\n"));
+        assert!(prometheus.contains("# TYPE traceparent_build_info gauge\n"));
+        assert!(open_metrics.contains("# TYPE traceparent_build info\n"));
+        let build = format!("traceparent_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+        for text in [prometheus, open_metrics] {
+            assert!(text.contains("\ntraceparent_gateway_requests_total{status=\"2xx\"} 0\n"), "{text}");
+            assert!(text.contains(&build), "{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_is_measured() {
+        let text = Metrics::default().write(MetricsFormat::Prometheus, &[]);
+        for name in [
+            "process_resident_memory_bytes",
+            "process_virtual_memory_bytes",
+            "process_open_fds",
+            "process_max_fds",
+            "process_start_time_seconds",
+        ] {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+            assert!(value.is_some_and(|value| value > 0.0), "{name}: {text}");
+        }
+        assert!(text.contains("\nprocess_cpu_seconds_total "), "{text}");
     }
 }

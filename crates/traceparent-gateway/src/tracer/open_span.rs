@@ -88,7 +88,8 @@ impl OpenSpan {
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status().as_u16());
         if self.kind == SpanKind::Client {
-            self.tracer.0.metrics.upstream_answered(self.started.elapsed());
+            let sampled = self.context.decision().is_sampled().then(|| self.context.traceparent().trace_id());
+            self.tracer.0.metrics.upstream_answered(self.started.elapsed(), sampled);
             if let Some(attributes) = &mut self.attributes {
                 push_version(attributes, response.version());
             }

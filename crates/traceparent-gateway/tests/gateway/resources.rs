@@ -1,6 +1,6 @@
 use std::net::TcpListener;
 
-use crate::support::{Connection, Gateway, Upstream, ok, send, traceparent};
+use crate::support::{Connection, Gateway, TRACE_ID, Upstream, get, ok, send, traceparent};
 
 /// Returns a metric's value.
 #[track_caller]
@@ -8,6 +8,26 @@ fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
     let text = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
     let value = text.lines().find_map(|line| line.strip_prefix("traceparent_gateway_")?.strip_prefix(name));
     value.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse().expect("a number")
+}
+
+#[test]
+fn latencies_name_a_sampled_trace_where_the_format_allows_it() {
+    let upstream = Upstream::start(ok);
+    let mut gateway = Gateway::start(&upstream.url(), &["--admin", "127.0.0.1:0"]);
+    let admin = gateway.admin();
+    assert_eq!(get(gateway.address, &[&format!("traceparent: {}", traceparent("01"))]).status, 200);
+    let asked = send(
+        admin,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n",
+    );
+    assert_eq!(asked.head.one("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let exemplars =
+        asked.body.lines().filter(|line| line.contains(&format!(" # {{trace_id=\"{TRACE_ID}\"}} "))).count();
+    assert_eq!(exemplars, 1, "{}", asked.body);
+    assert!(asked.body.ends_with("\n# EOF\n"), "{}", asked.body);
+    let other = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
+    assert_eq!(other.head.one("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!other.body.contains(TRACE_ID) && !other.body.contains("# EOF"), "{}", other.body);
 }
 
 /// A request that fills its spans: a list of 16 KB, and 14 fields with long names that become attributes.
