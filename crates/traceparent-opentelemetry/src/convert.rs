@@ -1,6 +1,9 @@
 //! Ids, flags and contexts between the two families of types.
 
-use opentelemetry::trace::{self as otel, SpanContext};
+use opentelemetry::{
+    Context,
+    trace::{self as otel, SpanContext, TraceContextExt},
+};
 use traceparent::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState};
 
 use crate::list;
@@ -53,6 +56,24 @@ pub fn from_span_context(span: &SpanContext) -> Option<TraceContext<'static>> {
     let text = list::to_text(span.trace_state());
     let tracestate = TraceState::parse(text.as_bytes()).map_or(TraceState::EMPTY, TraceState::into_owned);
     Some(TraceContext::new(traceparent, tracestate))
+}
+
+/// Returns the IDs and flags of the current span of OpenTelemetry, or `None` outside of a span.
+///
+/// With `tracing-opentelemetry`, the current span is that of the log span that has been entered. The event format of
+/// `traceparent-tower` writes the IDs into each log line.
+///
+/// ```
+/// use opentelemetry::{Context, trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId}};
+///
+/// assert!(traceparent_opentelemetry::current().is_none());
+/// let span = SpanContext::new(TraceId::from(1), SpanId::from(2), TraceFlags::SAMPLED, false, Default::default());
+/// let _guard = Context::new().with_remote_span_context(span).attach();
+/// let current = traceparent_opentelemetry::current().unwrap();
+/// assert_eq!(current.to_string(), "00-00000000000000000000000000000001-0000000000000002-01");
+/// ```
+pub fn current() -> Option<TraceParent> {
+    Context::map_current(|context| traceparent(context.span().span_context()))
 }
 
 /// The ids and flags of a span's context.

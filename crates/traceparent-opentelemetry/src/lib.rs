@@ -16,7 +16,7 @@ mod formats;
 mod names;
 
 pub use crate::{
-    convert::{from_span_context, to_span_context},
+    convert::{current, from_span_context, to_span_context},
     formats::FormatsPropagator,
     ids::SdkIdGenerator,
     names::{propagator_from_env, propagator_from_names},

@@ -21,6 +21,9 @@ mod inject;
 #[cfg(feature = "tracing")]
 mod instrument;
 
+#[cfg(feature = "tracing-subscriber")]
+mod log;
+
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(feature = "reqwest")]
@@ -36,6 +39,8 @@ pub use tracing as __tracing;
 pub use crate::current::{spawn, spawn_blocking};
 #[cfg(feature = "tracing")]
 pub use crate::instrument::{InstrumentRequest, InstrumentRequestLayer};
+#[cfg(feature = "tracing-subscriber")]
+pub use crate::log::{LogFields, TraceContextFormat};
 pub use crate::{
     egress::{EgressPolicy, EgressRules},
     extract::{ExtractTraceContext, ExtractTraceContextLayer, ResponseFuture},
