@@ -1,0 +1,27 @@
+//! Why a command could not do its work.
+
+use std::io;
+
+/// The error returned when a command cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line is well formed and asks for what cannot be.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// The input is read and does not allow what was asked for.
+    #[error("{0}")]
+    Invalid(String),
+    /// Standard input, standard output or the system fails.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// Returns the exit code: 2 for usage, and 1 for all others.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Invalid(_) | Self::Io(_) => 1,
+        }
+    }
+}
