@@ -20,6 +20,7 @@ mod timer;
 mod tokens;
 mod trailers;
 mod via;
+mod watch;
 
 pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},

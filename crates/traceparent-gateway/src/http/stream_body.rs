@@ -1,9 +1,12 @@
 use std::task::{Context, Poll, ready};
 
 use h2::{Reason, RecvStream};
-use hyper::body::{Bytes, Frame, SizeHint};
+use hyper::{
+    HeaderMap,
+    body::{Bytes, Frame, SizeHint},
+};
 
-use super::field_values::are_valid;
+use super::{field_values::are_valid, watch::PseudoEnds};
 
 /// A body that is received over a stream of HTTP/2. It is complete only if the stream says so.
 #[derive(Debug)]
@@ -12,11 +15,13 @@ pub(super) struct StreamBody {
     /// The number of bytes that are still to come, where that is known.
     length: Option<u64>,
     has_ended: bool,
+    /// The streams of the connection that ended with pseudo-fields.
+    pseudo_ends: PseudoEnds,
 }
 
 impl StreamBody {
-    pub(super) fn new(stream: RecvStream, length: Option<u64>) -> Self {
-        Self { has_ended: stream.is_end_stream(), stream, length }
+    pub(super) fn new(stream: RecvStream, length: Option<u64>, pseudo_ends: PseudoEnds) -> Self {
+        Self { has_ended: stream.is_end_stream(), stream, length, pseudo_ends }
     }
 
     /// Receives the next frame, and makes room for as much more.
@@ -28,11 +33,15 @@ impl StreamBody {
             return Poll::Ready(Ok(Some(Frame::data(data))));
         }
         let trailers = ready!(self.stream.poll_trailers(context))?;
-        if !trailers.as_ref().is_none_or(are_valid) {
+        if trailers.as_ref().is_some_and(|trailers| !self.are_valid(trailers)) {
             return Poll::Ready(Err(Reason::PROTOCOL_ERROR.into()));
         }
         self.has_ended = true;
         Poll::Ready(Ok(trailers.map(Frame::trailers)))
+    }
+
+    fn are_valid(&self, trailers: &HeaderMap) -> bool {
+        !self.pseudo_ends.remove(self.stream.stream_id().as_u32()) && are_valid(trailers)
     }
 
     /// Returns whether the last frame has been taken.
@@ -51,5 +60,11 @@ impl StreamBody {
             Some(length) => SizeHint::with_exact(length),
             None => SizeHint::default(),
         }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        self.pseudo_ends.remove(self.stream.stream_id().as_u32());
     }
 }

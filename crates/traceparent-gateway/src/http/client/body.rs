@@ -3,7 +3,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use h2::RecvStream;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::task::JoinHandle;
 
@@ -27,13 +26,13 @@ pub(crate) struct Http2Body {
 }
 
 impl Http2Body {
-    pub(super) fn new<B>(stream: RecvStream, pipe: Option<Pipe<B>>, slot: Option<Slot>) -> Self
+    pub(super) fn new<B>(inner: StreamBody, pipe: Option<Pipe<B>>, slot: Option<Slot>) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         // How the request's stream ends is told with its answer.
         let pipe = pipe.map(|pipe| tokio::spawn(async { drop(pipe.await) }));
-        Self { inner: StreamBody::new(stream, None), pipe, _slot: slot }
+        Self { inner, pipe, _slot: slot }
     }
 }
 

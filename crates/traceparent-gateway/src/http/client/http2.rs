@@ -20,7 +20,14 @@ use super::{
     liveness::{Liveness, Slot, watch},
     transport::TransportStream,
 };
-use crate::http::{Failure, Interim, field_values::are_valid, headers::section_size, pipe::Pipe};
+use crate::http::{
+    Failure, Interim,
+    field_values::are_valid,
+    headers::section_size,
+    pipe::Pipe,
+    stream_body::StreamBody,
+    watch::{PseudoEnds, WatchedStream},
+};
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -34,6 +41,7 @@ const SETTINGS_BYTES: u64 = 9;
 pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) liveness: Arc<Liveness>,
+    pseudo_ends: PseudoEnds,
     header_bytes: usize,
     header_fields: usize,
 }
@@ -45,6 +53,7 @@ impl Connection {
             let (host, port) = options.place();
             let Connected { stream, peer } = connector.connect(host, port, options.connect_timeout).await?;
             let (stream, transport) = TransportStream::new(stream, peer);
+            let (stream, pseudo_ends) = WatchedStream::of_client(stream);
             let handshake = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
@@ -60,14 +69,15 @@ impl Connection {
                 Poll::Pending => Poll::Pending,
             })
             .await?;
-            Ok((sender, connection, transport))
+            Ok((sender, connection, transport, pseudo_ends))
         };
         let opened = timeout(options.connect_timeout, open).await;
-        let (sender, connection, transport) = opened.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))?;
+        let (sender, connection, transport, pseudo_ends) =
+            opened.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))?;
         let liveness = Arc::new(Liveness::new(transport));
         tokio::spawn(watch(connection, Arc::clone(&liveness), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
-        Ok(Self { sender, liveness, header_bytes, header_fields })
+        Ok(Self { sender, liveness, pseudo_ends, header_bytes, header_fields })
     }
 
     /// Returns how many requests the upstream takes at a time.
@@ -111,6 +121,7 @@ impl Connection {
         let answer = answer.await.map_err(|error| self.refusal(&error, waiting.is_reused() && !has_begun));
         let slot = waiting.end();
         let (parts, stream) = answer?.into_parts();
+        let stream = StreamBody::new(stream, None, self.pseudo_ends.clone());
         if !are_valid(&parts.headers) {
             return Err(AttemptError::new(Failure::InvalidAnswer, Progress::Unknown));
         }

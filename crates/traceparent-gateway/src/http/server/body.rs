@@ -10,7 +10,7 @@ use hyper::{
     header::CONTENT_LENGTH,
 };
 
-use crate::http::{BoxError, stream_body::StreamBody};
+use crate::http::{BoxError, stream_body::StreamBody, watch::PseudoEnds};
 
 /// The body of a client's request.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ impl ClientBody {
     }
 
     /// Creates the body that follows a head over HTTP/2.
-    pub(super) fn http2(stream: RecvStream, head: &HeaderMap) -> Self {
+    pub(super) fn http2(stream: RecvStream, head: &HeaderMap, pseudo_ends: PseudoEnds) -> Self {
         // The library has compared all fields, and compares the length with that of the data.
         let length = head.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        Self(Inner::Http2(StreamBody::new(stream, length)))
+        Self(Inner::Http2(StreamBody::new(stream, length, pseudo_ends)))
     }
 }
 

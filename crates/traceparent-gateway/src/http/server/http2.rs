@@ -20,7 +20,13 @@ use self::answer::Exchange;
 use super::{Handler, connection::Connection};
 use crate::{
     config::Limits,
-    http::{Interim, departure::Departure, field_values::are_valid, timer::IdleTimer},
+    http::{
+        Interim,
+        departure::Departure,
+        field_values::are_valid,
+        timer::IdleTimer,
+        watch::{PseudoEnds, WatchedStream},
+    },
 };
 
 mod answer;
@@ -43,6 +49,7 @@ where
     H: Handler,
 {
     let limits = connection.limits;
+    let (stream, pseudo_ends) = WatchedStream::of_server(stream);
     let Ok(Ok(mut http2)) = timeout(limits.header_timeout, builder(limits).handshake(stream)).await else { return };
     let mut stopping = connection.stopping.clone();
     let mut stop = pin!(stopping.begun());
@@ -53,7 +60,7 @@ where
             if !is_leaving && stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Stop);
             }
-            poll_event(&connection, &mut http2, &mut idle, context)
+            poll_event(&connection, &pseudo_ends, &mut http2, &mut idle, context)
         });
         match event.await {
             Event::Stop | Event::Idle if !is_leaving => {
@@ -95,6 +102,7 @@ enum Event {
 /// Answers requests until something else happens.
 fn poll_event<S, H>(
     connection: &Connection<H>,
+    pseudo_ends: &PseudoEnds,
     http2: &mut h2::server::Connection<S, Bytes>,
     idle: &mut Idle,
     context: &mut Context<'_>,
@@ -106,7 +114,7 @@ where
     loop {
         let accepted = pin!(http2.accept()).poll(context);
         match accepted {
-            Poll::Ready(Some(Ok((request, respond)))) => answer(connection, request, respond),
+            Poll::Ready(Some(Ok((request, respond)))) => answer(connection, pseudo_ends, request, respond),
             Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
             Poll::Pending => return idle.poll(http2.has_streams(), context).map(|()| Event::Idle),
         }
@@ -114,7 +122,12 @@ where
 }
 
 /// Answers a request in a task of its own.
-fn answer<H: Handler>(connection: &Connection<H>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+fn answer<H: Handler>(
+    connection: &Connection<H>,
+    pseudo_ends: &PseudoEnds,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
     if !are_valid(request.headers()) {
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return;
@@ -126,6 +139,7 @@ fn answer<H: Handler>(connection: &Connection<H>, request: Request<RecvStream>, 
         departure,
         respond,
         idle_timeout: connection.limits.idle_timeout,
+        pseudo_ends: pseudo_ends.clone(),
     };
     tokio::spawn(exchange.answer(Arc::clone(&connection.handler), request));
 }

@@ -14,6 +14,7 @@ use crate::http::{
     departure::Departure,
     pipe::{Pipe, PipeError},
     server::{ClientBody, Handler},
+    watch::PseudoEnds,
 };
 
 /// A request, and the stream on which it is answered.
@@ -23,16 +24,17 @@ pub(super) struct Exchange {
     pub(super) departure: Departure,
     pub(super) respond: SendResponse<Bytes>,
     pub(super) idle_timeout: Duration,
+    pub(super) pseudo_ends: PseudoEnds,
 }
 
 impl Exchange {
     /// Answers the request. If the client resets the stream, the handler is dropped.
     pub(super) async fn answer<H: Handler>(self, handler: Arc<H>, request: Request<RecvStream>) {
-        let Self { client, departure, mut respond, idle_timeout } = self;
+        let Self { client, departure, mut respond, idle_timeout, pseudo_ends } = self;
         let _under_way = client.under_way.clone();
         let (parts, stream) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
-        let body = ClientBody::http2(stream, &parts.headers);
+        let body = ClientBody::http2(stream, &parts.headers, pseudo_ends);
         let response = select! {
             biased;
             response = handler.handle(client, Request::from_parts(parts, body)) => response,
