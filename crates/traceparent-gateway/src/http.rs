@@ -30,7 +30,7 @@ pub(crate) use self::{
     failure::Failure,
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
-    interim::Interim,
+    interim::{Interim, InterimReceiver},
     max_forwards::answer_last_hop,
     server::{ClientBody, Handler, Peer, Server, UnderWay, allow_many_connections},
     target::{check_target, is_host},

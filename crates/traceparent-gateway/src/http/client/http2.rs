@@ -114,7 +114,9 @@ impl Connection {
             }
             while let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
                 has_begun = true;
-                interim.send(response.status(), response.headers());
+                if are_valid(response.headers()) {
+                    interim.send(response.status(), response.headers());
+                }
             }
             Pin::new(&mut answer).poll(context)
         });

@@ -133,10 +133,11 @@ fn answer<H: Handler>(
         return;
     }
     let departure = Departure::default();
-    let (interim, _received) = Interim::channel(&request);
+    let (interim, received) = Interim::channel(&request);
     let exchange = Exchange {
         client: connection.peer(departure.clone(), interim),
         departure,
+        interim: received,
         respond,
         idle_timeout: connection.limits.idle_timeout,
         pseudo_ends: pseudo_ends.clone(),

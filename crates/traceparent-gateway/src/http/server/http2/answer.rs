@@ -10,7 +10,7 @@ use hyper::{
 use tokio::select;
 
 use crate::http::{
-    Failure, Peer, date,
+    Failure, InterimReceiver, Peer, date,
     departure::Departure,
     pipe::{Pipe, PipeError},
     server::{ClientBody, Handler},
@@ -22,6 +22,7 @@ use crate::http::{
 pub(super) struct Exchange {
     pub(super) client: Peer,
     pub(super) departure: Departure,
+    pub(super) interim: InterimReceiver,
     pub(super) respond: SendResponse<Bytes>,
     pub(super) idle_timeout: Duration,
     pub(super) pseudo_ends: PseudoEnds,
@@ -30,16 +31,23 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Answers the request. If the client resets the stream, the handler is dropped.
     pub(super) async fn answer<H: Handler>(self, handler: Arc<H>, request: Request<RecvStream>) {
-        let Self { client, departure, mut respond, idle_timeout, pseudo_ends } = self;
+        let Self { client, departure, mut interim, mut respond, idle_timeout, pseudo_ends } = self;
         let _under_way = client.under_way.clone();
         let (parts, stream) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
         let body = ClientBody::http2(stream, &parts.headers, pseudo_ends);
-        let response = select! {
-            biased;
-            response = handler.handle(client, Request::from_parts(parts, body)) => response,
-            _ = poll_fn(|context| respond.poll_reset(context)) => return,
+        let mut response = pin!(handler.handle(client, Request::from_parts(parts, body)));
+        let response = loop {
+            select! {
+                biased;
+                response = response.as_mut() => break response,
+                first = interim.recv() => inform(&mut respond, first),
+                _ = poll_fn(|context| respond.poll_reset(context)) => return,
+            }
         };
+        while let Some(last) = interim.try_recv() {
+            inform(&mut respond, last);
+        }
 
         let (mut parts, mut body) = response.into_parts();
         parts.headers.entry(DATE).or_insert_with(date::now);
@@ -64,4 +72,9 @@ impl Exchange {
             departure.set(Failure::ClientStalled);
         }
     }
+}
+
+/// Sends an interim response. A failure is found with the stream.
+fn inform(respond: &mut SendResponse<Bytes>, interim: Response<()>) {
+    let _ = respond.send_informational(interim);
 }
