@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod file;
 mod scalar;
+mod tls;
 mod tracing;
 mod upstream;
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     environment::{Environment, Exporters, OtlpVariables},
     error::ConfigError,
     scalar::{parse_address, parse_collector, parse_percent},
+    tls::{ClientTls, Identity},
     tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,
 };
@@ -91,6 +93,18 @@ pub(crate) enum Underscores {
     Drop,
 }
 
+/// Whether requests to an upstream use HTTP/2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Http2 {
+    /// As the upstream prefers, which TLS negotiates; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// Always; with prior knowledge without TLS.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// The limits of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -146,8 +160,10 @@ pub(crate) struct Route {
     pub(crate) prefix: String,
     /// The service that answers them.
     pub(crate) upstream: Upstream,
-    /// Whether to use HTTP/2, with prior knowledge, instead of HTTP/1.1.
-    pub(crate) http2: bool,
+    /// The settings of TLS, if the upstream's URL has `https`.
+    pub(crate) tls: ClientTls,
+    /// Whether to use HTTP/2 instead of HTTP/1.1.
+    pub(crate) http2: Http2,
     /// The time limit for connecting.
     pub(crate) connect_timeout: Duration,
     /// The time limit from the end of the request to the head of the answer, connecting included; `None` for no limit.
@@ -180,7 +196,8 @@ impl Route {
         Self {
             prefix: "/".into(),
             upstream,
-            http2: false,
+            tls: ClientTls::default(),
+            http2: Http2::default(),
             connect_timeout: Self::CONNECT_TIMEOUT,
             timeout: None,
             idle_timeout: None,

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, io, net::SocketAddr, process::ExitCode};
 
-use crate::{config::ConfigError, telemetry::OtlpError};
+use crate::{config::ConfigError, http::TlsError, telemetry::OtlpError};
 
 /// The error returned when the program fails.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub(crate) enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A certificate or a key cannot be used.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] TlsError),
     /// Ctrl-C and SIGTERM cannot be caught.
     #[error("cannot catch the signals that stop the gateway: {0}")]
     Signals(io::Error),

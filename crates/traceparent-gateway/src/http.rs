@@ -17,6 +17,11 @@ mod stream_body;
 mod target;
 mod tcp;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "http/no_tls.rs"]
+mod tls;
 mod tokens;
 mod trailers;
 mod via;
@@ -24,16 +29,17 @@ mod watch;
 
 pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},
-    client::{AnswerBody, Client, ConnectOptions, LivenessOptions, TcpConnector},
+    client::{AnswerBody, Client, ConnectOptions, Connector, LivenessOptions},
     coding::{check_coding, frame},
     departure::Departure,
-    failure::Failure,
+    failure::{Failure, TlsFailure},
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
     interim::{Interim, InterimReceiver},
     max_forwards::answer_last_hop,
     server::{ClientBody, Handler, Peer, Server, UnderWay, allow_many_connections},
     target::{check_target, is_host},
+    tls::{TlsClient, TlsError},
     trailers::TrailersBody,
     via::Pseudonym,
 };

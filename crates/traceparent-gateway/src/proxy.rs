@@ -1,6 +1,6 @@
 //! A request's way through the gateway.
 
-use std::{fmt, future::pending, sync::Arc};
+use std::{fmt, future::pending, ptr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http_body_util::{Either, Full};
@@ -20,11 +20,11 @@ use self::{
     upgrade::switch,
 };
 use crate::{
-    config::{Forwarded, Limits, Listener, Route, Routes},
+    config::{Forwarded, Http2, Limits, Listener, Route, Routes},
     http::{
-        AnswerBody, Client, ClientBody, ConnectOptions, Failure, FieldRules, ForwardOptions, Handler, LivenessOptions,
-        Peer, Pseudonym, TcpConnector, TimeoutBody, TrailersBody, answer_last_hop, check_coding, check_target,
-        forward_request, frame, is_asked_for, remove_hop_by_hop, upgrade,
+        AnswerBody, Client, ClientBody, ConnectOptions, Connector, Failure, FieldRules, ForwardOptions, Handler,
+        LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, answer_last_hop,
+        check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
     },
     tracer::{OpenSpan, SpanBody, Tracer},
 };
@@ -39,7 +39,7 @@ pub(crate) struct Proxy {
 }
 
 /// The settings of a request from its beginning to its end.
-struct Settings {
+pub(crate) struct Settings {
     tracer: Tracer,
     forwarded: Forwarded,
     /// The rules for fields on routes that the trace follows.
@@ -48,34 +48,51 @@ struct Settings {
     edge_rules: Arc<FieldRules>,
     limits: Limits,
     routes: Routes,
+    /// One for each route, in their order. Routes with the same upstream share one.
     clients: Vec<Client<RequestBody>>,
 }
 
 impl Proxy {
-    pub(crate) fn new(tracer: Tracer, listener: Listener) -> Self {
-        Self { pseudonym: Pseudonym::random(), settings: ArcSwap::from_pointee(Settings::new(tracer, listener, &[])) }
+    /// Creates a proxy, with the certificates and keys of its upstreams.
+    pub(crate) fn new(tracer: Tracer, listener: Listener) -> Result<Self, TlsError> {
+        let settings = Settings::new(tracer, listener, &[])?;
+        Ok(Self { pseudonym: Pseudonym::random(), settings: ArcSwap::from_pointee(settings) })
+    }
+
+    /// Checks the certificates and keys of a listener's upstreams.
+    pub(crate) fn check(listener: &Listener) -> Result<(), TlsError> {
+        listener.routes.iter().try_for_each(|route| connect_options(route).map(drop))
+    }
+
+    /// Returns the settings of a changed listener, which share connections to the same upstreams.
+    pub(crate) fn prepare(&self, tracer: Tracer, listener: Listener) -> Result<Settings, TlsError> {
+        Settings::new(tracer, listener, &self.settings.load().clients)
     }
 
     /// Replaces the settings of later requests. Connections to clients and to upstreams stay open.
-    pub(crate) fn change(&self, tracer: Tracer, listener: Listener) {
-        let settings = Settings::new(tracer, listener, &self.settings.load().clients);
+    pub(crate) fn change(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
     }
 }
 
 impl Settings {
-    fn new(tracer: Tracer, listener: Listener, known: &[Client<RequestBody>]) -> Self {
+    fn new(tracer: Tracer, listener: Listener, known: &[Client<RequestBody>]) -> Result<Self, TlsError> {
         let mut clients: Vec<Client<RequestBody>> = Vec::new();
         for route in listener.routes.iter() {
-            if clients.iter().all(|client| !serves(client, route)) {
-                let known = known.iter().find(|client| serves(client, route)).cloned();
-                clients.push(known.unwrap_or_else(|| Client::new(TcpConnector, connect_options(route))));
-            }
+            let options = connect_options(route)?;
+            let client = clients.iter().chain(known).find(|client| *client.options() == options).cloned();
+            clients.push(client.unwrap_or_else(|| Client::new(Connector { tls: options.tls.clone() }, options)));
         }
         let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
         let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });
         let (rules, edge_rules) = (rules(!matches!(trust, Trust::Continue | Trust::Resample)), rules(true));
-        Self { tracer, forwarded, rules, edge_rules, limits, routes, clients }
+        Ok(Self { tracer, forwarded, rules, edge_rules, limits, routes, clients })
+    }
+
+    /// Returns the client of one of the routes.
+    fn client(&self, route: &Route) -> Option<&Client<RequestBody>> {
+        let mut routes = self.routes.iter().zip(&self.clients);
+        routes.find(|(other, _)| ptr::eq(*other, route)).map(|(_, client)| client)
     }
 
     /// Checks the head of a request, and answers it if it has reached its last hop.
@@ -104,24 +121,19 @@ impl Settings {
     ) -> Result<(Response<ForwardedBody<AnswerBody>>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         let route = route.ok_or(Failure::NoRoute)?;
-        let client = self.clients.iter().find(|client| serves(client, route)).ok_or(Failure::NoRoute)?;
+        let client = self.client(route).ok_or(Failure::NoRoute)?;
 
-        let upgrade = if route.http2 { None } else { upgrade(&parts) };
+        let upgrade = if route.http2 == Http2::Always { None } else { upgrade(&parts) };
         let rules = if route.egress == Egress::Inject { &self.rules } else { &self.edge_rules };
         let options = ForwardOptions {
             client: &sender.name,
             forwarded: self.forwarded,
-            http2: route.http2,
             upgrade: upgrade.as_ref(),
             rules,
             pseudonym,
         };
         forward_request(&mut parts, options);
         parts.uri = route.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
-        parts.version = if route.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        if !route.http2 {
-            frame(&mut parts.headers, &body);
-        }
         let upgraded = upgrade.and_then(|asked| Some((asked, parts.extensions.remove::<OnUpgrade>()?)));
         parts.extensions.clear();
 
@@ -208,9 +220,10 @@ impl Handler for Proxy {
 }
 
 /// Returns the options of connections to a route's upstream.
-fn connect_options(route: &Route) -> ConnectOptions {
-    ConnectOptions {
+fn connect_options(route: &Route) -> Result<ConnectOptions, TlsError> {
+    Ok(ConnectOptions {
         authority: route.upstream.authority().clone(),
+        tls: route.upstream.is_tls().then(|| TlsClient::load(&route.tls)).transpose()?,
         http2: route.http2,
         connect_timeout: route.connect_timeout,
         retries: route.retries,
@@ -221,13 +234,7 @@ fn connect_options(route: &Route) -> ConnectOptions {
             ping_timeout: route.ping_timeout,
             idle_timeout: route.pool_idle_timeout,
         },
-    }
-}
-
-/// Returns whether a client's connections are those that a route's upstream needs.
-fn serves(client: &Client<RequestBody>, route: &Route) -> bool {
-    let options = client.options();
-    options.authority == *route.upstream.authority() && *options == connect_options(route)
+    })
 }
 
 fn refusal(failure: Failure) -> Response<Full<Bytes>> {

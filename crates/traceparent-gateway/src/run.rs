@@ -8,7 +8,7 @@ use crate::{
     cli::RunArgs,
     config::{Admin, Config, Environment, Listener, Tracing},
     error::Error,
-    http::{Server, allow_many_connections},
+    http::{Server, TlsError, allow_many_connections},
     operator::tell,
     proxy::Proxy,
     signals::{Signal, Signals},
@@ -38,6 +38,7 @@ enum Phase {
 pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), Error> {
     let config = configured(&args, &environment)?;
     if args.check {
+        config.listeners.iter().try_for_each(Proxy::check)?;
         tell("configuration OK");
         return Ok(());
     }
@@ -68,8 +69,8 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
             server.address(),
             targets(&listener)
         ));
-        let tracer = running.tracer(&listener);
-        let proxy = Arc::new(Proxy::new(tracer, listener));
+        let tracer = running.tracer(&running.config.tracing, &listener);
+        let proxy = Arc::new(Proxy::new(tracer, listener)?);
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
@@ -85,8 +86,9 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     };
 
     while signals.next().await == Signal::Reload {
-        match configured(&args, &environment) {
-            Ok(config) => running.reload(config),
+        let reloaded = configured(&args, &environment).and_then(|config| Ok(running.reload(config)?));
+        match reloaded {
+            Ok(()) => tell("configuration reloaded"),
             Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
         }
     }
@@ -146,32 +148,41 @@ struct Running {
 }
 
 impl Running {
-    fn tracer(&self, listener: &Listener) -> Tracer {
-        let policy = Policy::new(self.config.tracing.sampling).with_trust(listener.trust);
-        Tracer::new(&self.config.tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
+    fn tracer(&self, tracing: &Tracing, listener: &Listener) -> Tracer {
+        let policy = Policy::new(tracing.sampling).with_trust(listener.trust);
+        Tracer::new(tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
     }
 
-    /// Applies the settings that can change, and reports those that need a restart.
-    fn reload(&mut self, new: Config) {
+    /// Applies the settings that can change, and reports those that need a restart. Changes nothing if a certificate or a key
+    /// cannot be used.
+    fn reload(&mut self, new: Config) -> Result<(), TlsError> {
         let Config { mut listeners, tracing, admin } = new;
         let old = &self.config.tracing;
+        let fixed = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing.clone() };
+        let (mut changes, mut gone) = (Vec::new(), Vec::new());
+        for (number, Listener { address, .. }) in self.config.listeners.iter().enumerate() {
+            if let Some(at) = listeners.iter().position(|listener| listener.address == *address) {
+                let listener = listeners.remove(at);
+                let settings = self.proxies[number].prepare(self.tracer(&fixed, &listener), listener.clone())?;
+                changes.push((number, listener, settings));
+            } else {
+                gone.push(*address);
+            }
+        }
         if (&tracing.service_name, &tracing.otlp, &admin) != (&old.service_name, &old.otlp, &self.config.admin) {
             tell("service_name, otlp and admin stay as they are until the next start");
         }
-        self.config.tracing = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing };
-        for number in 0..self.proxies.len() {
-            let address = self.config.listeners[number].address;
-            let Some(at) = listeners.iter().position(|listener| listener.address == address) else {
-                tell(format_args!("the listener at {address} needs a restart to change"));
-                continue;
-            };
-            let listener = listeners.remove(at);
-            self.proxies[number].change(self.tracer(&listener), listener.clone());
+        self.config.tracing = fixed;
+        for (number, listener, settings) in changes {
+            self.proxies[number].change(settings);
             self.config.listeners[number] = listener;
+        }
+        for address in gone {
+            tell(format_args!("the listener at {address} needs a restart to change"));
         }
         for listener in listeners {
             tell(format_args!("the listener at {} needs a restart to open", listener.address));
         }
-        tell("configuration reloaded");
+        Ok(())
     }
 }

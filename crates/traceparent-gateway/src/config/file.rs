@@ -11,12 +11,12 @@ use traceparent::{Trust, sampler::PercentageSampler};
 use traceparent_http::Egress;
 
 use super::{
-    Admin, Config, ConfigError, Environment, Forwarded, Limits, Listener, Otlp, OtlpProtocol, Route, Routes, Sampling,
-    SpanAttributes, TraceFields, Tracing, Underscores,
+    Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Limits, Listener, Otlp, OtlpProtocol,
+    Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
-        Address, Collector, Field, HeaderBytes, HeaderFields, List, Name, Percentage, Period, Prefix, Retries, Secret,
-        TrustLevel, UpstreamUrl,
+        Address, Collector, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage, Period,
+        Prefix, Retries, Secret, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -52,9 +52,9 @@ struct LimitsEntry {
 #[serde(deny_unknown_fields)]
 struct RouteEntry {
     prefix: Spanned<Prefix>,
-    upstream: UpstreamUrl,
-    #[serde(default)]
-    http2: bool,
+    upstream: Spanned<UpstreamUrl>,
+    tls: Option<ClientTlsEntry>,
+    http2: Option<Http2Use>,
     connect_timeout: Option<Period>,
     timeout: Option<Period>,
     idle_timeout: Option<Period>,
@@ -65,6 +65,15 @@ struct RouteEntry {
     header_bytes: Option<HeaderBytes>,
     header_fields: Option<HeaderFields>,
     egress: Option<EgressEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientTlsEntry {
+    ca: Option<FilePath>,
+    certificate: Option<Spanned<FilePath>>,
+    key: Option<Spanned<FilePath>>,
+    server_name: Option<Name>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -147,6 +156,7 @@ impl File {
             let place = Place { position: Some((value.line(), value.column())), key: Some(key) };
             Err(ConfigError::new(path, place, what))
         };
+        let folder = path.parent().unwrap_or(Path::new(""));
         let trace_fields = self.tracing.as_ref().and_then(|tracing| tracing.trace_fields.as_ref());
         let trace_fields = trace_fields.map(TraceFieldsEntry::resolve).unwrap_or_default();
         let mut listeners: Vec<Listener> = Vec::new();
@@ -162,7 +172,13 @@ impl File {
                     let key = format!("listeners[{number}].routes[{route}].prefix");
                     return refuse(key, &entry.prefix.referenced, "another route has this prefix");
                 }
-                routes.push(entry.resolve());
+                let resolved = entry.resolve(folder);
+                routes.push(match resolved {
+                    Ok(route) => route,
+                    Err(Contradiction { key, value, what }) => {
+                        return refuse(format!("listeners[{number}].routes[{route}].{key}"), &value, what);
+                    }
+                });
             }
             listeners.push(Listener {
                 address,
@@ -185,6 +201,35 @@ impl File {
             tracing: self.tracing.unwrap_or_default().resolve(environment),
             admin: self.admin.map(AdminEntry::resolve),
         })
+    }
+}
+
+/// A value that contradicts another one of the same entry.
+struct Contradiction {
+    key: &'static str,
+    value: Location,
+    what: &'static str,
+}
+
+impl ClientTlsEntry {
+    /// Fills in the folder of relative paths.
+    fn resolve(self, folder: &Path) -> Result<ClientTls, Contradiction> {
+        let path = |file: FilePath| folder.join(file.0);
+        let identity = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => {
+                Some(Identity { certificate: path(certificate.value), key: path(key.value) })
+            }
+            (Some(certificate), None) => {
+                let value = certificate.referenced;
+                return Err(Contradiction { key: "tls.certificate", value, what: "the certificate needs its key" });
+            }
+            (None, Some(key)) => {
+                let value = key.referenced;
+                return Err(Contradiction { key: "tls.key", value, what: "the key needs its certificate" });
+            }
+            (None, None) => None,
+        };
+        Ok(ClientTls { ca: self.ca.map(path), identity, server_name: self.server_name.map(|name| name.0) })
     }
 }
 
@@ -215,11 +260,16 @@ impl LimitsEntry {
 }
 
 impl RouteEntry {
-    fn resolve(self) -> Route {
-        let default = Route::to(self.upstream.0);
-        Route {
+    fn resolve(self, folder: &Path) -> Result<Route, Contradiction> {
+        let Spanned { value: UpstreamUrl(upstream), referenced, .. } = self.upstream;
+        if self.tls.is_some() && !upstream.is_tls() {
+            return Err(Contradiction { key: "upstream", value: referenced, what: "tls is set, so write https://" });
+        }
+        let default = Route::to(upstream);
+        Ok(Route {
             prefix: self.prefix.value.0,
-            http2: self.http2,
+            tls: self.tls.map_or(Ok(ClientTls::default()), |tls| tls.resolve(folder))?,
+            http2: self.http2.map_or(default.http2, |http2| http2.0),
             connect_timeout: self.connect_timeout.map_or(default.connect_timeout, |period| period.0),
             timeout: self.timeout.map(|period| period.0),
             idle_timeout: self.idle_timeout.map(|period| period.0),
@@ -231,7 +281,7 @@ impl RouteEntry {
             header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
             egress: self.egress.map_or(default.egress, Into::into),
             ..default
-        }
+        })
     }
 }
 

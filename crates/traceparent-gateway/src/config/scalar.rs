@@ -1,6 +1,6 @@
 //! The values of the file's keys, each with its own rule.
 
-use std::{fmt::Display, net::SocketAddr, time::Duration};
+use std::{fmt::Display, net::SocketAddr, path::PathBuf, time::Duration};
 
 use hyper::{
     Uri,
@@ -10,7 +10,7 @@ use hyper::{
 use serde::{Deserialize, Deserializer, de::Error};
 use traceparent::{Percent, Trust};
 
-use super::Upstream;
+use super::{Http2, Upstream};
 
 /// Declares a type that is parsed from a scalar by a function.
 macro_rules! scalar {
@@ -71,6 +71,15 @@ scalar!(
     Collector(Uri) = parse_collector
 );
 scalar!(
+    #[derive(Debug)]
+    Http2Use(Http2) = http2
+);
+scalar!(
+    /// A path of the file system, not empty.
+    #[derive(Debug)]
+    FilePath(PathBuf) = |text| name(text).map(PathBuf::from)
+);
+scalar!(
     /// A size that suits HTTP/1.1 and HTTP/2.
     #[derive(Debug)]
     HeaderBytes(u32) = |text| number(text, 8192, 1024 * 1024)
@@ -115,6 +124,15 @@ fn prefix(text: &str) -> Result<String, &'static str> {
 
 fn name(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("the text is empty") } else { Ok(text.to_owned()) }
+}
+
+fn http2(text: &str) -> Result<Http2, &'static str> {
+    match text {
+        "auto" => Ok(Http2::Auto),
+        "true" => Ok(Http2::Always),
+        "false" => Ok(Http2::Never),
+        _ => Err("give auto, true or false"),
+    }
 }
 
 fn field(text: &str) -> Result<HeaderName, &'static str> {

@@ -35,8 +35,8 @@ fn the_sample_says_what_it_means() {
 
     let chat = listener.routes.find("/v1/chat/completions").unwrap();
     assert_eq!(chat.upstream.to_string(), "http://127.0.0.1:9000/llm");
-    assert_eq!((chat.egress, chat.http2, chat.timeout), (Egress::Strip, false, None));
-    assert!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().http2);
+    assert_eq!((chat.egress, chat.http2, chat.timeout), (Egress::Strip, Http2::Auto, None));
+    assert_eq!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().http2, Http2::Always);
     let shop = listener.routes.find("/cart").unwrap();
     assert_eq!(shop.connect_timeout, Duration::from_secs(5));
     assert_eq!((shop.timeout, shop.idle_timeout), (Some(Duration::from_secs(120)), Some(Duration::from_secs(300))));
@@ -110,6 +110,30 @@ fn the_file_comes_before_the_environment() {
     assert_eq!(config.tracing.sampling, Sampling::Percentages(sampler));
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn settings_of_tls_need_each_other() {
+    let route = |keys: &str| format!("{LISTENER}        {keys}\n");
+    let cases = [
+        (route("tls: {}"), "gateway.yaml:5:19: listeners[0].routes[0].upstream: tls is set, so write https://"),
+        (
+            route("tls: {certificate: client.pem}").replace("http://", "https://"),
+            "gateway.yaml:6:28: listeners[0].routes[0].tls.certificate: the certificate needs its key",
+        ),
+        (
+            route("tls: {key: client.key}").replace("http://", "https://"),
+            "gateway.yaml:6:20: listeners[0].routes[0].tls.key: the key needs its certificate",
+        ),
+        (
+            route("tls: {ca: ''}").replace("http://", "https://"),
+            "gateway.yaml:6:19: listeners[0].routes[0].tls.ca: the text is empty",
+        ),
+    ];
+    for (text, told) in cases {
+        assert_eq!(refused(&text), told);
+    }
+}
+
 #[test]
 fn what_is_wrong_is_told_with_file_line_and_key() {
     let route = |line: &str| format!("{LISTENER}        {line}\n");
@@ -139,8 +163,8 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "gateway.yaml:6:17: listeners[0].routes[1].prefix: another route has this prefix",
         ),
         (
-            LISTENER.replace("http://", "https://"),
-            "gateway.yaml:5:19: listeners[0].routes[0].upstream: only http:// is supported; for an https upstream, put a proxy that speaks TLS between",
+            LISTENER.replace("http://", "ftp://"),
+            "gateway.yaml:5:19: listeners[0].routes[0].upstream: only http:// and https:// are supported",
         ),
         (
             LISTENER.replace("prefix: /", "prefix: shop"),
@@ -150,7 +174,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             LISTENER.replace("prefix: /", "prefix: /?a"),
             "gateway.yaml:4:17: listeners[0].routes[0].prefix: give a path, such as / or /shop",
         ),
-        (route("http2: maybe"), "gateway.yaml:6:16: listeners[0].routes[0].http2: invalid boolean"),
+        (route("http2: maybe"), "gateway.yaml:6:16: listeners[0].routes[0].http2: give auto, true or false"),
         (
             route("timeout: 30"),
             "gateway.yaml:6:18: listeners[0].routes[0].timeout: give a time with its unit, such as 500ms, 30s or 5min",

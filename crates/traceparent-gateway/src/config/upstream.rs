@@ -5,9 +5,11 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 
-/// The target of requests: a host, a port, and a path in front of theirs.
+/// The target of requests: a scheme, a host, a port, and a path in front of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream {
+    /// `http` or `https`.
+    scheme: Scheme,
     authority: Authority,
     /// The path without a slash at its end: often empty.
     base: String,
@@ -20,8 +22,11 @@ pub(crate) enum UpstreamError {
     #[error("not a URL; write it in full, such as http://127.0.0.1:8080")]
     NotAUrl,
     /// The URL has another scheme.
-    #[error("only http:// is supported; for an https upstream, put a proxy that speaks TLS between")]
+    #[error("only http:// and https:// are supported")]
     NotHttp,
+    /// The URL needs TLS, which this build does not have.
+    #[error("https:// needs a build with the feature tls")]
+    NoTls,
     /// The URL has a user name or a password.
     #[error("user names and passwords are not supported; remove the part before the @")]
     UserInfo,
@@ -31,6 +36,11 @@ pub(crate) enum UpstreamError {
 }
 
 impl Upstream {
+    /// Returns whether connections use TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     /// Returns the host, and the port unless it is that of the scheme.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
@@ -45,7 +55,7 @@ impl Upstream {
         } else {
             PathAndQuery::try_from(format!("{}{path}", self.base)).ok()?
         };
-        Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build().ok()
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build().ok()
     }
 }
 
@@ -55,10 +65,13 @@ impl FromStr for Upstream {
     fn from_str(value: &str) -> Result<Self, UpstreamError> {
         let uri: Uri = value.parse().map_err(|_| UpstreamError::NotAUrl)?;
         let authority = uri.authority().ok_or(UpstreamError::NotAUrl)?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            Some(_) => return Err(UpstreamError::NotHttp),
-            None => return Err(UpstreamError::NotAUrl),
+        let scheme = uri.scheme().ok_or(UpstreamError::NotAUrl)?;
+        if *scheme == Scheme::HTTPS {
+            if !cfg!(feature = "tls") {
+                return Err(UpstreamError::NoTls);
+            }
+        } else if *scheme != Scheme::HTTP {
+            return Err(UpstreamError::NotHttp);
         }
         if authority.as_str().contains('@') {
             return Err(UpstreamError::UserInfo);
@@ -66,13 +79,14 @@ impl FromStr for Upstream {
         if uri.query().is_some() {
             return Err(UpstreamError::Query);
         }
-        Ok(Self { authority: authority.clone(), base: uri.path().trim_end_matches('/').to_owned() })
+        let base = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { scheme: scheme.clone(), authority: authority.clone(), base })
     }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.base)
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
     }
 }
 
@@ -82,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_urls_are_upstreams() {
+    fn only_urls_of_http_are_upstreams() {
         let cases = [
             ("", UpstreamError::NotAUrl),
             ("/", UpstreamError::NotAUrl),
@@ -90,7 +104,7 @@ mod tests {
             ("localhost", UpstreamError::NotAUrl),
             ("http://", UpstreamError::NotAUrl),
             ("http://a b", UpstreamError::NotAUrl),
-            ("https://localhost", UpstreamError::NotHttp),
+            ("ftp://localhost", UpstreamError::NotHttp),
             ("http://user:secret@localhost", UpstreamError::UserInfo),
             ("http://localhost/?a=b", UpstreamError::Query),
         ];
@@ -108,10 +122,22 @@ mod tests {
             ("http://host/base/", "/", "http://host/base/"),
             ("http://host/base", "http://other/a%2Fb?", "http://host/base/a%2Fb?"),
             ("http://[::1]:80", "//a", "http://[::1]:80//a"),
+            #[cfg(feature = "tls")]
+            ("https://host/base", "/a", "https://host/base/a"),
         ];
         for (upstream, target, joined) in cases {
             let upstream: Upstream = upstream.parse().unwrap();
             assert_eq!(upstream.join(&target.parse().unwrap()).unwrap(), joined);
+        }
+    }
+
+    #[test]
+    fn https_needs_the_feature() {
+        let upstream = "HTTPS://localhost".parse::<Upstream>();
+        if cfg!(feature = "tls") {
+            assert!(upstream.unwrap().is_tls());
+        } else {
+            assert_eq!(upstream, Err(UpstreamError::NoTls));
         }
     }
 

@@ -253,7 +253,7 @@ impl Stage {
         let address = server.address();
         let upstream = format!("http://{agent}").parse().map_err(|error| Error::Scene(Box::new(error)))?;
         let tracer = self.tracers.tracer(service);
-        self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream))));
+        self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream)))?);
         Ok(address)
     }
 

@@ -5,14 +5,17 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use hyper::{
     Request, Response,
     body::{Body, Bytes},
+    header::UPGRADE,
     http::{request, uri::Authority},
 };
+use tokio::time::timeout;
 
 use self::{
     attempt::{AttemptError, Progress, Repeats},
     lent::LentBody,
 };
-use super::{BoxError, Failure, Interim};
+use super::{BoxError, Failure, Interim, TlsClient, TlsFailure};
+use crate::config::Http2;
 
 mod attempt;
 mod body;
@@ -22,6 +25,8 @@ mod http2;
 mod lent;
 mod liveness;
 mod pool;
+mod protocol;
+mod stream;
 mod transport;
 
 #[cfg(test)]
@@ -30,8 +35,9 @@ mod tests;
 
 pub(crate) use self::{
     body::AnswerBody,
-    connect::{Connect, TcpConnector},
+    connect::{Connect, Connector},
     liveness::LivenessOptions,
+    protocol::{Offer, Protocol},
 };
 
 /// The most bytes of a body that are kept to be sent again over HTTP/2.
@@ -40,10 +46,11 @@ const REPLAY_BYTES: usize = 64 * 1024;
 /// What connections to an upstream depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectOptions {
-    /// The host and, unless it is 80, the port.
+    /// The host and, unless it is the scheme's, the port.
     pub(crate) authority: Authority,
-    /// Whether HTTP/2 is spoken, without asking first, rather than HTTP/1.1.
-    pub(crate) http2: bool,
+    /// The TLS of connections; `None` without TLS.
+    pub(crate) tls: Option<TlsClient>,
+    pub(crate) http2: Http2,
     /// How long a connection may take to come up.
     pub(crate) connect_timeout: Duration,
     /// How often an idempotent request is sent again that got no byte of an answer.
@@ -60,25 +67,35 @@ impl ConnectOptions {
     const LEAST_HEADER_BYTES: usize = 8192;
 
     fn place(&self) -> (&str, u16) {
-        (self.authority.host(), self.authority.port_u16().unwrap_or(80))
+        let default = if self.tls.is_some() { 443 } else { 80 };
+        (self.authority.host(), self.authority.port_u16().unwrap_or(default))
     }
 }
 
 /// A client of one upstream. Its clones share their connections.
 #[derive(Debug)]
-pub(crate) struct Client<B, C = TcpConnector>(Arc<Shared<B, C>>);
+pub(crate) struct Client<B, C = Connector>(Arc<Shared<B, C>>);
 
 #[derive(Debug)]
 struct Shared<B, C> {
     connector: C,
     options: ConnectOptions,
-    connections: Connections<B>,
+    http1: Arc<http1::Idle<B>>,
+    http2: pool::Pool,
 }
 
+/// A connection that has been opened.
 #[derive(Debug)]
-enum Connections<B> {
-    Http1(Arc<http1::Idle<B>>),
-    Http2(pool::Pool),
+enum Opened<B> {
+    Http1(http1::Connection<B>),
+    Http2(http2::Connection),
+}
+
+/// A connection that takes a request.
+#[derive(Debug)]
+enum Acquired<B> {
+    Http1(http1::Connection<B>),
+    Http2(Arc<http2::Connection>, liveness::Slot),
 }
 
 impl<B, C> Clone for Client<B, C> {
@@ -93,12 +110,8 @@ where
     C: Connect,
 {
     pub(crate) fn new(connector: C, options: ConnectOptions) -> Self {
-        let connections = if options.http2 {
-            Connections::Http2(pool::Pool::default())
-        } else {
-            Connections::Http1(Arc::new(http1::Idle::new(options.liveness.idle_timeout)))
-        };
-        Self(Arc::new(Shared { connector, options, connections }))
+        let http1 = Arc::new(http1::Idle::new(options.liveness.idle_timeout));
+        Self(Arc::new(Shared { connector, options, http1, http2: pool::Pool::default() }))
     }
 
     pub(crate) fn options(&self) -> &ConnectOptions {
@@ -115,10 +128,11 @@ where
     ) -> Result<Response<AnswerBody>, Failure> {
         let (parts, body) = request.into_parts();
         let mut repeats = Repeats::new(&parts.method, self.0.options.retries);
-        let (mut body, mut owner) = LentBody::new(body, if self.0.options.http2 { REPLAY_BYTES } else { 0 });
+        let offer = Offer::new(&self.0.options, parts.headers.contains_key(UPGRADE));
+        let (mut body, mut owner) = LentBody::new(body, if offer == Offer::Http1 { 0 } else { REPLAY_BYTES });
         let mut is_repeated = false;
         loop {
-            let error = match self.attempt(parts.clone(), body, is_repeated, interim, peer).await {
+            let error = match self.attempt(offer, parts.clone(), body, is_repeated, interim, peer).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -133,35 +147,69 @@ where
     /// Sends a request once; a repeated one goes out on a new connection where requests do not share them.
     async fn attempt(
         &self,
+        offer: Offer,
         parts: request::Parts,
         body: LentBody<B>,
         is_repeated: bool,
         interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, AttemptError> {
-        let Shared { connector, options, connections } = &*self.0;
-        // An upstream that ends a connection before a request is written has not processed it.
-        let unconnected = |failure| match failure {
-            Failure::NoAnswer | Failure::Unreachable(io::ErrorKind::ConnectionReset) => {
-                AttemptError::new(failure, Progress::Unprocessed)
-            }
-            _ => AttemptError::new(failure, Progress::Unknown),
-        };
-        match connections {
-            Connections::Http1(idle) => {
-                let connection = match if is_repeated { None } else { idle.take() } {
-                    Some(connection) => connection,
-                    None => http1::Connection::open(connector, options).await.map_err(unconnected)?,
-                };
+        let acquired = self.acquire(offer, is_repeated).await.map_err(|failure| {
+            // An upstream that ends a connection before a request is written has not processed it.
+            let progress = match failure {
+                Failure::NoAnswer
+                | Failure::Unreachable(io::ErrorKind::ConnectionReset)
+                | Failure::Tls(TlsFailure::Closed) => Progress::Unprocessed,
+                _ => Progress::Unknown,
+            };
+            AttemptError::new(failure, progress)
+        })?;
+        match acquired {
+            Acquired::Http1(connection) => {
                 *peer = Some(connection.transport().peer);
-                connection.send(parts, body, idle, interim).await.map(|response| response.map(AnswerBody::Http1))
+                connection
+                    .send(parts, body, &self.0.http1, interim)
+                    .await
+                    .map(|response| response.map(AnswerBody::Http1))
             }
-            Connections::Http2(pool) => {
-                let open = || http2::Connection::open(connector, options);
-                let (connection, slot) = pool.enter(open).await.map_err(unconnected)?;
+            Acquired::Http2(connection, slot) => {
                 *peer = Some(connection.liveness.transport.peer);
                 connection.send(parts, body, slot, interim).await.map(|response| response.map(AnswerBody::Http2))
             }
         }
+    }
+
+    /// Returns a connection of an offered protocol, a new one if none waits.
+    async fn acquire(&self, offer: Offer, is_repeated: bool) -> Result<Acquired<B>, Failure> {
+        let Shared { http1, http2, .. } = &*self.0;
+        if offer != Offer::Http1
+            && let Some((connection, slot)) = http2.try_enter()
+        {
+            return Ok(Acquired::Http2(connection, slot));
+        }
+        if offer != Offer::Http2
+            && !is_repeated
+            && let Some(connection) = http1.take()
+        {
+            return Ok(Acquired::Http1(connection));
+        }
+        match offer {
+            Offer::Http1 => Ok(http2.keep(self.open(offer).await?)),
+            Offer::Http2 | Offer::Any => http2.enter(|| self.open(offer)).await,
+        }
+    }
+
+    /// Opens a connection of the protocol that the upstream chooses among those offered.
+    async fn open(&self, offer: Offer) -> Result<Opened<B>, Failure> {
+        let Shared { connector, options, .. } = &*self.0;
+        let open = async {
+            let (host, port) = options.place();
+            let connected = connector.connect(host, port, offer, options.connect_timeout).await?;
+            match connected.protocol {
+                Protocol::Http1 => http1::Connection::new(connected, options).await.map(Opened::Http1),
+                Protocol::Http2 => http2::Connection::new(connected, options).await.map(Opened::Http2),
+            }
+        };
+        timeout(options.connect_timeout, open).await.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))
     }
 }

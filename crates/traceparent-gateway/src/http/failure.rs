@@ -4,6 +4,10 @@ use hyper::StatusCode;
 
 use super::Paused;
 
+mod tls;
+
+pub(crate) use self::tls::TlsFailure;
+
 /// A failure of a request, recorded in the span and, in fewer words, sent to the client.
 ///
 /// It holds no input.
@@ -13,6 +17,8 @@ pub(crate) enum Failure {
     Unreachable(io::ErrorKind),
     #[error("cannot connect to the upstream: no address found for its host")]
     UnknownHost,
+    #[error(transparent)]
+    Tls(#[from] TlsFailure),
     #[error("the upstream closed the connection before it answered")]
     NoAnswer,
     #[error("the upstream's answer is not valid HTTP/1.1")]
@@ -61,6 +67,7 @@ impl Failure {
         match self {
             Self::Unreachable(_) => "upstream_unreachable",
             Self::UnknownHost => "upstream_unknown_host",
+            Self::Tls(failure) => failure.as_str(),
             Self::NoAnswer => "upstream_no_answer",
             Self::InvalidAnswer => "upstream_invalid_answer",
             Self::AnswerHeadTooLarge => "upstream_answer_head_too_large",
@@ -106,9 +113,10 @@ impl Failure {
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::Unreachable(io::ErrorKind::TimedOut) | Self::NoAnswerInTime | Self::AnswerPaused => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Self::Unreachable(io::ErrorKind::TimedOut)
+            | Self::Tls(TlsFailure::Late)
+            | Self::NoAnswerInTime
+            | Self::AnswerPaused => StatusCode::GATEWAY_TIMEOUT,
             Self::Tunnel | Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             _ => StatusCode::BAD_GATEWAY,
@@ -119,6 +127,10 @@ impl Failure {
     pub(crate) fn answer(self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::UnknownHost => "The service behind this gateway cannot be reached.\n",
+            Self::Tls(failure) if failure.is_about_certificate() => {
+                "The service behind this gateway cannot prove who it is.\n"
+            }
+            Self::Tls(_) => "The service behind this gateway cannot be reached over TLS.\n",
             Self::NoAnswer | Self::AnswerCut => "The service behind this gateway closed the connection.\n",
             Self::NoAnswerInTime | Self::AnswerPaused => "The service behind this gateway takes too long.\n",
             Self::RequestPaused => "The request takes too long.\n",

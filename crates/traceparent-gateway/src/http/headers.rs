@@ -43,8 +43,6 @@ pub(crate) struct ForwardOptions<'a> {
     /// The client's address, as [`address`] writes it.
     pub(crate) client: &'a HeaderValue,
     pub(crate) forwarded: Forwarded,
-    /// Whether the upstream's protocol is HTTP/2.
-    pub(crate) http2: bool,
     /// The protocols to which the client wants to upgrade.
     pub(crate) upgrade: Option<&'a HeaderValue>,
     /// The fields that do not go on.
@@ -74,22 +72,33 @@ pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOption
     if trailers {
         parts.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    if options.http2 {
-        // HTTP/2 has `:authority` in its place.
-        parts.headers.remove(HOST);
-    } else if let Some(upgrade) = options.upgrade {
+    if let Some(upgrade) = options.upgrade {
         parts.headers.insert(UPGRADE, upgrade.clone());
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    } else if trailers {
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
-    if parts.version == Version::HTTP_2 && !options.http2 {
-        join_cookies(&mut parts.headers);
     }
     options.pseudonym.append(parts.version, &mut parts.headers);
     if is_whole_server(parts) {
         parts.uri = Uri::from_static("*");
     }
+}
+
+/// Turns a forwarded head, of the received version, into one of HTTP/1.1.
+pub(super) fn suit_http1(parts: &mut request::Parts) {
+    if parts.headers.contains_key(UPGRADE) {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if parts.headers.contains_key(TE) {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
+    parts.version = Version::HTTP_11;
+}
+
+/// Turns a forwarded head into one of HTTP/2.
+pub(super) fn suit_http2(parts: &mut request::Parts) {
+    // HTTP/2 has `:authority` in its place.
+    parts.headers.remove(HOST);
+    parts.version = Version::HTTP_2;
 }
 
 /// Joins the cookies, which HTTP/2 may split.
@@ -221,7 +230,6 @@ mod tests {
         ForwardOptions {
             client: &CLIENT,
             forwarded: Forwarded::Replace,
-            http2: false,
             upgrade: None,
             rules: &RULES,
             pseudonym: &PSEUDONYM,
@@ -235,6 +243,14 @@ mod tests {
     fn passed(request: request::Builder, options: ForwardOptions<'_>) -> HeaderMap {
         let mut parts = request.body(()).unwrap().into_parts().0;
         forward_request(&mut parts, options);
+        suit_http1(&mut parts);
+        parts.headers
+    }
+
+    fn passed_over_http2(request: request::Builder) -> HeaderMap {
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        forward_request(&mut parts, options());
+        suit_http2(&mut parts);
         parts.headers
     }
 
@@ -338,7 +354,7 @@ mod tests {
     #[test]
     fn http_2_has_no_fields_about_connections() {
         let request = Request::get("http://shop.example/").version(Version::HTTP_2).header("te", "trailers");
-        let headers = passed(request, ForwardOptions { http2: true, ..options() });
+        let headers = passed_over_http2(request);
         assert_eq!(
             (&headers[TE], headers.get(CONNECTION), headers.get(HOST)),
             (&HeaderValue::from_static("trailers"), None, None)
@@ -401,7 +417,7 @@ mod tests {
             || Request::get("http://h/").version(Version::HTTP_2).header("cookie", "a=1").header("cookie", "b=2");
         let headers = forwarded(request());
         assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
-        let headers = passed(request(), ForwardOptions { http2: true, ..options() });
+        let headers = passed_over_http2(request());
         assert_eq!(headers.get_all(COOKIE).iter().count(), 2);
     }
 

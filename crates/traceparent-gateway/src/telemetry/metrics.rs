@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
     contexts: Labelled<3>,
     sampled: AtomicU64,
     refused: Labelled<16>,
-    failures: Labelled<32>,
+    failures: Labelled<64>,
     upstream: Histogram,
 }
 

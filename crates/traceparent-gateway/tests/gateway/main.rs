@@ -23,4 +23,6 @@ mod streaming;
 mod upgrade;
 mod upstreams;
 mod upstreams_http2;
+#[cfg(feature = "tls")]
+mod upstreams_tls;
 mod usage;

@@ -105,8 +105,7 @@ fn bad_collectors_are_told_with_a_way_out() {
 fn bad_upstreams_are_told_with_a_way_out() {
     let cases = [
         ("127.0.0.1:8080", "not a URL; write it in full, such as http://127.0.0.1:8080"),
-        ("https://127.0.0.1", "only http:// is supported"),
-        ("ftp://127.0.0.1", "only http:// is supported"),
+        ("ftp://127.0.0.1", "only http:// and https:// are supported"),
         ("http://me:secret@127.0.0.1", "remove the part before the @"),
         ("http://127.0.0.1/?a", "remove the part from the ? on"),
     ];

@@ -3,10 +3,11 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
-use crate::http::{Failure, tcp::tune};
+use super::{Offer, Protocol, stream::Stream};
+use crate::http::{Failure, TlsClient, TlsFailure, tcp::tune};
 
 /// Opens connections to an upstream.
 pub(crate) trait Connect: Send + Sync + 'static {
@@ -17,6 +18,7 @@ pub(crate) trait Connect: Send + Sync + 'static {
         &self,
         host: &str,
         port: u16,
+        offer: Offer,
         limit: Duration,
     ) -> impl Future<Output = Result<Connected<Self::Stream>, Failure>> + Send;
 }
@@ -26,30 +28,63 @@ pub(crate) trait Connect: Send + Sync + 'static {
 pub(crate) struct Connected<S> {
     pub(crate) stream: S,
     pub(crate) peer: SocketAddr,
+    pub(crate) protocol: Protocol,
 }
 
-/// Opens plain TCP connections, trying the addresses of a name one after another.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TcpConnector;
+/// Opens connections over TCP, trying the addresses of a name one after another, and over TLS if that is set.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) tls: Option<TlsClient>,
+}
 
-impl Connect for TcpConnector {
-    type Stream = TcpStream;
+impl Connect for Connector {
+    type Stream = Stream;
 
-    async fn connect(&self, host: &str, port: u16, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
-        let started = Instant::now();
+    async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        offer: Offer,
+        limit: Duration,
+    ) -> Result<Connected<Stream>, Failure> {
+        let deadline = Instant::now() + limit;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<_> = match timeout(limit, lookup_host((host, port))).await {
-            Ok(Ok(addresses)) => addresses.collect(),
+        let addresses: Vec<_> = match timeout_at(deadline, lookup_host((host, port))).await {
+            Ok(Ok(addresses)) => alternate(addresses.collect()),
             Ok(Err(_)) => Vec::new(),
             Err(_) => return Err(Failure::Unreachable(io::ErrorKind::TimedOut)),
         };
-        connect_any(&addresses, limit.saturating_sub(started.elapsed())).await
+        let (stream, peer) = connect_any(&addresses, deadline).await?;
+        let Some(tls) = &self.tls else {
+            return Ok(Connected { stream: Stream::Plain(stream), peer, protocol: offer.without_tls() });
+        };
+        let connected = timeout_at(deadline, tls.connect(stream, host, offer)).await;
+        let (stream, is_http2) = connected.map_err(|_| TlsFailure::Late)??;
+        let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+        Ok(Connected { stream: Stream::Tls(stream), peer, protocol })
     }
 }
 
+/// Orders addresses so that those of IPv6 and IPv4 alternate, beginning with the first.
+///
+/// [RFC 8305, section 4](https://www.rfc-editor.org/rfc/rfc8305#section-4)
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+    let (one, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut ordered = Vec::with_capacity(one.len() + other.len());
+    while one.len() + other.len() > 0 {
+        ordered.extend(one.next());
+        ordered.extend(other.next());
+    }
+    ordered
+}
+
 /// Opens a connection to the first address that takes one.
-pub(super) async fn connect_any(addresses: &[SocketAddr], limit: Duration) -> Result<Connected<TcpStream>, Failure> {
-    let deadline = Instant::now() + limit;
+pub(super) async fn connect_any(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut failure = Failure::UnknownHost;
     for (tried, peer) in addresses.iter().enumerate() {
         // An address that is silent leaves time for those after it.
@@ -58,11 +93,27 @@ pub(super) async fn connect_any(addresses: &[SocketAddr], limit: Duration) -> Re
         match timeout(share, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => {
                 tune(&stream);
-                return Ok(Connected { stream, peer: *peer });
+                return Ok((stream, *peer));
             }
             Ok(Err(error)) => failure = Failure::Unreachable(error.kind()),
             Err(_) => failure = Failure::Unreachable(io::ErrorKind::TimedOut),
         }
     }
     Err(failure)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_of_addresses_alternate() {
+        let addresses = |list: &[&str]| list.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>();
+        let ordered = alternate(addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"]));
+        assert_eq!(ordered, addresses(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"]));
+        let ordered = alternate(addresses(&["10.0.0.1:1", "10.0.0.2:1", "[::1]:1"]));
+        assert_eq!(ordered, addresses(&["10.0.0.1:1", "[::1]:1", "10.0.0.2:1"]));
+        assert_eq!(alternate(Vec::new()), []);
+    }
 }

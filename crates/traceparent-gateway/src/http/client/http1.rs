@@ -16,6 +16,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     select,
     sync::oneshot,
     time::{Instant, sleep},
@@ -24,11 +25,11 @@ use tokio::{
 use super::{
     BoxError, ConnectOptions,
     attempt::{AttemptError, Progress},
-    connect::{Connect, Connected},
+    connect::Connected,
     lent::LentBody,
     transport::{Transport, TransportStream},
 };
-use crate::http::{Failure, Interim};
+use crate::http::{Failure, Interim, frame, headers::suit_http1};
 
 /// A connection that one request has at a time.
 #[derive(Debug)]
@@ -45,9 +46,11 @@ impl<B> Connection<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    pub(super) async fn open<C: Connect>(connector: &C, options: &ConnectOptions) -> Result<Self, Failure> {
-        let (host, port) = options.place();
-        let Connected { stream, peer } = connector.connect(host, port, options.connect_timeout).await?;
+    pub(super) async fn new<S>(connected: Connected<S>, options: &ConnectOptions) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Connected { stream, peer, .. } = connected;
         let (stream, transport) = TransportStream::new(stream, peer);
         let header_bytes = options.header_bytes as usize;
         let opened = Builder::new()
@@ -79,10 +82,8 @@ where
         interim: &Interim,
     ) -> Result<Response<Incoming>, AttemptError> {
         address(&mut parts);
-        if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            // Without it, a body is dropped whose method defines no meaning for one.
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
+        // Without it, a body is dropped whose method defines no meaning for one.
+        frame(&mut parts.headers, &body);
         let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
         let received = transport.received();
         let mut request = Request::from_parts(parts, body);
@@ -120,7 +121,7 @@ where
                 let failure = match error.into_error() {
                     error if error.is_parse_too_large() => Failure::AnswerHeadTooLarge,
                     error if error.is_parse() => Failure::InvalidAnswer,
-                    _ => Failure::NoAnswer,
+                    _ => transport.failure(),
                 };
                 Err(AttemptError::new(failure, progress))
             }
@@ -216,6 +217,7 @@ where
 
 /// Writes the target in origin form, and its authority into `Host` unless there is one.
 fn address(parts: &mut request::Parts) {
+    suit_http1(parts);
     if !parts.headers.contains_key(HOST)
         && let Some(Ok(host)) = parts.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()))
     {

@@ -1,29 +1,29 @@
-use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use h2::{
     Reason,
     client::{Builder, SendRequest},
 };
 use hyper::{
-    Request, Response, Version,
+    Request, Response,
     body::{Body, Bytes},
     http::request,
 };
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     BoxError, ConnectOptions,
     attempt::{AttemptError, Progress},
     body::Http2Body,
-    connect::{Connect, Connected},
+    connect::Connected,
     lent::LentBody,
     liveness::{Liveness, Slot, watch},
-    transport::TransportStream,
+    transport::{Transport, TransportStream},
 };
 use crate::http::{
     Failure, Interim,
     field_values::are_valid,
-    headers::section_size,
+    headers::{section_size, suit_http2},
     pipe::Pipe,
     stream_body::StreamBody,
     watch::{PseudoEnds, WatchedStream},
@@ -47,33 +47,29 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection, and waits for the settings of the upstream: they say how many streams it takes.
-    pub(super) async fn open<C: Connect>(connector: &C, options: &ConnectOptions) -> Result<Self, Failure> {
-        let open = async {
-            let (host, port) = options.place();
-            let Connected { stream, peer } = connector.connect(host, port, options.connect_timeout).await?;
-            let (stream, transport) = TransportStream::new(stream, peer);
-            let (stream, pseudo_ends) = WatchedStream::of_client(stream);
-            let handshake = Builder::new()
-                .initial_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                // A head just above the limit is told apart from an invalid one.
-                .max_header_list_size(options.header_bytes.saturating_mul(2))
-                .enable_push(false)
-                .handshake(stream);
-            let (sender, mut connection) = handshake.await.map_err(|error| failure(&error))?;
-            poll_fn(|context| match Pin::new(&mut connection).poll(context) {
-                Poll::Ready(Ok(())) => Poll::Ready(Err(Failure::NoAnswer)),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(failure(&error))),
-                Poll::Pending if transport.received() >= SETTINGS_BYTES => Poll::Ready(Ok(())),
-                Poll::Pending => Poll::Pending,
-            })
-            .await?;
-            Ok((sender, connection, transport, pseudo_ends))
-        };
-        let opened = timeout(options.connect_timeout, open).await;
-        let (sender, connection, transport, pseudo_ends) =
-            opened.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))?;
+    /// Starts HTTP/2, and waits for the settings of the upstream: they say how many streams it takes.
+    pub(super) async fn new<S>(connected: Connected<S>, options: &ConnectOptions) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Connected { stream, peer, .. } = connected;
+        let (stream, transport) = TransportStream::new(stream, peer);
+        let (stream, pseudo_ends) = WatchedStream::of_client(stream);
+        let handshake = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            // A head just above the limit is told apart from an invalid one.
+            .max_header_list_size(options.header_bytes.saturating_mul(2))
+            .enable_push(false)
+            .handshake(stream);
+        let (sender, mut connection) = handshake.await.map_err(|error| failure(&error, &transport))?;
+        poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+            Poll::Ready(Ok(())) => Poll::Ready(Err(transport.failure())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(failure(&error, &transport))),
+            Poll::Pending if transport.received() >= SETTINGS_BYTES => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
         let liveness = Arc::new(Liveness::new(transport));
         tokio::spawn(watch(connection, Arc::clone(&liveness), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
@@ -96,14 +92,14 @@ impl Connection {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        parts.version = Version::HTTP_2;
+        suit_http2(&mut parts);
         let mut sender = self.sender.clone();
         let ready = poll_fn(|context| sender.poll_ready(context)).await;
         let ends = body.is_end_stream();
         let sent = ready.and_then(|()| sender.send_request(Request::from_parts(parts, ()), ends));
         let (mut answer, stream) = sent.map_err(|error| {
             self.liveness.retire();
-            AttemptError::new(failure(&error), Progress::Unprocessed)
+            AttemptError::new(failure(&error, &self.liveness.transport), Progress::Unprocessed)
         })?;
         let mut pipe = (!ends).then(|| Pipe::of_request(body, stream));
         let waiting = slot.wait();
@@ -147,10 +143,10 @@ impl Connection {
         } else {
             Progress::Unknown
         };
-        AttemptError::new(failure(error), progress)
+        AttemptError::new(failure(error, &self.liveness.transport), progress)
     }
 }
 
-fn failure(error: &h2::Error) -> Failure {
-    if error.is_library() { Failure::InvalidAnswer } else { Failure::NoAnswer }
+fn failure(error: &h2::Error, transport: &Transport) -> Failure {
+    if error.is_library() { Failure::InvalidAnswer } else { transport.failure() }
 }

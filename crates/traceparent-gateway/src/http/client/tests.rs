@@ -14,14 +14,17 @@ use tokio::{
     select,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::{
-    Client, ConnectOptions, LivenessOptions,
+    Client, ConnectOptions, LivenessOptions, Offer,
     connect::{Connect, Connected, connect_any},
 };
-use crate::http::{Failure, Interim};
+use crate::{
+    config::Http2,
+    http::{Failure, Interim},
+};
 
 /// Connects to the first of several addresses that takes a connection, whatever the name.
 #[derive(Debug)]
@@ -30,8 +33,9 @@ struct Addresses(Vec<SocketAddr>);
 impl Connect for Addresses {
     type Stream = TcpStream;
 
-    async fn connect(&self, _: &str, _: u16, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
-        connect_any(&self.0, limit).await
+    async fn connect(&self, _: &str, _: u16, offer: Offer, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
+        let (stream, peer) = connect_any(&self.0, Instant::now() + limit).await?;
+        Ok(Connected { stream, peer, protocol: offer.without_tls() })
     }
 }
 
@@ -39,7 +43,8 @@ fn options() -> ConnectOptions {
     let second = Duration::from_secs(1);
     ConnectOptions {
         authority: "orders.example".parse().unwrap(),
-        http2: true,
+        tls: None,
+        http2: Http2::Always,
         connect_timeout: 60 * second,
         retries: 1,
         header_bytes: 64 * 1024,

@@ -3,7 +3,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -11,18 +11,27 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::http::{Failure, TlsFailure, tls};
+
 /// What is known of a connection beside its bytes.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) peer: SocketAddr,
     received: AtomicU64,
     write_failed: AtomicBool,
+    /// How TLS has ended the connection.
+    tls_failure: OnceLock<TlsFailure>,
 }
 
 impl Transport {
     /// Returns how many bytes have been received.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Relaxed)
+    }
+
+    /// Returns the failure of a connection that has ended without an answer.
+    pub(super) fn failure(&self) -> Failure {
+        self.tls_failure.get().map_or(Failure::NoAnswer, |failure| Failure::Tls(*failure))
     }
 
     /// Returns whether the upstream takes no more bytes.
@@ -43,7 +52,12 @@ pub(super) struct TransportStream<S> {
 
 impl<S> TransportStream<S> {
     pub(super) fn new(stream: S, peer: SocketAddr) -> (Self, Arc<Transport>) {
-        let transport = Arc::new(Transport { peer, received: AtomicU64::new(0), write_failed: AtomicBool::new(false) });
+        let transport = Arc::new(Transport {
+            peer,
+            received: AtomicU64::new(0),
+            write_failed: AtomicBool::new(false),
+            tls_failure: OnceLock::new(),
+        });
         (Self { stream, transport: Arc::clone(&transport) }, transport)
     }
 
@@ -63,6 +77,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for TransportStream<S> {
         let read = ready!(Pin::new(&mut this.stream).poll_read(context, buffer));
         let received = buffer.filled().len().saturating_sub(before);
         this.transport.received.fetch_add(received as u64, Relaxed);
+        if let Some(failure) = read.as_ref().err().and_then(tls::failure) {
+            this.transport.tls_failure.get_or_init(|| failure);
+        }
         Poll::Ready(read)
     }
 }

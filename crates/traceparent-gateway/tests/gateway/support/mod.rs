@@ -3,11 +3,15 @@
 mod client;
 mod collector;
 mod gateway;
+#[cfg(feature = "tls")]
+mod tls;
 mod upstream;
 
 pub(crate) use client::{Connection, Response, get, send};
 pub(crate) use collector::{Collector, Exported, hex};
 pub(crate) use gateway::{Gateway, file, refused, server_and_call, span_of};
+#[cfg(feature = "tls")]
+pub(crate) use tls::{Authority, Folder, Pair, ServerTls, TlsUpstream};
 pub(crate) use upstream::{Upstream, ok};
 
 use std::{io::BufRead, net::TcpStream, time::Duration};

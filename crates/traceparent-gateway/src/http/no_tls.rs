@@ -1,0 +1,35 @@
+//! TLS in a build without it: types without values, so that all code about connections over TLS is compiled away.
+
+use std::convert::Infallible;
+
+use tokio::net::TcpStream;
+
+use super::{TlsFailure, client::Offer};
+use crate::config::ClientTls;
+
+/// The error returned when TLS is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("TLS needs a build with the feature tls")]
+pub(crate) struct TlsError;
+
+/// The TLS of connections to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TlsClient(Infallible);
+
+/// A connection over TLS to a server.
+pub(crate) type ClientStream = TcpStream;
+
+impl TlsClient {
+    pub(crate) fn load(_: &ClientTls) -> Result<Self, TlsError> {
+        Err(TlsError)
+    }
+
+    pub(crate) async fn connect(&self, _: TcpStream, _: &str, _: Offer) -> Result<(ClientStream, bool), TlsFailure> {
+        match self.0 {}
+    }
+}
+
+/// Returns why a server has ended a connection, as far as TLS says.
+pub(crate) fn failure(_: &std::io::Error) -> Option<TlsFailure> {
+    None
+}
