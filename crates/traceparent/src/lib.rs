@@ -25,6 +25,7 @@ mod tracestate;
 
 mod context;
 
+pub mod carrier;
 pub mod sampler;
 
 mod policy;

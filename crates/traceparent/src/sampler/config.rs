@@ -38,7 +38,29 @@ pub enum SamplerConfig {
 }
 
 impl SamplerConfig {
-    /// Creates a sampler from the values of the two variables, which the caller reads from the environment.
+    /// Creates a sampler from `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` in the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`parse`](Self::parse) does. A value that is not UTF-8 is invalid.
+    ///
+    /// ```
+    /// use traceparent::sampler::SamplerConfig;
+    ///
+    /// let sampler = SamplerConfig::from_env().unwrap_or_else(|error| {
+    ///     eprintln!("{error}");
+    ///     error.sampler()
+    /// });
+    /// ```
+    #[cfg(feature = "std")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+    pub fn from_env() -> Result<Self, SamplerConfigError> {
+        let [name, arg] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"].map(std::env::var_os);
+        let [name, arg] = [&name, &arg].map(|value| value.as_ref().map(|value| value.to_string_lossy()));
+        Self::parse(name.as_deref(), arg.as_deref())
+    }
+
+    /// Creates a sampler from the values of the two variables, from wherever they are configured.
     ///
     /// Names are case-insensitive, and an empty value counts as not set. Without a ratio, everything is sampled.
     /// Samplers without an argument ignore it.
