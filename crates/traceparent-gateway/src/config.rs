@@ -116,6 +116,10 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
     /// The time limit without a request on a connection, or without progress of a body.
     pub(crate) idle_timeout: Duration,
+    /// The largest number of connections of the listener.
+    pub(crate) connections: u32,
+    /// The largest number of them from one address, or from one network of IPv6 with 64 bits.
+    pub(crate) connections_per_address: u32,
 }
 
 impl Default for Limits {
@@ -125,6 +129,8 @@ impl Default for Limits {
             header_fields: 100,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(300),
+            connections: 10_000,
+            connections_per_address: 1000,
         }
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod coding;
 mod date;
 mod departure;
+mod descriptors;
 mod failure;
 mod field_values;
 mod fields;
@@ -32,12 +33,13 @@ pub(crate) use self::{
     client::{AnswerBody, Client, ConnectOptions, Connector, LivenessOptions},
     coding::{check_coding, frame},
     departure::Departure,
+    descriptors::{raise_limit, share},
     failure::{Failure, TlsFailure},
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
     interim::{Interim, InterimReceiver},
     max_forwards::answer_last_hop,
-    server::{ClientBody, Handler, Peer, Server, UnderWay, allow_many_connections},
+    server::{ClientBody, ConnectionCounts, Handler, Peer, Refusal, Server, UnderWay},
     target::{check_target, is_host},
     tls::{TlsClient, TlsError},
     trailers::TrailersBody,

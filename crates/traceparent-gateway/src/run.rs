@@ -8,7 +8,7 @@ use crate::{
     cli::RunArgs,
     config::{Admin, Config, Environment, Listener, Tracing},
     error::Error,
-    http::{Server, TlsError, allow_many_connections},
+    http::{Server, TlsError, raise_limit, share},
     operator::tell,
     proxy::Proxy,
     signals::{Signal, Signals},
@@ -36,7 +36,7 @@ enum Phase {
 ///
 /// Returns an error if the file is invalid, an address cannot be listened on, or signals cannot be caught.
 pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), Error> {
-    let config = configured(&args, &environment)?;
+    let mut config = configured(&args, &environment)?;
     if args.check {
         config.listeners.iter().try_for_each(Proxy::check)?;
         tell("configuration OK");
@@ -44,7 +44,8 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     }
 
     let mut signals = Signals::catch(args.config.is_some()).map_err(Error::Signals)?;
-    allow_many_connections();
+    let descriptors = raise_limit();
+    fit(&mut config.listeners, descriptors);
     let mut servers = Vec::new();
     for (number, listener) in config.listeners.iter().enumerate() {
         let setting = match &args.config {
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
 
     let (go_on, phase) = watch::channel(Phase::Serving);
     let mut serving = JoinSet::new();
-    let mut running = Running { config, recorder, metrics, proxies: Vec::new() };
+    let mut running = Running { config, descriptors, recorder, metrics, proxies: Vec::new() };
     for (server, listener) in servers.into_iter().zip(running.config.listeners.clone()) {
         tell(format_args!(
             "listening on http://{}, forwarding to {}; Ctrl-C stops",
@@ -70,6 +71,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
             targets(&listener)
         ));
         let tracer = running.tracer(&running.config.tracing, &listener);
+        let server = server.with_counts(running.metrics.connections());
         let proxy = Arc::new(Proxy::new(tracer, listener)?);
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
@@ -130,6 +132,24 @@ fn configured(args: &RunArgs, environment: &Environment) -> Result<Config, Error
     }
 }
 
+/// Lowers the limits of connections to those for which the system has descriptors, and reports it.
+fn fit(listeners: &mut [Listener], descriptors: Option<u64>) {
+    let Some(descriptors) = descriptors else { return };
+    let mut connections: Vec<u32> = listeners.iter().map(|listener| listener.limits.connections).collect();
+    share(descriptors, &mut connections);
+    for (listener, connections) in listeners.iter_mut().zip(connections) {
+        let (address, limits) = (listener.address, &mut listener.limits);
+        if connections < limits.connections {
+            tell(format_args!(
+                "the listener at {address} takes {connections} connections instead of {}, because the system allows \
+                 {descriptors} open files",
+                limits.connections
+            ));
+            limits.connections = connections;
+        }
+    }
+}
+
 /// Returns the upstreams of a listener, in words.
 fn targets(listener: &Listener) -> String {
     let mut upstreams: Vec<_> = listener.routes.iter().map(|route| route.upstream.to_string()).collect();
@@ -141,6 +161,8 @@ fn targets(listener: &Listener) -> String {
 /// The state of a running gateway that a reload changes.
 struct Running {
     config: Config,
+    /// The limit of open files, if there is one.
+    descriptors: Option<u64>,
     recorder: Recorder,
     metrics: Arc<Metrics>,
     /// One for each listener of the configuration.
@@ -157,6 +179,7 @@ impl Running {
     /// cannot be used.
     fn reload(&mut self, new: Config) -> Result<(), TlsError> {
         let Config { mut listeners, tracing, admin } = new;
+        fit(&mut listeners, self.descriptors);
         let old = &self.config.tracing;
         let fixed = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing.clone() };
         let (mut changes, mut gone) = (Vec::new(), Vec::new());

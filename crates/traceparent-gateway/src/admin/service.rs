@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{
@@ -17,6 +17,7 @@ use super::{
     window::{PAGE_SPANS, PAGE_TRACES},
 };
 use crate::{
+    config::Limits,
     http::{ClientBody, Handler, Peer, is_host},
     telemetry::{Counts, Metrics, MetricsFormat, Store, Telemetry},
 };
@@ -131,6 +132,17 @@ impl View {
 
 impl Handler for AdminService {
     type Body = Full<Bytes>;
+
+    /// Returns limits so low that descriptors are kept for this listener, whatever happens on the others.
+    fn limits(&self) -> Limits {
+        Limits {
+            connections: 32,
+            connections_per_address: 32,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            ..Limits::default()
+        }
+    }
 
     async fn handle(&self, _client: Peer, request: Request<ClientBody>) -> Response<Full<Bytes>> {
         if !self.is_allowed(&request) {

@@ -15,8 +15,8 @@ use super::{
     Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
-        Address, Collector, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage, Period,
-        Prefix, Retries, Secret, TrustLevel, UpstreamUrl,
+        Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage,
+        Period, Prefix, Retries, Secret, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -46,6 +46,8 @@ struct LimitsEntry {
     header_fields: Option<HeaderFields>,
     header_timeout: Option<Period>,
     idle_timeout: Option<Period>,
+    connections: Option<Connections>,
+    connections_per_address: Option<Connections>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -255,6 +257,10 @@ impl LimitsEntry {
             header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
             header_timeout: self.header_timeout.map_or(default.header_timeout, |period| period.0),
             idle_timeout: self.idle_timeout.map_or(default.idle_timeout, |period| period.0),
+            connections: self.connections.map_or(default.connections, |connections| connections.0),
+            connections_per_address: self
+                .connections_per_address
+                .map_or(default.connections_per_address, |connections| connections.0),
         }
     }
 }

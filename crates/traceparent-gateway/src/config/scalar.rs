@@ -90,6 +90,10 @@ scalar!(
 );
 scalar!(
     #[derive(Debug)]
+    Connections(u32) = |text| number(text, 1, 1_000_000)
+);
+scalar!(
+    #[derive(Debug)]
     Retries(u8) = |text| number(text, 0, 10)
 );
 

@@ -225,6 +225,10 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             format!("{LISTENER}    limits: {{header_bytes: 100}}\n"),
             "gateway.yaml:6:28: listeners[0].limits.header_bytes: give a number from 8192 to 1048576",
         ),
+        (
+            format!("{LISTENER}    limits: {{connections: 0}}\n"),
+            "gateway.yaml:6:27: listeners[0].limits.connections: give a number from 1 to 1000000",
+        ),
         ("listeners: [\n".into(), "gateway.yaml:1:12: listeners: unclosed bracket '['"),
     ];
     for (text, told) in cases {

@@ -1,4 +1,4 @@
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc};
 
 use hyper::{
     Request, Response,
@@ -13,29 +13,37 @@ use tokio::{
         watch,
     },
     task::JoinSet,
-    time::sleep,
 };
 
 use self::{
     connection::{Client, Connection, Stopping},
+    pause::AcceptPause,
+    places::{Place, Places},
+    refusal::Refuser,
     shared::SharedStream,
     stream::Requests,
 };
 use super::{BoxError, Interim, departure::Departure, headers, tcp::tune};
-use crate::{config::Limits, operator::tell};
+use crate::config::Limits;
 
+mod activity;
 mod body;
 mod connection;
+mod counts;
 mod framing;
 mod http2;
+mod pause;
+mod places;
 mod protocol;
+mod refusal;
 mod shared;
 mod stream;
 
-pub(crate) use self::{body::ClientBody, stream::UnderWay};
-
-/// The pause after the system has refused a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) use self::{
+    body::ClientBody,
+    counts::{ConnectionCounts, Refusal},
+    stream::UnderWay,
+};
 
 /// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
@@ -67,6 +75,8 @@ pub(crate) struct Peer {
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    places: Places,
+    refuser: Refuser,
     connections: JoinSet<()>,
     /// A channel whose sender is kept by every connection, upgraded ones included.
     open: (Sender<Infallible>, Receiver<Infallible>),
@@ -77,9 +87,20 @@ impl Server {
     /// Listens on an address.
     pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let stopping = watch::Sender::new(false);
-        Ok(Self { listener, address, connections: JoinSet::new(), open: channel(1), stopping })
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            places: Places::new(Arc::default()),
+            refuser: Refuser::default(),
+            connections: JoinSet::new(),
+            open: channel(1),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Sets the counters of connections.
+    pub(crate) fn with_counts(self, counts: &Arc<ConnectionCounts>) -> Self {
+        Self { places: Places::new(Arc::clone(counts)), ..self }
     }
 
     /// Returns the address, with the port that was free for port 0.
@@ -90,34 +111,51 @@ impl Server {
     /// Accepts and serves connections until it is told to stop. Open connections stay open.
     pub(crate) async fn serve(&mut self, handler: Arc<impl Handler>, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
+        let mut pause = AcceptPause::default();
         loop {
+            let accepted = select! {
+                () = &mut stop => return,
+                Some(_) = self.connections.join_next() => continue,
+                accepted = self.listener.accept() => accepted,
+            };
+            let serve = async {
+                match accepted {
+                    Ok((stream, client)) => {
+                        pause.reset();
+                        match self.places.take(client.ip(), handler.limits()).await {
+                            Ok(place) => self.connect(stream, client, place, Arc::clone(&handler)),
+                            Err(_) => self.refuser.refuse(stream),
+                        }
+                    }
+                    Err(error) if is_about_one_connection(&error) => {}
+                    Err(error) => pause.wait(&error).await,
+                }
+            };
             select! {
                 () = &mut stop => return,
-                Some(_) = self.connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => self.connect(stream, client, Arc::clone(&handler)),
-                    Err(error) if is_about_one_connection(&error) => {}
-                    Err(error) => {
-                        tell(format_args!("accepting connections failed, trying again: {error}"));
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                }
+                () = serve => {}
             }
         }
     }
 
-    fn connect(&mut self, stream: TcpStream, address: SocketAddr, handler: Arc<impl Handler>) {
+    fn connect(&mut self, stream: TcpStream, address: SocketAddr, place: Place, handler: Arc<impl Handler>) {
         tune(&stream);
+        let activity = Arc::clone(place.activity());
         let stream = SharedStream::new(stream);
         let connection = Connection {
             limits: handler.limits(),
             handler,
             client: Client { address, name: headers::address(address.ip()) },
-            requests: Requests::new(self.open.0.clone()),
+            requests: Requests::new(place, self.open.0.clone()),
             stopping: Stopping(self.stopping.subscribe()),
             tcp: stream.clone(),
         };
-        self.connections.spawn(connection.serve(stream, None));
+        self.connections.spawn(async move {
+            select! {
+                () = activity.evicted() => {}
+                () = connection.serve(stream, None) => {}
+            }
+        });
     }
 
     /// Stops accepting, and waits until the limit for requests in flight and upgraded connections. Returns the number of
@@ -138,18 +176,6 @@ impl Server {
                 cut
             }
         }
-    }
-}
-
-/// Raises the limit of open files to the hard limit: the usual soft limit is 1024.
-pub(crate) fn allow_many_connections() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-        let limit = getrlimit(Resource::Nofile);
-        // The old limit is kept if that fails.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 

@@ -11,7 +11,7 @@ use traceparent::{ErrorKind, Origin, TraceId};
 pub(crate) use self::exposition::MetricsFormat;
 use self::{exposition::Exposition, histogram::Histogram};
 use super::Counts;
-use crate::http::Failure;
+use crate::http::{ConnectionCounts, Failure, Refusal};
 
 mod exposition;
 mod histogram;
@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     sampled: AtomicU64,
     refused: Labelled<16>,
     failures: Labelled<64>,
+    connections: Arc<ConnectionCounts>,
     upstream: Histogram,
 }
 
@@ -65,6 +66,11 @@ impl Metrics {
         self.upstream.observe(after, sampled);
     }
 
+    /// Returns the counters of connections.
+    pub(crate) fn connections(&self) -> &Arc<ConnectionCounts> {
+        &self.connections
+    }
+
     /// Writes all metrics.
     pub(crate) fn write(&self, format: MetricsFormat, sinks: &[(&'static str, Arc<Counts>)]) -> String {
         let mut out = Exposition::new(format);
@@ -72,12 +78,27 @@ impl Metrics {
         out.head("traceparent_build_info", "info", help);
         out.sample("traceparent_build_info", format_args!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1);
         process::write_to(&mut out);
+        self.write_connections(&mut out);
         self.write_requests(&mut out);
         self.write_contexts(&mut out);
         write_spans(&mut out, sinks);
         let help = "Time from the request to the head of the upstream's answer.";
         self.upstream.write_to(&mut out, name!("upstream_response_seconds"), help);
         out.finish()
+    }
+
+    fn write_connections(&self, out: &mut Exposition) {
+        let counts = &self.connections;
+        out.single(name!("connections_open"), "gauge", "Connections of clients.", counts.open());
+        let help = "Connections of clients that got a place.";
+        out.single(name!("connections_total"), "counter", help, counts.accepted());
+        let help = "Idle connections that had to give way to new ones.";
+        out.single(name!("connections_evicted_total"), "counter", help, counts.evictions());
+        let refused = name!("connections_refused_total");
+        out.head(refused, "counter", "Connections that got no place, by the limit.");
+        for refusal in Refusal::ALL {
+            out.sample(refused, format_args!("{{limit=\"{}\"}}", refusal.as_str()), counts.refusals(refusal));
+        }
     }
 
     fn write_requests(&self, out: &mut Exposition) {

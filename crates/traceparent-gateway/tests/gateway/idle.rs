@@ -36,7 +36,14 @@ fn memory(process: u32) -> u64 {
 #[ignore = "takes ten thousand sockets at either end"]
 fn ten_thousand_idle_connections() {
     let upstream = Upstream::start(ok);
-    let gateway = Gateway::start(&upstream.url(), &[]);
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    limits: {{connections: 11000, connections_per_address: 11000}}\n    \
+             routes: [{{prefix: /, upstream: \"{}\"}}]\n",
+            upstream.url()
+        ),
+        &[],
+    );
     let (median, p99) = latency(gateway.address);
     let empty = memory(gateway.process());
     println!("without other connections: median {median:.1?}, 99 % {p99:.1?}, {} KiB in use", empty / 1024);

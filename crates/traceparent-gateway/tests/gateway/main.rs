@@ -5,6 +5,7 @@ mod support;
 
 mod admin;
 mod config;
+mod connections;
 mod context;
 mod demo;
 mod faults;

@@ -2,10 +2,7 @@ use std::{
     convert::Infallible,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -15,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::framing::Framing;
+use super::{activity::Activity, framing::Framing, places::Place};
 use crate::{
     config::Limits,
     http::{Failure, departure::Departure, timer::IdleTimer},
@@ -100,14 +97,15 @@ impl<S: AsyncWrite + Unpin> ClientStream<S> {
 
     /// Returns whether a request is under way. If one was since the last look, waiting begins anew.
     fn poll_busy(&mut self) -> bool {
-        let (started, ended) = self.requests.counts();
-        if started != ended || ended != self.ended {
+        let activity = self.requests.activity();
+        let (is_busy, ended) = (activity.is_busy(), activity.ended());
+        if is_busy || ended != self.ended {
             self.ended = ended;
             self.waiting = Waiting::ForRequest;
             self.framing = Framing::default();
             self.since = Instant::now();
         }
-        started != ended
+        is_busy
     }
 
     /// Is ready when the client has done nothing for too long.
@@ -190,25 +188,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
 
 /// The requests of one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Requests(Arc<Counts>);
+pub(super) struct Requests(Arc<Shared>);
 
+/// What is dropped with the last request and the connection.
 #[derive(Debug)]
-struct Counts {
-    started: AtomicU64,
-    ended: AtomicU64,
+struct Shared {
+    place: Place,
     departure: Departure,
-    /// Dropped with the last request and the connection.
     _open: Sender<Infallible>,
 }
 
 impl Requests {
-    pub(super) fn new(open: Sender<Infallible>) -> Self {
-        let (started, ended) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Counts { started, ended, departure: Departure::default(), _open: open }))
+    pub(super) fn new(place: Place, open: Sender<Infallible>) -> Self {
+        Self(Arc::new(Shared { place, departure: Departure::default(), _open: open }))
     }
 
     pub(super) fn start(&self) -> UnderWay {
-        self.0.started.fetch_add(1, Relaxed);
+        self.activity().start();
         UnderWay(Arc::clone(&self.0))
     }
 
@@ -217,15 +213,14 @@ impl Requests {
         &self.0.departure
     }
 
-    /// Returns the numbers of started and of ended requests.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.0.started.load(Relaxed), self.0.ended.load(Relaxed))
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        self.0.place.activity()
     }
 }
 
 /// A guard of a request under way: while it exists, the connection is not idle.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Counts>);
+pub(crate) struct UnderWay(Arc<Shared>);
 
 impl Clone for UnderWay {
     fn clone(&self) -> Self {
@@ -235,6 +230,6 @@ impl Clone for UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Relaxed);
+        self.0.place.activity().end();
     }
 }

@@ -103,6 +103,18 @@ impl Gateway {
         Self::spawn(&mut command, 1)
     }
 
+    /// Starts a gateway that may open this number of files, and returns its admin listener. It says at first that it takes
+    /// fewer connections than it would.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_with_descriptors(descriptors: u32, upstream: &str, args: &[&str]) -> (Self, SocketAddr) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n $0; exec \"$@\"", &descriptors.to_string(), BINARY]);
+        command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).args(args);
+        let mut gateway = Self::spawn(&mut command, 1).read();
+        let admin = gateway.admin();
+        (gateway, admin)
+    }
+
     fn spawn(command: &mut Command, listeners: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));

@@ -1,0 +1,166 @@
+use std::{
+    io::Read,
+    net::SocketAddr,
+    sync::{Mutex, mpsc::channel},
+};
+
+use crate::support::{Connection, Gateway, Upstream, get, ok, send};
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Starts a gateway with these limits, and returns its admin listener.
+fn start(upstream: &str, limits: &str) -> (Gateway, SocketAddr) {
+    let mut gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    limits: {{{limits}}}\n    routes:\n      - prefix: /\n        \
+             upstream: {upstream}\nadmin: {{address: 127.0.0.1:0}}\n"
+        ),
+        &[],
+    );
+    let admin = gateway.admin();
+    (gateway, admin)
+}
+
+fn ask(connection: &mut Connection) {
+    connection.write(REQUEST);
+    assert_eq!(connection.response().status, 200);
+}
+
+#[track_caller]
+fn assert_closed(mut connection: Connection) {
+    let mut rest = String::new();
+    assert_eq!(connection.stream.read_to_string(&mut rest).unwrap_or(0), 0, "{rest}");
+}
+
+#[track_caller]
+fn assert_refused(address: SocketAddr) {
+    let response = send(address, REQUEST);
+    assert_eq!((response.status, response.head.one("connection")), (503, "close"));
+}
+
+/// Asserts that the metrics have these lines.
+#[track_caller]
+fn assert_metrics(admin: SocketAddr, lines: &[&str]) {
+    let text = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+    for line in lines {
+        assert!(text.contains(&format!("\ntraceparent_gateway_connections_{line}\n")), "{line}: {text}");
+    }
+}
+
+#[test]
+fn the_connection_that_was_idle_longest_gives_way() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = start(&upstream.url(), "connections: 3");
+    let [mut first, second, mut third] = [gateway.connect(), gateway.connect(), gateway.connect()];
+    ask(&mut third);
+    ask(&mut first);
+    let mut fourth = gateway.connect();
+    ask(&mut fourth);
+    assert_closed(second);
+    // A head that does not come to its end is not worth more.
+    fourth.write("GET / HTTP/1.1\r\n");
+    let mut fifth = gateway.connect();
+    ask(&mut fifth);
+    assert_closed(third);
+    ask(&mut first);
+    let mut sixth = gateway.connect();
+    ask(&mut sixth);
+    assert_closed(fourth);
+    ask(&mut first);
+    ask(&mut fifth);
+    assert_metrics(admin, &["open 3", "total 6", "evicted_total 3", "refused_total{limit=\"connections\"} 0"]);
+}
+
+#[test]
+fn busy_connections_are_kept() {
+    let (end, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    let (gateway, admin) = start(&upstream.url(), "connections: 2");
+    let mut busy = [gateway.connect(), gateway.connect()];
+    for connection in &mut busy {
+        connection.write(REQUEST);
+        upstream.head();
+    }
+    assert_refused(gateway.address);
+    assert_refused(gateway.address);
+    assert_metrics(admin, &["open 2", "evicted_total 0", "refused_total{limit=\"connections\"} 2"]);
+    drop(end);
+    for connection in &mut busy {
+        assert_eq!(connection.response().body, "late");
+    }
+    assert_eq!(get(gateway.address, &[]).status, 200);
+}
+
+#[test]
+fn one_address_has_a_limit_of_its_own() {
+    let (end, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    let (gateway, admin) = start(&upstream.url(), "connections_per_address: 1");
+    let mut busy = gateway.connect();
+    busy.write(REQUEST);
+    upstream.head();
+    assert_refused(gateway.address);
+    assert_metrics(admin, &["open 1", "refused_total{limit=\"connections_per_address\"} 1"]);
+    drop(end);
+    assert_eq!(busy.response().body, "late");
+}
+
+#[test]
+fn upgraded_connections_count_until_they_end() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+        exchange.receive();
+    });
+    let (gateway, admin) = start(&upstream.url(), "connections: 1");
+    let mut upgraded = gateway.connect();
+    upgraded.write("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    assert!(upgraded.head().first_line.contains("101"));
+    assert_refused(gateway.address);
+    drop(upgraded);
+    for _ in 0..600 {
+        let text = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+        if text.contains("\ntraceparent_gateway_connections_open 0\n") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the place is not free again");
+}
+
+/// More half-open clients than the system has descriptors for.
+#[cfg(target_os = "linux")]
+#[test]
+fn half_open_clients_take_nothing_from_others() {
+    let upstream = Upstream::start(ok);
+    let (gateway, admin) = Gateway::start_with_descriptors(256, &upstream.url(), &["--admin", "127.0.0.1:0"]);
+    let mut half_open = Vec::new();
+    for number in 0..300 {
+        let mut connection = gateway.connect();
+        connection.write("GET / HTTP/1.1\r\nHost: h");
+        half_open.push(connection);
+        if number % 20 == 0 {
+            assert_eq!(get(gateway.address, &[]).status, 200);
+            assert_eq!(send(admin, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+        }
+    }
+    for _ in 0..20 {
+        assert_eq!(get(gateway.address, &[]).status, 200);
+    }
+    let text = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap();
+    assert!(value("traceparent_gateway_connections_evicted_total ") > 200, "{text}");
+    assert!(value("process_open_fds ") < 200, "{text}");
+    drop(half_open);
+    let stopped = gateway.stop();
+    assert!(!stopped.stderr.contains("accepting connections failed"), "{}", stopped.stderr);
+}
