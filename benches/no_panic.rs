@@ -8,6 +8,7 @@ use traceparent::{
     BufferTooSmall, Change, FieldsError, IdsFrom, Incoming, Member, Outgoing, ParseError, Policy, Randomness, SpanId,
     Threshold, TraceId, TraceParent, TraceResponse, TraceState, Trust, sampler::ProbabilitySampler, trim_ows,
 };
+use traceparent_formats::{Format, LocalContext};
 
 #[no_panic]
 fn parse(value: &[u8]) -> Result<TraceParent, ParseError> {
@@ -88,6 +89,29 @@ macro_rules! readers {
 
 readers!(b3, xray, jaeger, cloud_trace, grpc_trace_bin);
 
+#[no_panic]
+fn b3_multi(fields: traceparent_formats::b3_multi::Fields<'_>) -> bool {
+    traceparent_formats::b3_multi::parse(fields).is_ok()
+}
+
+#[no_panic]
+fn datadog(fields: traceparent_formats::datadog::Fields<'_>) -> bool {
+    traceparent_formats::datadog::parse(fields).is_ok()
+}
+
+#[no_panic]
+fn ot_tracer(fields: traceparent_formats::ot_tracer::Fields<'_>) -> bool {
+    traceparent_formats::ot_tracer::parse(fields).is_ok()
+}
+
+/// Writes the formats that walk what a caller sent.
+#[no_panic]
+fn carry(context: &LocalContext<'_>) -> usize {
+    let mut written = traceparent_formats::xray::encode(context).as_bytes().len();
+    Format::Datadog.write(context, |_, value| written += value.map_or(0, str::len));
+    written
+}
+
 fn main() {
     let input = env::args().nth(1).unwrap_or_default();
     let input = input.as_bytes();
@@ -96,6 +120,24 @@ fn main() {
         black_box(encode(parsed, &mut [0; 55]));
     }
     black_box((b3(input), xray(input), jaeger(input), cloud_trace(input), grpc_trace_bin(input)));
+    let [trace_id, span_id, sampled, flags, rest] =
+        std::array::from_fn(|i| env::args().nth(i + 1).map(String::into_bytes));
+    let (trace_id, span_id) = (trace_id.as_deref(), span_id.as_deref());
+    let (sampled, flags, rest) = (sampled.as_deref(), flags.as_deref(), rest.as_deref());
+    black_box(b3_multi(traceparent_formats::b3_multi::Fields { trace_id, span_id, sampled, flags }));
+    black_box(ot_tracer(traceparent_formats::ot_tracer::Fields { trace_id, span_id, sampled }));
+    black_box(datadog(traceparent_formats::datadog::Fields {
+        trace_id,
+        parent_id: span_id,
+        sampling_priority: sampled,
+        tags: flags,
+        origin: rest,
+    }));
+    if let (Some(trace_id), Some(span_id), Ok(received)) =
+        (TraceId::from_u128(7), SpanId::from_u64(7), traceparent_formats::xray::parse(input))
+    {
+        black_box(carry(&LocalContext::new(trace_id, span_id, true).with_carried(received.carried())));
+    }
     black_box((parse_ids(input), sampling(input), response(input)));
     let _ = black_box((validate(input), join([input, input], &mut buffer)));
     if let Ok(list) = TraceState::parse(input) {
