@@ -9,6 +9,7 @@ mod batch;
 mod environment;
 mod error;
 mod file;
+mod otlp;
 mod scalar;
 mod tls;
 mod tracing;
@@ -16,11 +17,12 @@ mod upstream;
 
 pub(crate) use self::{
     batch::Batch,
-    environment::{Environment, Exporters, OtlpVariables},
+    environment::{Environment, Exporters},
     error::ConfigError,
+    otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
     scalar::{parse_address, parse_collector, parse_percent},
     tls::{ClientTls, Identity},
-    tracing::{Otlp, OtlpProtocol, Sampling, SpanAttributes, TraceFields, Tracing},
+    tracing::{Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,
 };
 

@@ -1,15 +1,10 @@
-use std::time::Duration;
-
-use hyper::{
-    Uri,
-    header::{HeaderName, HeaderValue},
-};
+use hyper::header::HeaderName;
 use traceparent::{
     Percent,
     sampler::{PercentageSampler, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput, SamplingResult},
 };
 
-use super::Environment;
+use super::{Environment, Otlp};
 
 /// The default name of the service.
 const SERVICE_NAME: &str = "gateway";
@@ -69,32 +64,6 @@ pub(crate) struct SpanAttributes {
     pub(crate) header_prefixes: Vec<String>,
     /// The attributes of every span.
     pub(crate) fixed: Vec<(String, String)>,
-}
-
-/// A collector that takes OTLP. An absent value is that of the environment, or OpenTelemetry's default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Otlp {
-    /// Its URL, with `http://`.
-    pub(crate) endpoint: Option<Uri>,
-    /// The protocol.
-    pub(crate) protocol: Option<OtlpProtocol>,
-    /// The headers of every export, such as a key. Values are secrets.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// The time limit of one export.
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// A protocol of a collector.
-///
-/// [OpenTelemetry: OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-pub(crate) enum OtlpProtocol {
-    /// gRPC, usually at port 4317.
-    #[serde(rename = "grpc")]
-    Grpc,
-    /// Protobuf over HTTP, usually at port 4318.
-    #[serde(rename = "http/protobuf")]
-    HttpProtobuf,
 }
 
 impl Tracing {

@@ -1,6 +1,7 @@
-//! Spans on their way to a collector, by the OpenTelemetry SDK's OTLP exporter.
+//! Spans on their way to a collector, in OpenTelemetry's own messages.
 //!
-//! The exporter is handed finished spans with the IDs, flags and `tracestate` that were sent; it decides nothing.
+//! The exporter is handed finished spans with the IDs, flags and `tracestate` that were sent; it decides nothing. It is not
+//! the one of the SDK, which reads the environment itself, and keeps the rejection of spans to itself.
 //! [OTLP exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
 
 use std::{
@@ -8,18 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::Resource;
 use tokio::{runtime, sync::mpsc::error::TryRecvError, time::sleep};
 
-use self::{exporters::Exporters, settings::Settings};
+use self::{
+    exporter::{Exported, Exporter},
+    settings::Settings,
+};
 use super::{
     queue::{Outlet, POLL, Worker},
     sink::{Sink, SpanFilter},
 };
 use crate::config::{Batch, Otlp, OtlpVariables};
 
-mod exporters;
+mod client;
+mod exporter;
 mod resource;
 mod settings;
 mod span_data;
@@ -33,37 +37,30 @@ const BATCH_BYTES: usize = 3 << 20;
 /// The error returned when spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OtlpError {
-    /// The endpoint is not a plain HTTP URL.
-    #[error("the OTLP endpoint is not a URL of the form http://host:port; for https, put a collector between")]
-    Endpoint,
-    /// The exporter cannot be built.
-    #[error("cannot create the OTLP exporter: {0}")]
-    Exporter(#[from] ExporterBuildError),
     /// The exporter's runtime cannot be started.
     #[error("cannot start the OTLP exporter: {0}")]
     System(#[from] io::Error),
 }
 
-/// Starts a thread that exports sampled spans in batches, each under the resource of its service. Must be called within a
-/// Tokio runtime.
+/// Starts a thread that exports sampled spans in batches, each under the resource of its service.
 pub(super) fn start(
     collector: Otlp,
     variables: &OtlpVariables,
     batch: Batch,
     resource: Resource,
 ) -> Result<(Sink, Worker), OtlpError> {
-    let settings = Settings::new(collector, variables)?;
-    // An error of the settings is returned now instead of with the first batch.
-    settings.exporter(&resource)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let exporters = Exporters::new(settings, resource);
+    let exporter = {
+        let _entered = runtime.enter();
+        Exporter::new(&Settings::new(collector, variables), resource)
+    };
     let (sink, outlet) = Sink::new("otlp", SpanFilter::Sampled, batch.queue);
-    let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporters, batch)));
+    let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));
     Ok((sink, worker))
 }
 
 /// Exports spans in batches until all recorders are gone.
-async fn export_all(mut spans: Outlet, mut exporters: Exporters, batch: Batch) {
+async fn export_all(mut spans: Outlet, mut exporter: Exporter, batch: Batch) {
     let mut gathered = Vec::with_capacity(batch.size);
     while let Some(first) = spans.recv().await {
         let mut bytes = first.size();
@@ -82,8 +79,8 @@ async fn export_all(mut spans: Outlet, mut exporters: Exporters, batch: Batch) {
                 },
             }
         }
-        let exported = exporters.export(&mut gathered, batch.timeout).await;
-        spans.counts().arrived(exported.0);
-        spans.counts().lost(exported.1);
+        let Exported { taken, lost } = exporter.export(&mut gathered, batch.timeout).await;
+        spans.counts().arrived(taken);
+        spans.counts().lost(lost);
     }
 }

@@ -362,7 +362,12 @@ fn a_collector_that_comes_back_gets_spans_again() {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let upstream = Upstream::start(ok);
-        let environment = [("OTEL_BSP_SCHEDULE_DELAY", "1"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "300")];
+        // The two spans of a request are a batch.
+        let environment = [
+            ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
+        ];
         let mut gateway = start(&upstream, &[], protocol, address, &environment);
         get(gateway.address, &[]);
         assert!(gateway.told().starts_with("export failed, dropping spans: "));
@@ -378,14 +383,79 @@ fn a_collector_that_comes_back_gets_spans_again() {
 }
 
 #[test]
-fn an_endpoint_that_cannot_be_used_is_told_at_once() {
-    for endpoint in ["https://127.0.0.1:4317", "127.0.0.1:4317", "not a url"] {
-        let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
-        let told = Gateway::refused("http://127.0.0.1:1", &environment);
+fn an_endpoint_that_cannot_be_used_is_told_and_requests_are_served() {
+    for endpoint in ["127.0.0.1:4317", "not a url", "ftp://127.0.0.1"] {
+        let upstream = Upstream::start(ok);
+        let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")];
+        let (told, gateway) = Gateway::start_told(&upstream.url(), &environment);
         assert_eq!(
             told,
-            "error: the OTLP endpoint is not a URL of the form http://host:port; for https, put a collector between\n"
+            [
+                "warning: OTEL_EXPORTER_OTLP_ENDPOINT is ignored: expected a URL such as http://127.0.0.1:4318",
+                "warning: OTEL_EXPORTER_OTLP_PROTOCOL is ignored: expected grpc or http/protobuf",
+            ]
         );
+        assert_eq!(get(gateway.address, &[]).status, 200);
+        // As if the variable were not set, spans are lines.
+        assert_eq!(gateway.stop().spans.len(), 2, "{endpoint}");
+    }
+}
+
+#[test]
+fn urls_are_built_of_their_parts() {
+    for (endpoint, target) in [("?a=b", "/v1/traces?a=b"), ("/base/?a=b", "/base/v1/traces?a=b"), ("", "/v1/traces")] {
+        let collector = Collector::http();
+        let upstream = Upstream::start(ok);
+        let endpoint = format!("http://{}{endpoint}", collector.address);
+        let gateway = Gateway::start_in(&upstream.url(), &[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+        get(gateway.address, &[]);
+        gateway.stop();
+        assert_eq!(collector.received().0.first_line, format!("POST {target} HTTP/1.1"));
+    }
+}
+
+#[test]
+fn rejected_spans_are_dropped_spans_and_told_once() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::rejecting(protocol, 1);
+        let upstream = Upstream::start(ok);
+        let environment = [("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2"), ("OTEL_BSP_SCHEDULE_DELAY", "60000")];
+        let gateway = start(&upstream, &[], protocol, collector.address, &environment);
+        for _ in 0..3 {
+            get(gateway.address, &[]);
+        }
+        let stopped = gateway.stop();
+        assert!(stopped.stderr.contains("stopped: 3 spans exported, 3 dropped; "), "{}", stopped.stderr);
+        let told = "the collector rejects spans, which count as dropped: too\\nlong\n";
+        assert_eq!(stopped.stderr.matches(told).count(), 1, "{}", stopped.stderr);
+    }
+}
+
+#[test]
+fn a_time_limit_of_0_is_none() {
+    for (protocol, collector) in collectors() {
+        let upstream = Upstream::start(ok);
+        let environment = [("OTEL_BSP_EXPORT_TIMEOUT", "0"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "0")];
+        let gateway = start(&upstream, &[], protocol, collector.address, &environment);
+        get(gateway.address, &[]);
+        let stopped = gateway.stop();
+        assert!(stopped.stderr.contains("stopped: 2 spans exported, 0 dropped; "), "{}", stopped.stderr);
+        assert_eq!(collector.all().len(), 2);
+    }
+}
+
+#[test]
+fn exports_are_compressed_if_the_environment_says_so() {
+    for (protocol, collector) in collectors() {
+        let upstream = Upstream::start(ok);
+        let environment = [("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+        let gateway = start(&upstream, &[], protocol, collector.address, &environment);
+        get(gateway.address, &[]);
+        gateway.stop();
+        let (head, spans) = collector.received();
+        assert_eq!(spans.len(), 2);
+        let field = if protocol == "grpc" { "grpc-encoding" } else { "content-encoding" };
+        assert_eq!(head.one(field), "gzip");
     }
 }
 

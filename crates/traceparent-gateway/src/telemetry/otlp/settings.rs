@@ -1,114 +1,93 @@
-use std::{mem, time::Duration};
+use std::time::Duration;
 
-use hyper::{
-    HeaderMap, Request, Response, Uri,
-    body::Bytes,
-    header::{HeaderName, HeaderValue},
-    http::uri::Scheme,
-};
-use opentelemetry_http::{HttpClient, HttpError, hyper::HyperClient};
-use opentelemetry_otlp::{
-    ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
-};
-use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
+use hyper::{HeaderMap, Uri};
 
-use super::OtlpError;
-use crate::config::{Otlp, OtlpProtocol, OtlpVariables};
+use crate::config::{Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables};
 
-/// The default time limit for a collector's answer.
+/// The default time limit for the export of a batch.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of an exporter, with every default filled in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    endpoint: Option<String>,
-    protocol: OtlpProtocol,
-    headers: HeaderMap,
-    timeout: Duration,
+    /// The URL that spans are sent to.
+    pub(super) endpoint: Uri,
+    pub(super) protocol: OtlpProtocol,
+    pub(super) headers: HeaderMap,
+    /// The time limit for the export of a batch, with all attempts.
+    pub(super) timeout: Duration,
+    pub(super) gzip: bool,
 }
 
 impl Settings {
-    /// Fills in the environment's values, and checks the endpoint. The default of the protocol is gRPC where the port is
-    /// 4317, otherwise protobuf over HTTP.
-    pub(super) fn new(collector: Otlp, variables: &OtlpVariables) -> Result<Self, OtlpError> {
-        let endpoint = match (&collector.endpoint, &variables.endpoint) {
-            (Some(endpoint), _) => Some(endpoint.clone()),
-            (None, Some(url)) => Some(url.parse().map_err(|_| OtlpError::Endpoint)?),
-            (None, None) => None,
-        };
-        if endpoint.as_ref().is_some_and(|url| url.scheme() != Some(&Scheme::HTTP)) {
-            return Err(OtlpError::Endpoint);
-        }
-        let usual = match endpoint.as_ref().and_then(Uri::port_u16) {
+    /// Fills in the environment's values and the defaults. The default of the protocol is gRPC where the port is 4317,
+    /// otherwise protobuf over HTTP.
+    ///
+    /// [OpenTelemetry: OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
+    pub(super) fn new(collector: Otlp, variables: &OtlpVariables) -> Self {
+        let endpoint = collector.endpoint.map(OtlpEndpoint::of_file).or_else(|| variables.endpoint.clone());
+        let usual = match endpoint.as_ref().and_then(OtlpEndpoint::port) {
             Some(4317) => OtlpProtocol::Grpc,
             _ => OtlpProtocol::HttpProtobuf,
         };
         let protocol = collector.protocol.or(variables.protocol).unwrap_or(usual);
-        let timeout = collector.timeout.or(variables.timeout).unwrap_or(TIMEOUT);
-        // The exporter itself turns an endpoint of the environment into a URL.
-        let endpoint = collector.endpoint.map(|endpoint| match (protocol, endpoint.path()) {
-            (OtlpProtocol::HttpProtobuf, "/" | "") => {
-                format!("{}/v1/traces", endpoint.to_string().trim_end_matches('/'))
-            }
-            _ => endpoint.to_string(),
-        });
-        Ok(Self { endpoint, protocol, headers: collector.headers.into_iter().collect(), timeout })
+        let endpoint = endpoint.unwrap_or_else(|| OtlpEndpoint::local(protocol));
+        let mut headers = HeaderMap::new();
+        for (name, value) in variables.headers.iter().cloned().chain(collector.headers) {
+            headers.insert(name, value);
+        }
+        Self {
+            endpoint: endpoint.url(protocol),
+            protocol,
+            headers,
+            timeout: collector.timeout.or(variables.timeout).unwrap_or(TIMEOUT),
+            gzip: variables.gzip,
+        }
     }
+}
 
-    /// Creates an exporter for spans of one resource.
-    pub(super) fn exporter(&self, resource: &Resource) -> Result<SpanExporter, ExporterBuildError> {
-        let mut exporter = if self.protocol == OtlpProtocol::Grpc {
-            let headers = self.headers.clone();
-            let mut builder = SpanExporter::builder().with_tonic().with_timeout(self.timeout).with_interceptor(
-                move |mut request: tonic::Request<()>| {
-                    let mut all = mem::take(request.metadata_mut()).into_headers();
-                    replace(&mut all, &headers);
-                    *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(all);
-                    Ok(request)
-                },
-            );
-            if let Some(endpoint) = &self.endpoint {
-                builder = builder.with_endpoint(endpoint);
-            }
-            builder.build()?
-        } else {
-            let client = Client {
-                inner: HyperClient::with_default_connector(self.timeout, None),
-                headers: self.headers.clone(),
-            };
-            let mut builder = SpanExporter::builder()
-                .with_http()
-                .with_protocol(Protocol::HttpBinary)
-                .with_timeout(self.timeout)
-                .with_http_client(client);
-            if let Some(endpoint) = &self.endpoint {
-                builder = builder.with_endpoint(endpoint);
-            }
-            builder.build()?
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use hyper::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn the_file_overrules_the_environment() {
+        let header = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let variables = OtlpVariables {
+            endpoint: Some(OtlpEndpoint::of_all_signals(Uri::from_static("http://all:4317/base"))),
+            headers: vec![header("x-key", "environment"), header("x-more", "kept")],
+            timeout: Some(Duration::from_secs(1)),
+            ..OtlpVariables::default()
         };
-        exporter.set_resource(resource);
-        Ok(exporter)
+        let settings = Settings::new(Otlp::default(), &variables);
+        assert_eq!(
+            (settings.endpoint, settings.protocol),
+            ("http://all:4317/base".parse().unwrap(), OtlpProtocol::Grpc)
+        );
+        assert_eq!(settings.timeout, Duration::from_secs(1));
+
+        let file = Otlp {
+            endpoint: Some(Uri::from_static("http://file:4318")),
+            headers: vec![header("x-key", "file")],
+            timeout: Some(Duration::from_secs(2)),
+            ..Otlp::default()
+        };
+        let settings = Settings::new(file, &variables);
+        assert_eq!(settings.endpoint, "http://file:4318/v1/traces");
+        assert_eq!((settings.protocol, settings.timeout), (OtlpProtocol::HttpProtobuf, Duration::from_secs(2)));
+        let headers: Vec<_> = settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(headers, [("x-key", &b"file"[..]), ("x-more", b"kept")]);
     }
-}
 
-/// An HTTP client whose headers replace those of the environment.
-#[derive(Debug)]
-struct Client {
-    inner: HyperClient,
-    headers: HeaderMap,
-}
-
-#[async_trait::async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        replace(request.headers_mut(), &self.headers);
-        self.inner.send_bytes(request).await
-    }
-}
-
-fn replace(headers: &mut HeaderMap, by: &HeaderMap) {
-    let by: Vec<(&HeaderName, &HeaderValue)> = by.iter().collect();
-    for (name, value) in by {
-        headers.insert(name, value.clone());
+    #[test]
+    fn defaults_are_those_of_opentelemetry() {
+        let settings = Settings::new(Otlp::default(), &OtlpVariables::default());
+        assert_eq!(settings.endpoint, "http://localhost:4318/v1/traces");
+        assert_eq!((settings.timeout, settings.gzip), (TIMEOUT, false));
+        let grpc = Otlp { protocol: Some(OtlpProtocol::Grpc), ..Otlp::default() };
+        assert_eq!(Settings::new(grpc, &OtlpVariables::default()).endpoint, "http://localhost:4317/");
     }
 }

@@ -1,20 +1,24 @@
 use std::{
+    io::Read,
     net::{SocketAddr, TcpListener},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::Duration,
 };
 
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
     },
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
     trace::v1::Span,
 };
 use prost::Message;
-use tonic::{Request, Response, Status, metadata::MetadataMap, transport::server::TcpIncoming};
+use tonic::{
+    Request, Response, Status, codec::CompressionEncoding, metadata::MetadataMap, transport::server::TcpIncoming,
+};
 
 use super::{Head, Upstream};
 
@@ -39,6 +43,23 @@ impl Collector {
     }
 
     pub(crate) fn grpc_on(listener: TcpListener) -> Self {
+        Self::grpc_answering(listener, ExportTraceServiceResponse::default())
+    }
+
+    /// Starts one for this protocol that rejects this number of spans of each export.
+    pub(crate) fn rejecting(protocol: &str, spans: i64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let error_message = "too\nlong".to_owned();
+        let partial_success = Some(ExportTracePartialSuccess { rejected_spans: spans, error_message });
+        let answer = ExportTraceServiceResponse { partial_success };
+        if protocol == "grpc" {
+            Self::grpc_answering(listener, answer)
+        } else {
+            Self::http_answering(listener, &answer)
+        }
+    }
+
+    fn grpc_answering(listener: TcpListener, answer: ExportTraceServiceResponse) -> Self {
         let address = listener.local_addr().expect("an address");
         let (sender, received) = channel();
         thread::spawn(move || {
@@ -46,7 +67,8 @@ impl Collector {
             runtime.block_on(async move {
                 listener.set_nonblocking(true).expect("a listener");
                 let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
-                let service = TraceServiceServer::new(Service(sender));
+                let service = TraceServiceServer::new(Service { sender, answer });
+                let service = service.accept_compressed(CompressionEncoding::Gzip);
                 let server = tonic::transport::Server::builder().add_service(service);
                 server.serve_with_incoming(incoming).await.expect("a server");
             });
@@ -60,14 +82,28 @@ impl Collector {
     }
 
     pub(crate) fn http_on(listener: TcpListener) -> Self {
+        Self::http_answering(listener, &ExportTraceServiceResponse::default())
+    }
+
+    fn http_answering(listener: TcpListener, answer: &ExportTraceServiceResponse) -> Self {
+        let answer = answer.encode_to_vec();
         let (sender, received) = channel();
         let upstream = Upstream::start_on(listener, move |exchange| {
-            let body = exchange.receive();
+            let mut body = exchange.receive();
+            if exchange.head.all("content-encoding") == ["gzip"] {
+                let mut plain = Vec::new();
+                GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("gzip");
+                body = plain;
+            }
             let request = ExportTraceServiceRequest::decode(&body[..]).expect("a request to export");
             let head = exchange.head.clone();
             // The test may have seen enough.
             let _ = sender.send((head, request));
-            exchange.write("HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n");
+            let length = answer.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: {length}\r\n\r\n");
+            exchange.write(head);
+            exchange.write(&answer);
         });
         Self { address: upstream.address, received }
     }
@@ -145,7 +181,10 @@ pub(crate) fn hex(id: &[u8]) -> String {
     }
 }
 
-struct Service(Sender<(Head, ExportTraceServiceRequest)>);
+struct Service {
+    sender: Sender<(Head, ExportTraceServiceRequest)>,
+    answer: ExportTraceServiceResponse,
+}
 
 #[tonic::async_trait]
 impl TraceService for Service {
@@ -154,8 +193,8 @@ impl TraceService for Service {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let _ = self.0.send((head(metadata), message));
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        let _ = self.sender.send((head(metadata), message));
+        Ok(Response::new(self.answer.clone()))
     }
 }
 

@@ -82,13 +82,12 @@ impl Gateway {
         self
     }
 
-    /// Starts a gateway that does not run with these variables, and returns what it says.
-    pub(crate) fn refused(upstream: &str, environment: &[(&str, &str)]) -> String {
+    /// Starts a gateway with these variables, and returns the lines that it says before it listens.
+    pub(crate) fn start_told(upstream: &str, environment: &[(&str, &str)]) -> (Vec<String>, Self) {
         let mut command = Command::new(BINARY);
         command.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream]).envs(environment.iter().copied());
-        let Output { status, stderr, .. } = command.output().expect("the gateway starts");
-        assert_eq!(status.code(), Some(1));
-        String::from_utf8_lossy(&stderr).into_owned()
+        let (told, gateway) = Self::spawn_told(&mut command, 1);
+        (told, gateway.read())
     }
 
     /// Starts a gateway whose standard output is not read.
@@ -116,16 +115,23 @@ impl Gateway {
     }
 
     fn spawn(command: &mut Command, listeners: usize) -> Self {
+        Self::spawn_told(command, listeners).1
+    }
+
+    /// Starts a gateway, and returns the lines that it says before it listens.
+    fn spawn_told(command: &mut Command, listeners: usize) -> (Vec<String>, Self) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut addresses = Vec::new();
+        let (mut told, mut addresses) = (Vec::new(), Vec::new());
         while addresses.len() < listeners {
             let greeting = line(&mut stderr).expect("a greeting");
             if let Some(rest) = greeting.strip_prefix("listening on http://") {
                 addresses.push(rest.split(',').next().expect("an address").parse().expect("an address"));
+            } else {
+                told.push(greeting);
             }
         }
-        Self { address: addresses[0], addresses, file: None, child, stderr, spans: None }
+        (told, Self { address: addresses[0], addresses, file: None, child, stderr, spans: None })
     }
 
     /// Closes the standard output of a gateway.

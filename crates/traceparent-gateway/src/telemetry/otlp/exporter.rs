@@ -1,0 +1,148 @@
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use opentelemetry_proto::{
+    tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    transform::{common::tonic::ResourceAttributesWithSchema, trace::tonic::group_spans_by_resource_and_scope},
+};
+use opentelemetry_sdk::Resource;
+use tokio::time::{sleep, timeout};
+use traceparent::{IdGenerator, RandomIdGenerator};
+
+use super::{
+    client::{Client, SendError},
+    resource::resource_of,
+    settings::Settings,
+    span_data::to_span_data,
+};
+use crate::{operator::tell, span::Span};
+
+/// The number of attempts to export a batch.
+const ATTEMPTS: u32 = 4;
+
+/// The pause after the first attempt, which doubles with each one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause that a collector can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// An exporter of the spans of all services, each under its own resource.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    client: Client,
+    timeout: Duration,
+    resource: Resource,
+    by_service: HashMap<Arc<str>, ResourceAttributesWithSchema>,
+    failing: bool,
+    told_of_rejection: bool,
+}
+
+/// The numbers of spans of an export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exported {
+    /// The number of spans that the collector took.
+    pub(super) taken: u64,
+    /// The number of spans that it rejected or did not get.
+    pub(super) lost: u64,
+}
+
+impl Exporter {
+    /// Creates an exporter. Must be called within a Tokio runtime.
+    pub(super) fn new(settings: &Settings, resource: Resource) -> Self {
+        Self {
+            client: Client::new(settings),
+            timeout: settings.timeout,
+            resource,
+            by_service: HashMap::new(),
+            failing: false,
+            told_of_rejection: false,
+        }
+    }
+
+    /// Exports spans within a time limit, and within that of the settings.
+    pub(super) async fn export(&mut self, spans: &mut Vec<Arc<Span>>, limit: Duration) -> Exported {
+        let count = spans.len() as u64;
+        let request = self.request(spans);
+        let mut failed = None;
+        let attempts = attempts(&mut self.client, &request, &mut failed);
+        let answer = timeout(limit.min(self.timeout), attempts).await.ok().flatten();
+        let exported = match &answer {
+            Some(answer) => {
+                let lost = self.rejected(answer).min(count);
+                Exported { taken: count - lost, lost }
+            }
+            None => Exported { taken: 0, lost: count },
+        };
+        self.report_changes(answer.is_none(), failed);
+        exported
+    }
+
+    /// Takes the spans, and returns the request that exports them.
+    fn request(&mut self, spans: &mut Vec<Arc<Span>>) -> ExportTraceServiceRequest {
+        let mut groups: Vec<(Arc<str>, Vec<_>)> = Vec::new();
+        for span in spans.drain(..) {
+            let service = Arc::clone(&span.service);
+            let data = to_span_data(Arc::unwrap_or_clone(span));
+            match groups.iter_mut().find(|(known, _)| *known == service) {
+                Some((_, group)) => group.push(data),
+                None => groups.push((service, vec![data])),
+            }
+        }
+        let Self { by_service, resource, .. } = self;
+        let resource_spans = groups.into_iter().flat_map(|(service, spans)| {
+            let resource =
+                by_service.entry(Arc::clone(&service)).or_insert_with(|| (&resource_of(&service, resource)).into());
+            group_spans_by_resource_and_scope(spans, resource)
+        });
+        ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
+    }
+
+    /// Returns the number of spans that the collector has rejected, and reports to the operator once that it does so.
+    ///
+    /// [OTLP: partial success](https://opentelemetry.io/docs/specs/otlp/#partial-success)
+    fn rejected(&mut self, answer: &ExportTraceServiceResponse) -> u64 {
+        let Some(partial) = &answer.partial_success else { return 0 };
+        let rejected = u64::try_from(partial.rejected_spans).unwrap_or_default();
+        if rejected > 0 && !self.told_of_rejection {
+            self.told_of_rejection = true;
+            let why: String = partial.error_message.chars().take(200).collect();
+            tell(format_args!("the collector rejects spans, which count as dropped: {}", why.escape_debug()));
+        }
+        rejected
+    }
+
+    /// Reports to the operator that exporting has begun to fail, or has recovered.
+    fn report_changes(&mut self, has_failed: bool, error: Option<SendError>) {
+        match (has_failed, self.failing, error) {
+            (true, false, Some(error)) => tell(format_args!("export failed, dropping spans: {error}")),
+            (true, false, None) => tell("export failed, dropping spans: the collector did not answer in time"),
+            (false, true, _) => tell("export recovered"),
+            (true, true, _) | (false, false, _) => return,
+        }
+        self.failing = has_failed;
+    }
+}
+
+/// Sends a request until it has been taken, or another attempt has no purpose. The last error is kept.
+async fn attempts(
+    client: &mut Client,
+    request: &ExportTraceServiceRequest,
+    failed: &mut Option<SendError>,
+) -> Option<ExportTraceServiceResponse> {
+    for attempt in 0..ATTEMPTS {
+        let error = match client.send(request).await {
+            Ok(answer) => return Some(answer),
+            Err(error) => failed.insert(error),
+        };
+        let after = error.retry?.min(LONGEST_PAUSE);
+        if attempt + 1 < ATTEMPTS {
+            sleep(after.max(PAUSE * (1 << attempt)) + jitter()).await;
+        }
+    }
+    None
+}
+
+/// Returns a random part of the first pause, so that gateways do not try again at the same time.
+fn jitter() -> Duration {
+    let random = RandomIdGenerator.new_span_id().to_u64() % PAUSE.as_millis() as u64;
+    Duration::from_millis(random)
+}
