@@ -6,6 +6,7 @@ mod coding;
 mod date;
 mod departure;
 mod descriptors;
+mod expect;
 mod failure;
 mod field_values;
 mod fields;
@@ -34,10 +35,11 @@ pub(crate) use self::{
     coding::{check_coding, frame},
     departure::Departure,
     descriptors::{raise_limit, share},
+    expect::ExpectBody,
     failure::{Failure, TlsFailure},
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
-    interim::{Interim, InterimReceiver},
+    interim::{Answered, Interim, InterimReceiver},
     max_forwards::answer_last_hop,
     server::{ClientBody, ConnectionCounts, Handler, Peer, Refusal, Server, UnderWay},
     target::{check_target, is_host},

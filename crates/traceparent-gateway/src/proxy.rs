@@ -16,14 +16,14 @@ use traceparent::Trust;
 use traceparent_http::Egress;
 
 use self::{
-    body::{ForwardedBody, RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody, UpstreamBody},
     upgrade::switch,
 };
 use crate::{
     config::{Forwarded, Http2, Limits, Listener, Route, Routes},
     http::{
-        AnswerBody, Client, ClientBody, ConnectOptions, Connector, Failure, FieldRules, ForwardOptions, Handler,
-        LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, answer_last_hop,
+        Client, ClientBody, ConnectOptions, Connector, ExpectBody, Failure, FieldRules, ForwardOptions, GuardedBody,
+        Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, answer_last_hop,
         check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
     },
     tracer::{OpenSpan, SpanBody, Tracer},
@@ -118,7 +118,7 @@ impl Settings {
         pseudonym: &Pseudonym,
         request: Request<ClientBody>,
         span: &OpenSpan,
-    ) -> Result<(Response<ForwardedBody<AnswerBody>>, OpenSpan), Failure> {
+    ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         let route = route.ok_or(Failure::NoRoute)?;
         let client = self.client(route).ok_or(Failure::NoRoute)?;
@@ -143,7 +143,7 @@ impl Settings {
         // An absent body cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
         let body = TrailersBody::of_request(TimeoutBody::new(body, limit), Arc::clone(rules));
-        let (body, progress) = RequestBody::new(body);
+        let (body, progress) = RequestBody::new(ExpectBody::new(body, &sender.interim));
         let overdue = async {
             match route.timeout {
                 Some(limit) => progress.overdue(limit).await,
@@ -164,6 +164,7 @@ impl Settings {
         }
         let mut response = answer.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);
+        let answered = sender.interim.answered();
         match upgraded {
             Some((asked, upgraded))
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_asked_for(&asked, response.headers()) =>
@@ -177,7 +178,8 @@ impl Settings {
             _ => remove_hop_by_hop(response.headers_mut()),
         }
         *response.version_mut() = Version::HTTP_11;
-        Ok((response.map(|body| TrailersBody::of_response(TimeoutBody::new(body, route.idle_timeout))), call))
+        let forwarded = |body| TrailersBody::of_response(TimeoutBody::new(body, route.idle_timeout));
+        Ok((response.map(|body| GuardedBody::new(forwarded(body), answered)), call))
     }
 }
 

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use hyper::{
     HeaderMap, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
         PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
     },
     http::request,
@@ -62,6 +62,10 @@ pub(crate) fn address(address: IpAddr) -> HeaderValue {
 pub(crate) fn forward_request(parts: &mut request::Parts, options: ForwardOptions<'_>) {
     let trailers = has_token(&parts.headers, &TE, "trailers");
     remove_hop_by_hop(&mut parts.headers);
+    if parts.version < Version::HTTP_11 {
+        // Such a client cannot wait for an interim response (RFC 9110, section 10.1.1).
+        parts.headers.remove(EXPECT);
+    }
     options.rules.apply(&mut parts.headers);
     // The host of an absolute target overrules the field (RFC 9112, section 3.2.2).
     let authority = parts.uri.authority().map(|authority| host(authority.as_str()));

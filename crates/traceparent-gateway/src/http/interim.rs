@@ -7,10 +7,13 @@ use std::{
 
 use hyper::{
     HeaderMap, Request, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, TRAILER},
+    header::{CONTENT_LENGTH, EXPECT, TRAILER},
 };
 
-use super::headers::{remove_hop_by_hop, section_size};
+use super::{
+    headers::{remove_hop_by_hop, section_size},
+    tokens::has_token,
+};
 
 /// The most interim responses to one request. An upstream that sends more gives no valid answer.
 const MOST: usize = 256;
@@ -39,10 +42,30 @@ struct Queue {
     bytes: usize,
     /// How many responses have been sent in all.
     sent: usize,
+    expectation: Expectation,
+    /// Wakes the task that sends the body of the request.
+    body: Option<Waker>,
     /// Wakes the task that receives.
     receiver: Option<Waker>,
     /// Wakes the task that waits until the limit is exceeded.
     limiter: Option<Waker>,
+}
+
+/// Whether the client sends the body of its request unasked.
+///
+/// [RFC 9110, section 10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    /// It expects nothing.
+    None,
+    /// It waits for 100 (Continue).
+    Open,
+    /// It has been told to go on.
+    Met,
+    /// It is getting its answer instead.
+    Answered,
+    /// It has got its answer.
+    Over,
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
@@ -58,11 +81,15 @@ fn wake(waker: &mut Option<Waker>) {
 impl Interim {
     /// Creates the sender and the receiver for a request. Clients of HTTP/1.0 get no interim responses.
     pub(crate) fn channel<B>(request: &Request<B>) -> (Self, InterimReceiver) {
+        let knows_interim = request.version() > Version::HTTP_10;
+        let expects = knows_interim && has_token(request.headers(), &EXPECT, "100-continue");
         let queue = Arc::new(Mutex::new(Queue {
-            is_open: request.version() > Version::HTTP_10,
+            is_open: knows_interim,
             responses: VecDeque::new(),
             bytes: 0,
             sent: 0,
+            expectation: if expects { Expectation::Open } else { Expectation::None },
+            body: None,
             receiver: None,
             limiter: None,
         }));
@@ -70,13 +97,23 @@ impl Interim {
     }
 
     /// Sends an interim response without the fields of its connection, and without those that frame a body. A change of
-    /// the protocol is none.
+    /// the protocol is none. A client that expects 100 (Continue) gets it once.
     pub(crate) fn send(&self, status: StatusCode, headers: &HeaderMap) {
         let mut queue = lock(&self.0);
         queue.sent += 1;
         if queue.sent > MOST {
             wake(&mut queue.limiter);
             return;
+        }
+        if status == StatusCode::CONTINUE {
+            match queue.expectation {
+                Expectation::None => {}
+                Expectation::Open => {
+                    queue.expectation = Expectation::Met;
+                    wake(&mut queue.body);
+                }
+                Expectation::Met | Expectation::Answered | Expectation::Over => return,
+            }
         }
         if !queue.is_open || queue.responses.len() >= QUEUE || status == StatusCode::SWITCHING_PROTOCOLS {
             return;
@@ -96,6 +133,33 @@ impl Interim {
         }
     }
 
+    /// Returns whether the client waits until it is told to send the body.
+    pub(crate) fn is_expected(&self) -> bool {
+        lock(&self.0).expectation == Expectation::Open
+    }
+
+    /// Is ready when there is no more to wait for with the body, with the outcome.
+    pub(super) fn poll_expectation(&self, context: &mut Context<'_>) -> Poll<Expectation> {
+        let mut queue = lock(&self.0);
+        match queue.expectation {
+            Expectation::Open | Expectation::Answered => {
+                queue.body = Some(context.waker().clone());
+                Poll::Pending
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    /// Notes that the final answer has begun. A body that is still waited with is not sent: it ends when the answer has,
+    /// and the guard is dropped.
+    pub(crate) fn answered(&self) -> Answered {
+        let mut queue = lock(&self.0);
+        if queue.expectation == Expectation::Open {
+            queue.expectation = Expectation::Answered;
+        }
+        Answered(Arc::clone(&self.0))
+    }
+
     /// Waits until the upstream has sent too many interim responses.
     pub(crate) async fn exceeded(&self) {
         poll_fn(|context| {
@@ -107,6 +171,20 @@ impl Interim {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// A guard of an answer under way.
+#[derive(Debug)]
+pub(crate) struct Answered(Arc<Mutex<Queue>>);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0);
+        if queue.expectation == Expectation::Answered {
+            queue.expectation = Expectation::Over;
+            wake(&mut queue.body);
+        }
     }
 }
 
@@ -123,6 +201,16 @@ impl InterimReceiver {
         }
         queue.receiver = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Returns whether the client has expected 100 (Continue).
+    pub(super) fn was_expected(&self) -> bool {
+        lock(&self.0).expectation != Expectation::None
+    }
+
+    /// Returns whether the client has not been told to send the body.
+    pub(super) fn is_body_unwanted(&self) -> bool {
+        !matches!(lock(&self.0).expectation, Expectation::None | Expectation::Met)
     }
 
     /// Receives an interim response that has been sent before, or `None` without one.

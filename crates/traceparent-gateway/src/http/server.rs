@@ -31,6 +31,7 @@ mod body;
 mod connection;
 mod counts;
 mod framing;
+mod http1;
 mod http2;
 mod pause;
 mod places;

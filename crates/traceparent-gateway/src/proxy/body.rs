@@ -10,12 +10,15 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    http::{AnswerBody, BoxError, ClientBody, Failure, TimeoutBody, TrailersBody},
+    http::{AnswerBody, Answered, BoxError, ClientBody, ExpectBody, Failure, GuardedBody, TimeoutBody, TrailersBody},
     tracer::SpanBody,
 };
 
 /// The body of a response: that of the upstream, or a short text of the gateway.
-pub(crate) type ResponseBody = SpanBody<Either<ForwardedBody<AnswerBody>, Full<Bytes>>>;
+pub(crate) type ResponseBody = SpanBody<Either<UpstreamBody, Full<Bytes>>>;
+
+/// The body of an upstream's answer, which ends the wait for that of the request.
+pub(super) type UpstreamBody = GuardedBody<ForwardedBody<AnswerBody>, Answered>;
 
 /// A body that is forwarded.
 pub(super) type ForwardedBody<B> = TrailersBody<TimeoutBody<B>>;
@@ -24,7 +27,7 @@ pub(super) type ForwardedBody<B> = TrailersBody<TimeoutBody<B>>;
 /// sends it may be about the upstream's connection.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: ForwardedBody<ClientBody>,
+    inner: ExpectBody<ForwardedBody<ClientBody>>,
     progress: Arc<RequestProgress>,
 }
 
@@ -63,7 +66,7 @@ impl RequestProgress {
 
 impl RequestBody {
     /// Returns the body, and its progress.
-    pub(crate) fn new(inner: ForwardedBody<ClientBody>) -> (Self, Arc<RequestProgress>) {
+    pub(crate) fn new(inner: ExpectBody<ForwardedBody<ClientBody>>) -> (Self, Arc<RequestProgress>) {
         let since = Mutex::new(Some(Instant::now()));
         let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since });
         (Self { inner, progress: Arc::clone(&progress) }, progress)

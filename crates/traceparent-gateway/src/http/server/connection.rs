@@ -1,7 +1,6 @@
-use std::{io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
-use hyper::{Request, body::Incoming, header::HeaderValue, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::header::HeaderValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
@@ -9,14 +8,14 @@ use tokio::{
 };
 
 use super::{
-    ClientBody, Handler, Peer, http2,
+    Handler, Peer, http1, http2,
     protocol::{PeekedStream, Protocol},
     shared::SharedStream,
     stream::{ClientStream, Requests},
 };
 use crate::{
     config::Limits,
-    http::{GuardedBody, Interim, departure::Departure},
+    http::{Interim, departure::Departure},
 };
 
 /// A connection to a client, whatever its bytes go through.
@@ -65,54 +64,12 @@ impl<H: Handler> Connection<H> {
         };
         match protocol {
             None => {}
-            Some(Protocol::Http1) => self.serve_http1(stream).await,
+            Some(Protocol::Http1) => http1::serve(self, stream).await,
             Some(Protocol::Http2) => {
                 stream.get_mut().set_http2();
                 http2::serve(self, stream).await;
             }
         }
-    }
-
-    async fn serve_http1<S>(self, stream: S)
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let service = service_fn(|request: Request<Incoming>| {
-            let (interim, mut received) = Interim::channel(&request);
-            let client = self.peer(self.requests.departure().clone(), interim);
-            let (handler, tcp, under_way) = (Arc::clone(&self.handler), self.tcp.clone(), client.under_way.clone());
-            async move {
-                let unsent = async {
-                    loop {
-                        received.recv().await;
-                        while received.try_recv().is_some() {}
-                    }
-                };
-                let response = select! {
-                    biased;
-                    response = handler.handle(client, request.map(ClientBody::http1)) => response,
-                    () = unsent => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                    () = tcp.lost() => return Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                };
-                Ok(response.map(|body| GuardedBody::new(body, under_way)))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // The stream has a timeout.
-            .header_read_timeout(None)
-            .half_close(true)
-            .max_headers(self.limits.header_fields.into())
-            .max_buf_size(self.limits.header_bytes as usize)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        let mut stopping = self.stopping.clone();
-        select! {
-            _ = connection.as_mut() => return,
-            () = stopping.begun() => connection.as_mut().graceful_shutdown(),
-        }
-        let _ = connection.await;
     }
 
     /// Returns the client for a request that starts now.
