@@ -27,6 +27,7 @@ mod liveness;
 mod pool;
 mod protocol;
 mod stream;
+mod trailers;
 mod transport;
 
 #[cfg(test)]

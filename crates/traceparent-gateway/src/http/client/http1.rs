@@ -27,6 +27,7 @@ use super::{
     attempt::{AttemptError, Progress},
     connect::Connected,
     lent::LentBody,
+    trailers::Http1RequestBody,
     transport::{Transport, TransportStream},
 };
 use crate::http::{Failure, Interim, frame, headers::suit_http1};
@@ -34,7 +35,7 @@ use crate::http::{Failure, Interim, frame, headers::suit_http1};
 /// A connection that one request has at a time.
 #[derive(Debug)]
 pub(super) struct Connection<B> {
-    sender: SendRequest<LentBody<B>>,
+    sender: SendRequest<Http1RequestBody<B>>,
     transport: Arc<Transport>,
     /// Resolves when the connection has ended.
     ended: oneshot::Receiver<Infallible>,
@@ -86,6 +87,8 @@ where
         frame(&mut parts.headers, &body);
         let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
         let received = transport.received();
+        let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+        let body = Http1RequestBody::new(body, is_chunked.then(|| Arc::clone(&transport)));
         let mut request = Request::from_parts(parts, body);
         let interim = interim.clone();
         on_informational(&mut request, move |response| interim.send(response.status(), response.headers()));
@@ -145,7 +148,8 @@ where
     }
 
     fn is_usable(&self) -> bool {
-        self.sender.is_ready() && !self.transport.is_write_closed()
+        // What waits in the library after trailers must be their end.
+        self.sender.is_ready() && !self.transport.is_write_closed() && !self.transport.trailers.are_waiting()
     }
 }
 

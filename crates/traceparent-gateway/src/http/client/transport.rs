@@ -11,12 +11,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::trailers::Trailers;
+
 use crate::http::{Failure, TlsFailure, tls};
 
 /// What is known of a connection beside its bytes.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) peer: SocketAddr,
+    pub(super) trailers: Trailers,
     received: AtomicU64,
     write_failed: AtomicBool,
     /// How TLS has ended the connection.
@@ -54,6 +57,7 @@ impl<S> TransportStream<S> {
     pub(super) fn new(stream: S, peer: SocketAddr) -> (Self, Arc<Transport>) {
         let transport = Arc::new(Transport {
             peer,
+            trailers: Trailers::default(),
             received: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
             tls_failure: OnceLock::new(),
@@ -90,7 +94,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
+        let written = if this.transport.trailers.are_waiting() {
+            this.transport.trailers.poll_write(&mut this.stream, context, &[io::IoSlice::new(bytes)])
+        } else {
+            Pin::new(&mut this.stream).poll_write(context, bytes)
+        };
+        let written = ready!(written);
         Poll::Ready(this.written(written, bytes.len()))
     }
 
@@ -104,7 +113,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(everything));
         }
-        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices));
+        let written = if this.transport.trailers.are_waiting() {
+            this.transport.trailers.poll_write(&mut this.stream, context, slices)
+        } else {
+            Pin::new(&mut this.stream).poll_write_vectored(context, slices)
+        };
+        let written = ready!(written);
         Poll::Ready(this.written(written, everything))
     }
 
