@@ -102,6 +102,7 @@ impl RunArgs {
             listeners: vec![listener],
             tracing,
             admin: self.admin.map(|address| Admin { address, hosts: Vec::new() }),
+            access_log: None,
         })
     }
 }

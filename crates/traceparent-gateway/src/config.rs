@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use traceparent::Trust;
 use traceparent_http::Egress;
 
+mod access_log;
 mod batch;
 mod environment;
 mod error;
@@ -16,6 +17,7 @@ mod tracing;
 mod upstream;
 
 pub(crate) use self::{
+    access_log::{AccessLog, LogFormat},
     batch::Batch,
     environment::{Environment, Exporters},
     error::ConfigError,
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) tracing: Tracing,
     /// The listener of the admin API.
     pub(crate) admin: Option<Admin>,
+    /// The access log.
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 /// An address for clients, and the settings of their requests.

@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// A certificate or a key cannot be used.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log of access_log.path: {0}")]
+    AccessLog(io::Error),
     /// Ctrl-C and SIGTERM cannot be caught.
     #[error("cannot catch the signals that stop the gateway: {0}")]
     Signals(io::Error),

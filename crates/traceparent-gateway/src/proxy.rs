@@ -16,6 +16,7 @@ use traceparent::Trust;
 use traceparent_http::Egress;
 
 use self::{
+    access::{LogEntry, LoggedBody},
     body::{RequestBody, ResponseBody, UpstreamBody},
     upgrade::switch,
 };
@@ -26,15 +27,18 @@ use crate::{
         Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, answer_last_hop,
         check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
     },
+    telemetry::AccessLog,
     tracer::{OpenSpan, SpanBody, Tracer},
 };
 
+mod access;
 mod body;
 mod upgrade;
 
 /// Forwards the requests of one listener, with a span for each.
 pub(crate) struct Proxy {
     pseudonym: Pseudonym,
+    access_log: Option<AccessLog>,
     settings: ArcSwap<Settings>,
 }
 
@@ -56,7 +60,12 @@ impl Proxy {
     /// Creates a proxy, with the certificates and keys of its upstreams.
     pub(crate) fn new(tracer: Tracer, listener: Listener) -> Result<Self, TlsError> {
         let settings = Settings::new(tracer, listener, &[])?;
-        Ok(Self { pseudonym: Pseudonym::random(), settings: ArcSwap::from_pointee(settings) })
+        Ok(Self { pseudonym: Pseudonym::random(), access_log: None, settings: ArcSwap::from_pointee(settings) })
+    }
+
+    /// Sets the access log.
+    pub(crate) fn with_access_log(self, access_log: Option<AccessLog>) -> Self {
+        Self { access_log, ..self }
     }
 
     /// Checks the certificates and keys of a listener's upstreams.
@@ -118,6 +127,7 @@ impl Settings {
         pseudonym: &Pseudonym,
         request: Request<ClientBody>,
         span: &OpenSpan,
+        entry: &mut LogEntry,
     ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         let route = route.ok_or(Failure::NoRoute)?;
@@ -144,6 +154,7 @@ impl Settings {
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
         let body = TrailersBody::of_request(TimeoutBody::new(body, limit), Arc::clone(rules));
         let (body, progress) = RequestBody::new(ExpectBody::new(body, &sender.interim));
+        entry.called(&progress);
         let overdue = async {
             match route.timeout {
                 Some(limit) => progress.overdue(limit).await,
@@ -161,10 +172,12 @@ impl Settings {
         };
         if let Some(peer) = peer {
             call.connected(peer);
+            entry.connected(peer);
         }
         let mut response = answer.inspect_err(|failure| call.failed(*failure))?;
         call.answered(&response);
         let answered = sender.interim.answered();
+        entry.upstream_answered();
         match upgraded {
             Some((asked, upgraded))
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_asked_for(&asked, response.headers()) =>
@@ -197,15 +210,17 @@ impl Handler for Proxy {
         // The route of all requests is no name for one.
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
         let mut span = settings.tracer.serve(&client, &request, name);
+        let mut entry = LogEntry::open(self.access_log.as_ref(), &client, &request, &span);
         let (mut parts, body) = request.into_parts();
         let answer = match settings.admit(&mut parts, &self.pseudonym) {
             Ok(None) => {
                 let request = Request::from_parts(parts, body);
-                settings.forward(route, client, &self.pseudonym, request, &span).await
+                settings.forward(route, client, &self.pseudonym, request, &span, &mut entry).await
             }
             Ok(Some(answer)) => {
                 span.answered(&answer);
-                return answer.map(|body| SpanBody::new(Either::Right(body), None, span));
+                entry.answered(answer.status());
+                return answer.map(|body| LoggedBody::new(SpanBody::new(Either::Right(body), None, span), entry));
             }
             Err(failure) => Err(failure),
         };
@@ -213,11 +228,13 @@ impl Handler for Proxy {
             Ok((response, call)) => (response.map(Either::Left), Some(call)),
             Err(failure) => {
                 span.failed(failure);
+                entry.failed(failure);
                 (refusal(failure).map(Either::Right), None)
             }
         };
         span.answered(&response);
-        response.map(|body| SpanBody::new(body, call, span))
+        entry.answered(response.status());
+        response.map(|body| LoggedBody::new(SpanBody::new(body, call, span), entry))
     }
 }
 

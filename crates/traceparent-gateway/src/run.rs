@@ -59,6 +59,8 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     if config.admin.is_some() {
         telemetry.keep();
     }
+    let access_log = config.access_log.as_ref().map(|config| telemetry.log(config)).transpose();
+    let access_log = access_log.map_err(Error::AccessLog)?;
     let (recorder, metrics) = (telemetry.recorder(), Arc::clone(telemetry.metrics()));
 
     let (go_on, phase) = watch::channel(Phase::Serving);
@@ -72,7 +74,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         ));
         let tracer = running.tracer(&running.config.tracing, &listener);
         let server = server.with_counts(running.metrics.connections());
-        let proxy = Arc::new(Proxy::new(tracer, listener)?);
+        let proxy = Arc::new(Proxy::new(tracer, listener)?.with_access_log(access_log.clone()));
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
@@ -88,13 +90,16 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     };
 
     while signals.next().await == Signal::Reload {
+        if let Some(log) = &access_log {
+            log.reopen();
+        }
         let reloaded = configured(&args, &environment).and_then(|config| Ok(running.reload(config)?));
         match reloaded {
             Ok(()) => tell("configuration reloaded"),
             Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
         }
     }
-    drop(running);
+    drop((running, access_log));
 
     tell("stopping: waiting for requests in flight; Ctrl-C again cuts them");
     go_on.send_replace(Phase::Draining);
@@ -178,7 +183,7 @@ impl Running {
     /// Applies the settings that can change, and reports those that need a restart. Changes nothing if a certificate or a key
     /// cannot be used.
     fn reload(&mut self, new: Config) -> Result<(), TlsError> {
-        let Config { mut listeners, tracing, admin } = new;
+        let Config { mut listeners, tracing, admin, access_log } = new;
         fit(&mut listeners, self.descriptors);
         let old = &self.config.tracing;
         let fixed = Tracing { service_name: old.service_name.clone(), otlp: old.otlp.clone(), ..tracing.clone() };
@@ -192,8 +197,9 @@ impl Running {
                 gone.push(*address);
             }
         }
-        if (&tracing.service_name, &tracing.otlp, &admin) != (&old.service_name, &old.otlp, &self.config.admin) {
-            tell("service_name, otlp and admin stay as they are until the next start");
+        let lasting = (&old.service_name, &old.otlp, &self.config.admin, &self.config.access_log);
+        if (&tracing.service_name, &tracing.otlp, &admin, &access_log) != lasting {
+            tell("service_name, otlp, admin and access_log stay as they are until the next start");
         }
         self.config.tracing = fixed;
         for (number, listener, settings) in changes {

@@ -1,12 +1,18 @@
 //! Finished spans, beside the traffic: counted, kept in memory, written as lines, exported.
 
-use std::{io::Write, mem, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
 
 use opentelemetry_sdk::Resource;
 use tokio::time::Instant;
 
-use crate::config::{Environment, Exporters, Otlp, Tracing};
+use crate::config::{self, Environment, Exporters, Otlp, Tracing};
 
+mod access_log;
 #[cfg(test)]
 pub(crate) mod example;
 mod json_lines;
@@ -18,6 +24,7 @@ mod sink;
 mod store;
 
 pub(crate) use self::{
+    access_log::{AccessLog, AccessRecord, TraceRecord},
     metrics::{Metrics, MetricsFormat},
     otlp::OtlpError,
     queue::{Counts, Outlet, Report},
@@ -36,6 +43,7 @@ pub(crate) struct Telemetry {
     store: Option<Arc<Store>>,
     sinks: Vec<Sink>,
     workers: Vec<Worker>,
+    access_log: Option<Worker>,
 }
 
 impl Telemetry {
@@ -48,6 +56,7 @@ impl Telemetry {
             store: None,
             sinks: Vec::new(),
             workers: Vec::new(),
+            access_log: None,
         }
     }
 
@@ -79,6 +88,14 @@ impl Telemetry {
     fn write(&mut self, out: impl Write + Send + 'static) {
         let outlet = self.collect("console", SpanFilter::All, json_lines::CAPACITY);
         self.workers.push(Worker::start(outlet, |outlet| json_lines::write(outlet, out)));
+    }
+
+    /// Opens the access log.
+    pub(crate) fn log(&mut self, config: &config::AccessLog) -> io::Result<AccessLog> {
+        let (log, worker) = AccessLog::open(config)?;
+        self.metrics.log(Arc::clone(worker.counts()));
+        self.access_log = Some(worker);
+        Ok(log)
     }
 
     /// Keeps the last sampled traces in memory.
@@ -116,12 +133,12 @@ impl Telemetry {
         self.workers.iter().map(|worker| (worker.name(), Arc::clone(worker.counts()))).collect()
     }
 
-    /// Waits until the last spans have arrived, once all recorders are gone, but no longer than the limit. Returns a
-    /// report for each sink with a thread of its own.
+    /// Waits until the last spans and lines have arrived, once all that sends them is gone, but no longer than the limit.
+    /// Returns a report for each thread.
     pub(crate) async fn finish(mut self, limit: Duration) -> Vec<(&'static str, Report)> {
         let deadline = Instant::now() + limit;
         let mut reports = Vec::with_capacity(self.workers.len());
-        for worker in &mut self.workers {
+        for worker in self.workers.iter_mut().chain(&mut self.access_log) {
             let left = deadline.saturating_duration_since(Instant::now());
             reports.push((worker.name(), worker.finish(left).await));
         }
@@ -134,6 +151,7 @@ pub(crate) fn summary(reports: &[(&'static str, Report)]) -> String {
     let parts = reports.iter().filter_map(|(name, Report { taken, dropped })| match *name {
         "console" => Some(format!("{taken} spans written, {dropped} dropped")),
         "otlp" => Some(format!("{taken} spans exported, {dropped} dropped")),
+        "access_log" => Some(format!("{taken} requests logged, {dropped} not")),
         _ => None,
     });
     parts.collect::<Vec<_>>().join("; ")

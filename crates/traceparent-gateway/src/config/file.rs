@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use traceparent::{Trust, sampler::PercentageSampler};
 use traceparent_http::Egress;
 
 use super::{
-    Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Limits, Listener, Otlp, OtlpProtocol,
-    Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
+    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Limits, Listener, LogFormat,
+    Otlp, OtlpProtocol, Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
         Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage,
@@ -26,6 +26,7 @@ pub(super) struct File {
     listeners: List<ListenerEntry>,
     tracing: Option<TracingEntry>,
     admin: Option<AdminEntry>,
+    access_log: Option<AccessLogEntry>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,6 +134,14 @@ struct AdminEntry {
     hosts: Vec<Name>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccessLogEntry {
+    path: Name,
+    #[serde(default)]
+    format: LogFormat,
+}
+
 /// Parses a file's text.
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     let mut track = serde_path_to_error::Track::new();
@@ -202,6 +211,7 @@ impl File {
             listeners,
             tracing: self.tracing.unwrap_or_default().resolve(environment),
             admin: self.admin.map(AdminEntry::resolve),
+            access_log: self.access_log.map(AccessLogEntry::resolve),
         })
     }
 }
@@ -239,6 +249,15 @@ impl AdminEntry {
     fn resolve(self) -> Admin {
         let hosts = self.hosts.into_iter().map(|host| host.0.to_ascii_lowercase());
         Admin { address: self.address.value.0, hosts: hosts.collect() }
+    }
+}
+
+impl AccessLogEntry {
+    fn resolve(self) -> AccessLog {
+        AccessLog {
+            path: Some(self.path.0.into()).filter(|path: &PathBuf| path.as_os_str() != "-"),
+            format: self.format,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         ("tracing: {}".into(), "gateway.yaml:1:1: missing field `listeners`"),
         (
             format!("{LISTENER}route: 1\n"),
-            "gateway.yaml:6:1: route: unknown field `route`, expected one of listeners, tracing, admin",
+            "gateway.yaml:6:1: route: unknown field `route`, expected one of listeners, tracing, admin, access_log",
         ),
         (
             format!("{LISTENER}admin:\n  address: 80\n"),
@@ -230,6 +230,21 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "gateway.yaml:6:27: listeners[0].limits.connections: give a number from 1 to 1000000",
         ),
         ("listeners: [\n".into(), "gateway.yaml:1:12: listeners: unclosed bracket '['"),
+    ];
+    for (text, told) in cases {
+        assert_eq!(refused(&text), told, "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_access_log_is_told() {
+    let cases = [
+        (
+            format!("{LISTENER}access_log: {{path: '-', format: clf}}\n"),
+            "gateway.yaml:6:33: access_log.format: unknown variant `clf`, expected one of json, combined",
+        ),
+        (format!("{LISTENER}access_log: {{path: ''}}\n"), "gateway.yaml:6:20: access_log.path: the text is empty"),
+        (format!("{LISTENER}access_log: {{format: json}}\n"), "gateway.yaml:6:14: access_log: missing field `path`"),
     ];
     for (text, told) in cases {
         assert_eq!(refused(&text), told, "{text}");

@@ -1,6 +1,9 @@
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -9,13 +12,14 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
+use super::access::LoggedBody;
 use crate::{
     http::{AnswerBody, Answered, BoxError, ClientBody, ExpectBody, Failure, GuardedBody, TimeoutBody, TrailersBody},
     tracer::SpanBody,
 };
 
 /// The body of a response: that of the upstream, or a short text of the gateway.
-pub(crate) type ResponseBody = SpanBody<Either<UpstreamBody, Full<Bytes>>>;
+pub(crate) type ResponseBody = LoggedBody<SpanBody<Either<UpstreamBody, Full<Bytes>>>>;
 
 /// The body of an upstream's answer, which ends the wait for that of the request.
 pub(super) type UpstreamBody = GuardedBody<ForwardedBody<AnswerBody>, Answered>;
@@ -37,9 +41,16 @@ pub(crate) struct RequestProgress {
     failure: OnceLock<Failure>,
     /// The beginning of the upstream's turn; `None` while the client's body is waited for.
     since: Mutex<Option<Instant>>,
+    /// The number of bytes of the body.
+    received: AtomicU64,
 }
 
 impl RequestProgress {
+    /// Returns the number of bytes that have been received of the body.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
     /// Returns the reason for which the body did not come to its end.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure.get().copied()
@@ -68,7 +79,7 @@ impl RequestBody {
     /// Returns the body, and its progress.
     pub(crate) fn new(inner: ExpectBody<ForwardedBody<ClientBody>>) -> (Self, Arc<RequestProgress>) {
         let since = Mutex::new(Some(Instant::now()));
-        let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since });
+        let progress = Arc::new(RequestProgress { failure: OnceLock::new(), since, received: AtomicU64::new(0) });
         (Self { inner, progress: Arc::clone(&progress) }, progress)
     }
 }
@@ -86,8 +97,13 @@ impl Body for RequestBody {
             return Poll::Pending;
         };
         self.progress.set(Some(Instant::now()));
-        if let Some(Err(error)) = &frame {
-            self.progress.failure.get_or_init(|| Failure::of_request(&**error));
+        match &frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.progress.received.fetch_add(bytes as u64, Relaxed);
+            }
+            Some(Err(error)) => drop(self.progress.failure.get_or_init(|| Failure::of_request(&**error))),
+            None => {}
         }
         Poll::Ready(frame)
     }

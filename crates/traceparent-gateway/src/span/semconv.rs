@@ -181,7 +181,7 @@ fn forwarded_for(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Returns a query with all its values removed, because they may be secrets.
-fn redacted(query: &str) -> String {
+pub(crate) fn redacted(query: &str) -> String {
     let mut out = String::with_capacity(query.len().min(TEXT_LIMIT));
     for parameter in query.split('&') {
         let name = parameter.split_once('=').map(|(name, _)| name);

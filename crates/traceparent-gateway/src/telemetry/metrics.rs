@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     failures: Labelled<64>,
     connections: Arc<ConnectionCounts>,
     upstream: Histogram,
+    /// The counters of the access log; none without a log.
+    access_log: OnceLock<Arc<Counts>>,
 }
 
 impl Metrics {
@@ -71,6 +73,12 @@ impl Metrics {
         &self.connections
     }
 
+    /// Sets the counters of the access log.
+    pub(super) fn log(&self, counts: Arc<Counts>) {
+        // There is one access log.
+        let _ = self.access_log.set(counts);
+    }
+
     /// Writes all metrics.
     pub(crate) fn write(&self, format: MetricsFormat, sinks: &[(&'static str, Arc<Counts>)]) -> String {
         let mut out = Exposition::new(format);
@@ -82,6 +90,9 @@ impl Metrics {
         self.write_requests(&mut out);
         self.write_contexts(&mut out);
         write_spans(&mut out, sinks);
+        if let Some(counts) = self.access_log.get() {
+            write_access_log(&mut out, counts);
+        }
         let help = "Time from the request to the head of the upstream's answer.";
         self.upstream.write_to(&mut out, name!("upstream_response_seconds"), help);
         out.finish()
@@ -151,6 +162,15 @@ fn write_spans(out: &mut Exposition, sinks: &[(&'static str, Arc<Counts>)]) {
     for (sink, counts) in sinks {
         out.sample(bytes, format_args!("{{sink=\"{sink}\"}}"), counts.bytes());
     }
+}
+
+fn write_access_log(out: &mut Exposition, counts: &Counts) {
+    let requests = name!("access_log_requests_total");
+    out.head(requests, "counter", "Requests for the access log, by outcome.");
+    out.sample(requests, format_args!("{{outcome=\"written\"}}"), counts.taken());
+    out.sample(requests, format_args!("{{outcome=\"dropped\"}}"), counts.dropped());
+    let waiting = counts.offered().saturating_sub(counts.taken() + counts.dropped());
+    out.single(name!("access_log_requests_waiting"), "gauge", "Requests that wait to be logged.", waiting);
 }
 
 /// Counters by a label with few values, all of them constants.

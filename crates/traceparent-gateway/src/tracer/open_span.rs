@@ -17,6 +17,7 @@ use crate::{
         Span,
         semconv::{push_peer, push_version},
     },
+    telemetry::TraceRecord,
 };
 
 /// An open span, which ends when it is dropped. Without an answer, the client has left.
@@ -78,6 +79,18 @@ impl OpenSpan {
             self.departure.clone(),
             describe,
         )
+    }
+
+    /// Returns what the access log says about this span.
+    pub(crate) fn trace_record(&self) -> TraceRecord {
+        let traceparent = self.context.traceparent();
+        TraceRecord {
+            trace_id: traceparent.trace_id(),
+            span_id: traceparent.parent_id(),
+            sampled: traceparent.flags().is_sampled(),
+            origin: self.context.origin(),
+            refused: self.refused,
+        }
     }
 
     pub(crate) fn rename(&mut self, name: &'static str) {

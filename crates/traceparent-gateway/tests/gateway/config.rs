@@ -196,7 +196,7 @@ fn what_cannot_change_while_it_runs_is_told() {
     let more = text.replace("127.0.0.1:0", "127.0.0.1:1") + "tracing:\n  service_name: new\n";
     assert_eq!(
         gateway.reload(&more),
-        "service_name, otlp and admin stay as they are until the next start\n\
+        "service_name, otlp, admin and access_log stay as they are until the next start\n\
          the listener at 127.0.0.1:0 needs a restart to change\n\
          the listener at 127.0.0.1:1 needs a restart to open\n\
          configuration reloaded"

@@ -3,7 +3,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{self, Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    process::{self, Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread::{self, JoinHandle},
 };
@@ -52,6 +52,18 @@ impl Gateway {
         let mut gateway = Self::spawn(&mut command, text.matches("- address:").count());
         gateway.file = Some(file);
         gateway.read()
+    }
+
+    /// Starts a gateway with the configuration file at this path, whose standard output is not read.
+    pub(crate) fn configured_unread(file: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("run").arg("--config").arg(file).envs(environment.iter().copied());
+        Self::spawn(&mut command, 1)
+    }
+
+    /// The standard output of a gateway that has not been read.
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("piped")
     }
 
     /// Changes the configuration file and says so; returns what the gateway says to that, up to the word that it is

@@ -1,0 +1,228 @@
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant, SystemTime},
+};
+
+use hyper::{
+    HeaderMap, Request, StatusCode, Uri,
+    body::{Body, Bytes, Frame, SizeHint},
+    header::{HOST, HeaderName, REFERER, USER_AGENT},
+};
+
+use super::body::RequestProgress;
+use crate::{
+    http::{BoxError, Failure, Peer, host},
+    span::semconv::{cut, redacted},
+    telemetry::{AccessLog, AccessRecord},
+    tracer::OpenSpan,
+};
+
+/// The entry of a request in the access log, written when it is dropped. Without a log, it holds nothing.
+#[derive(Debug)]
+pub(super) struct LogEntry(Option<Box<OpenEntry>>);
+
+#[derive(Debug)]
+struct OpenEntry {
+    log: AccessLog,
+    started: Instant,
+    /// The beginning of the call to the upstream.
+    called: Option<Instant>,
+    progress: Option<Arc<RequestProgress>>,
+    record: Box<AccessRecord>,
+}
+
+impl LogEntry {
+    /// Opens the entry of a request that is served within a span.
+    pub(super) fn open<B>(log: Option<&AccessLog>, client: &Peer, request: &Request<B>, span: &OpenSpan) -> Self {
+        Self(log.map(|log| {
+            let (uri, headers) = (request.uri(), request.headers());
+            let record = Box::new(AccessRecord {
+                time: SystemTime::now(),
+                duration: Duration::ZERO,
+                client: client.address.ip().to_canonical(),
+                method: request.method().clone(),
+                target: target(uri),
+                version: request.version(),
+                host: uri
+                    .authority()
+                    .map(|host| host.as_str().to_owned())
+                    .or_else(|| text(headers, HOST))
+                    .map(|name| short(host(&name).to_owned())),
+                referer: text(headers, REFERER).map(|url| short(redacted_url(&url))),
+                user_agent: text(headers, USER_AGENT).map(short),
+                status: None,
+                failure: None,
+                received: 0,
+                sent: 0,
+                upstream: None,
+                upstream_duration: None,
+                trace: span.trace_record(),
+            });
+            Box::new(OpenEntry { log: log.clone(), started: Instant::now(), called: None, progress: None, record })
+        }))
+    }
+
+    /// Records the beginning of the call to the upstream.
+    pub(super) fn called(&mut self, progress: &Arc<RequestProgress>) {
+        if let Some(entry) = &mut self.0 {
+            entry.called = Some(Instant::now());
+            entry.progress = Some(Arc::clone(progress));
+        }
+    }
+
+    /// Records the address of the connection to the upstream.
+    pub(super) fn connected(&mut self, peer: SocketAddr) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.upstream = Some(peer);
+        }
+    }
+
+    /// Records the head of the upstream's answer.
+    pub(super) fn upstream_answered(&mut self) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.upstream_duration = entry.called.map(|called| called.elapsed());
+        }
+    }
+
+    /// Records the status of the response.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.status = Some(status.as_u16());
+        }
+    }
+
+    /// Sets the failure, unless there is one.
+    pub(super) fn failed(&mut self, failure: Failure) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.failure.get_or_insert(failure);
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.sent += bytes as u64;
+        }
+    }
+}
+
+impl Drop for LogEntry {
+    fn drop(&mut self) {
+        let Some(OpenEntry { log, started, progress, mut record, .. }) = self.0.take().map(|entry| *entry) else {
+            return;
+        };
+        if record.status.is_none() {
+            record.failure.get_or_insert(Failure::ClientLeft);
+        }
+        record.duration = started.elapsed();
+        record.received = progress.map_or(0, |progress| progress.received());
+        log.offer(record);
+    }
+}
+
+/// Returns a path and a query, without the values of the latter.
+fn target(uri: &Uri) -> String {
+    let mut target = cut(uri.path()).to_owned();
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(&redacted(query));
+    }
+    target
+}
+
+/// Returns the value of a field, with replacements for what is not UTF-8.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn short(mut text: String) -> String {
+    text.truncate(cut(&text).len());
+    text.shrink_to_fit();
+    text
+}
+
+/// Returns a URL without user name, password, the values of its query, and fragment, because they may be secrets.
+fn redacted_url(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+    let (scheme, rest) = url.split_once("//").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let separator = if scheme.len() + rest.len() < url.len() { "//" } else { "" };
+    let query = query.map(|query| format!("?{}", redacted(query))).unwrap_or_default();
+    format!("{scheme}{separator}{}{path}{query}", host(authority))
+}
+
+/// A body of a response that keeps the entry of its request.
+#[derive(Debug)]
+pub(crate) struct LoggedBody<B: Body> {
+    inner: B,
+    ended: bool,
+    entry: LogEntry,
+}
+
+impl<B: Body> LoggedBody<B> {
+    pub(super) fn new(inner: B, entry: LogEntry) -> Self {
+        Self { inner, ended: false, entry }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for LoggedBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.entry.sent(frame.data_ref().map_or(0, Bytes::len));
+                // Trailers are the last frame, and what sends them does not ask for another.
+                self.ended |= frame.is_trailers();
+            }
+            Some(Err(error)) => self.entry.failed(Failure::of_answer(&**error)),
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Body> Drop for LoggedBody<B> {
+    fn drop(&mut self) {
+        if !self.ended && !self.inner.is_end_stream() {
+            self.entry.failed(Failure::ClientLeft);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_keep_no_secrets() {
+        for (url, expected) in [
+            ("https://u:p@shop.example/a?token=1&b=2#c", "https://shop.example/a?token=REDACTED&b=REDACTED"),
+            ("http://shop.example", "http://shop.example"),
+            ("//u@h/a@b", "//h/a@b"),
+            ("/a?b", "/a?REDACTED"),
+            ("about:blank", "about:blank"),
+            ("http://h?a=http://u:p@h", "http://h?a=REDACTED"),
+            ("http://h/a//u:p@b", "http://h/a//u:p@b"),
+            ("", ""),
+        ] {
+            assert_eq!(redacted_url(url), expected);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, SystemTime},
+};
+
+use hyper::{Method, Version};
+use traceparent::{Origin, ParseError, SpanId, TraceId};
+
+use crate::http::Failure;
+
+/// A request that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessRecord {
+    /// The time at which the head of the request had arrived.
+    pub(crate) time: SystemTime,
+    /// The time from then to the end of the response.
+    pub(crate) duration: Duration,
+    pub(crate) client: IpAddr,
+    pub(crate) method: Method,
+    /// The path, and the query without its values.
+    pub(crate) target: String,
+    pub(crate) version: Version,
+    pub(crate) host: Option<String>,
+    /// The URL that led to the request, without the values of its query.
+    pub(crate) referer: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    /// The status of the response; `None` without a response.
+    pub(crate) status: Option<u16>,
+    pub(crate) failure: Option<Failure>,
+    /// The number of received bytes of the request's body.
+    pub(crate) received: u64,
+    /// The number of bytes of the response's body.
+    pub(crate) sent: u64,
+    /// The address of the connection to the upstream.
+    pub(crate) upstream: Option<SocketAddr>,
+    /// The time from the beginning of the call to the head of the upstream's answer.
+    pub(crate) upstream_duration: Option<Duration>,
+    pub(crate) trace: TraceRecord,
+}
+
+/// The trace of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TraceRecord {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) sampled: bool,
+    pub(crate) origin: Origin,
+    /// The error of the received header.
+    pub(crate) refused: Option<ParseError>,
+}
+
+impl AccessRecord {
+    /// Returns the approximate memory of the record, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let texts = [&self.host, &self.referer, &self.user_agent].into_iter().flatten().map(String::capacity);
+        size_of::<Self>() + self.method.as_str().len() + self.target.capacity() + texts.sum::<usize>()
+    }
+}
