@@ -16,6 +16,8 @@ const VARIABLES: &str = "\
 Environment (flags and the file count more):
   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
           The name of this service in spans, and further attributes of it
+  OTEL_SDK_DISABLED
+          true records no span; contexts are still passed on
   OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
           Which of the traces that start here are sampled, such as traceidratio and 0.125
   OTEL_TRACES_EXPORTER
