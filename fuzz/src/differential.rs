@@ -178,7 +178,7 @@ fn published(traceparent: &str) -> Option<Answer> {
 }
 
 /// A panic counts as a refusal. libFuzzer's hook, which ends the process, is out of the way meanwhile.
-fn unless_it_panics(read: impl FnOnce() -> Option<Answer>) -> Option<Answer> {
+pub(crate) fn unless_it_panics<T: Default>(read: impl FnOnce() -> T) -> T {
     thread_local!(static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {

@@ -17,12 +17,7 @@ const ALL: Propagators = Propagators::new(&Format::ALL, &Format::ALL);
 ///
 /// Each line of the input is a field, `name: value`.
 pub fn formats(input: &[u8]) {
-    let message: Message = lines(input)
-        .filter_map(|line| {
-            let at = line.windows(2).position(|pair| pair == b": ")?;
-            Some((String::from_utf8(line[..at].to_vec()).ok()?, line[at + 2..].to_vec()))
-        })
-        .collect();
+    let message = message_of(input);
     for format in Format::ALL {
         read(format, &message);
     }
@@ -45,6 +40,15 @@ pub fn formats(input: &[u8]) {
             _ => assert_eq!(carried, Carried::EMPTY.without_decision()),
         }
     }
+}
+
+/// Returns the fields of an input, a line each.
+pub(crate) fn message_of(input: &[u8]) -> Message {
+    let field = |line: &[u8]| {
+        let at = line.windows(2).position(|pair| pair == b": ")?;
+        Some((String::from_utf8(line[..at].to_vec()).ok()?, line[at + 2..].to_vec()))
+    };
+    lines(input).filter_map(field).collect()
 }
 
 fn read(format: Format, message: &Message) {

@@ -3,6 +3,7 @@
 
 mod differential;
 mod formats;
+mod formats_differential;
 mod http;
 mod message;
 mod ot;
@@ -27,6 +28,7 @@ mod vectors;
 pub use self::{
     differential::{COLUMNS, DIFFERENCES, Difference, Seen, answers, differential},
     formats::formats,
+    formats_differential::{FORMATS_DIFFERENCES, FormatsDifference, Library, Verdict, formats_differential},
     http::http,
     ot::ot,
     policy::policy,
@@ -39,7 +41,7 @@ pub use self::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("traceparent", traceparent),
     ("tracestate", tracestate),
     ("policy", policy),
@@ -47,6 +49,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("server_timing", server_timing),
     ("http", http),
     ("formats", formats),
+    ("formats_differential", formats_differential),
     ("differential", differential),
 ];
 

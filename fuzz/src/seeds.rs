@@ -72,7 +72,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 server_timing().map(|field| [b"server-timing:", &field[..], b"\nServer-Timing:db;dur=5"].concat());
             headers.chain(lists).chain(responses).collect()
         }
-        "formats" => foreign::vectors::read()
+        "formats" | "formats_differential" => foreign::vectors::read()
             .map(|vector| {
                 let fields = vector.fields.iter().map(|(name, value)| [name.as_bytes(), b": ", &value[..]].concat());
                 let state =
