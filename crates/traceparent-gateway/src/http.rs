@@ -26,6 +26,7 @@ mod tls;
 mod tls;
 mod tokens;
 mod trailers;
+mod upstream_places;
 mod via;
 mod watch;
 
@@ -34,7 +35,7 @@ pub(crate) use self::{
     client::{AnswerBody, Client, ConnectOptions, Connector, LivenessOptions},
     coding::{check_coding, frame},
     departure::Departure,
-    descriptors::{raise_limit, share},
+    descriptors::{for_upstreams, raise_limit, share},
     expect::ExpectBody,
     failure::{Failure, TlsFailure},
     fields::FieldRules,
@@ -45,5 +46,6 @@ pub(crate) use self::{
     target::{check_target, is_host},
     tls::{TlsClient, TlsError},
     trailers::TrailersBody,
+    upstream_places::UpstreamPlaces,
     via::Pseudonym,
 };

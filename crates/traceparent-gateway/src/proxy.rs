@@ -24,8 +24,8 @@ use crate::{
     config::{Forwarded, Http2, Limits, Listener, Route, Routes},
     http::{
         Client, ClientBody, ConnectOptions, Connector, ExpectBody, Failure, FieldRules, ForwardOptions, GuardedBody,
-        Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, answer_last_hop,
-        check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
+        Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, UpstreamPlaces,
+        answer_last_hop, check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
     },
     telemetry::AccessLog,
     tracer::{OpenSpan, SpanBody, Tracer},
@@ -39,6 +39,8 @@ mod upgrade;
 pub(crate) struct Proxy {
     pseudonym: Pseudonym,
     access_log: Option<AccessLog>,
+    /// The places of connections to upstreams, which all listeners share.
+    places: UpstreamPlaces,
     settings: ArcSwap<Settings>,
 }
 
@@ -58,9 +60,9 @@ pub(crate) struct Settings {
 
 impl Proxy {
     /// Creates a proxy, with the certificates and keys of its upstreams.
-    pub(crate) fn new(tracer: Tracer, listener: Listener) -> Result<Self, TlsError> {
-        let settings = Settings::new(tracer, listener, &[])?;
-        Ok(Self { pseudonym: Pseudonym::random(), access_log: None, settings: ArcSwap::from_pointee(settings) })
+    pub(crate) fn new(tracer: Tracer, listener: Listener, places: UpstreamPlaces) -> Result<Self, TlsError> {
+        let settings = ArcSwap::from_pointee(Settings::new(tracer, listener, &places, &[])?);
+        Ok(Self { pseudonym: Pseudonym::random(), access_log: None, places, settings })
     }
 
     /// Sets the access log.
@@ -75,7 +77,7 @@ impl Proxy {
 
     /// Returns the settings of a changed listener, which share connections to the same upstreams.
     pub(crate) fn prepare(&self, tracer: Tracer, listener: Listener) -> Result<Settings, TlsError> {
-        Settings::new(tracer, listener, &self.settings.load().clients)
+        Settings::new(tracer, listener, &self.places, &self.settings.load().clients)
     }
 
     /// Replaces the settings of later requests. Connections to clients and to upstreams stay open.
@@ -85,12 +87,18 @@ impl Proxy {
 }
 
 impl Settings {
-    fn new(tracer: Tracer, listener: Listener, known: &[Client<RequestBody>]) -> Result<Self, TlsError> {
+    fn new(
+        tracer: Tracer,
+        listener: Listener,
+        places: &UpstreamPlaces,
+        known: &[Client<RequestBody>],
+    ) -> Result<Self, TlsError> {
         let mut clients: Vec<Client<RequestBody>> = Vec::new();
         for route in listener.routes.iter() {
             let options = connect_options(route)?;
             let client = clients.iter().chain(known).find(|client| *client.options() == options).cloned();
-            clients.push(client.unwrap_or_else(|| Client::new(Connector { tls: options.tls.clone() }, options)));
+            let connector = || Connector { tls: options.tls.clone(), places: places.clone() };
+            clients.push(client.unwrap_or_else(|| Client::new(connector(), options.clone())));
         }
         let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
         let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });

@@ -8,7 +8,7 @@ use crate::{
     cli::RunArgs,
     config::{Admin, Config, Environment, Listener, Tracing},
     error::Error,
-    http::{Server, TlsError, raise_limit, share},
+    http::{Server, TlsError, UpstreamPlaces, for_upstreams, raise_limit, share},
     operator::tell,
     proxy::Proxy,
     signals::{Signal, Signals},
@@ -46,6 +46,8 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let mut signals = Signals::catch(args.config.is_some()).map_err(Error::Signals)?;
     let descriptors = raise_limit();
     fit(&mut config.listeners, descriptors);
+    let upstream_places =
+        descriptors.map_or_else(UpstreamPlaces::default, |limit| UpstreamPlaces::new(for_upstreams(limit)));
     let mut servers = Vec::new();
     for (number, listener) in config.listeners.iter().enumerate() {
         let setting = match &args.config {
@@ -74,7 +76,8 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         ));
         let tracer = running.tracer(&running.config.tracing, &listener);
         let server = server.with_counts(running.metrics.connections());
-        let proxy = Arc::new(Proxy::new(tracer, listener)?.with_access_log(access_log.clone()));
+        let proxy = Proxy::new(tracer, listener, upstream_places.clone())?.with_access_log(access_log.clone());
+        let proxy = Arc::new(proxy);
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }

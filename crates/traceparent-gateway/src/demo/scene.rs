@@ -21,7 +21,7 @@ use traceparent::Policy;
 use crate::{
     config::{Forwarded, Listener, Route, Tracing},
     error::Error,
-    http::{ClientBody, Handler, Peer, Server},
+    http::{ClientBody, Handler, Peer, Server, UpstreamPlaces},
     proxy::Proxy,
     span::Span,
     telemetry::{Metrics, Recorder, SpanFilter, Telemetry},
@@ -253,7 +253,7 @@ impl Stage {
         let address = server.address();
         let upstream = format!("http://{agent}").parse().map_err(|error| Error::Scene(Box::new(error)))?;
         let tracer = self.tracers.tracer(service);
-        self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream)))?);
+        self.serve(server, Proxy::new(tracer, Listener::new(address, Route::to(upstream)), UpstreamPlaces::default())?);
         Ok(address)
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn raise_limit() -> Option<u64> {
 /// Lowers the wanted numbers of connections until all of them fit below a limit of open files. The largest ones are lowered
 /// first, and none below 1.
 pub(crate) fn share(limit: u64, wanted: &mut [u32]) {
-    let mut available = u64::try_from(u128::from(limit.saturating_sub(RESERVE)) * CLIENTS / 100).unwrap_or(u64::MAX);
+    let mut available = for_clients(limit);
     let mut ascending: Vec<&mut u32> = wanted.iter_mut().collect();
     ascending.sort_unstable();
     let mut left = ascending.len() as u64;
@@ -36,6 +36,17 @@ pub(crate) fn share(limit: u64, wanted: &mut [u32]) {
         available = available.saturating_sub(part);
         left -= 1;
     }
+}
+
+/// Returns the number of connections to upstreams for which there are descriptors below a limit of open files.
+pub(crate) fn for_upstreams(limit: u64) -> usize {
+    let available = limit.saturating_sub(RESERVE).saturating_sub(for_clients(limit));
+    usize::try_from(available).unwrap_or(usize::MAX).max(1)
+}
+
+fn for_clients(limit: u64) -> u64 {
+    let available = u128::from(limit.saturating_sub(RESERVE)) * CLIENTS / 100;
+    u64::try_from(available).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -58,5 +69,10 @@ mod tests {
         assert_eq!(shared(50, vec![10_000, 1]), [1, 1]);
         assert_eq!(shared(u64::MAX, vec![u32::MAX]), [u32::MAX]);
         assert_eq!(shared(1096, vec![]), [0; 0]);
+    }
+
+    #[test]
+    fn upstreams_get_what_is_left() {
+        assert_eq!([0, 96, 256, 1096].map(for_upstreams), [1, 1, 64, 400]);
     }
 }

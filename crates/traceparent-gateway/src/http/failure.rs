@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Unreachable(io::ErrorKind),
     #[error("cannot connect to the upstream: no address found for its host")]
     UnknownHost,
+    #[error("cannot connect to the upstream: there are as many connections to upstreams as the system allows")]
+    NoUpstreamPlace,
     #[error(transparent)]
     Tls(#[from] TlsFailure),
     #[error("the upstream closed the connection before it answered")]
@@ -67,6 +69,7 @@ impl Failure {
         match self {
             Self::Unreachable(_) => "upstream_unreachable",
             Self::UnknownHost => "upstream_unknown_host",
+            Self::NoUpstreamPlace => "upstream_no_place",
             Self::Tls(failure) => failure.as_str(),
             Self::NoAnswer => "upstream_no_answer",
             Self::InvalidAnswer => "upstream_invalid_answer",
@@ -119,6 +122,7 @@ impl Failure {
             | Self::AnswerPaused => StatusCode::GATEWAY_TIMEOUT,
             Self::Tunnel | Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::NoUpstreamPlace => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -141,6 +145,7 @@ impl Failure {
             Self::RepeatedChunked => "The request is chunked more than once.\n",
             Self::InvalidMaxForwards => "The request's Max-Forwards is not one number.\n",
             Self::Loop => "The request goes in a circle.\n",
+            Self::NoUpstreamPlace => "This gateway has too many requests at once.\n",
             Self::NoRoute => "Nothing is served here.\n",
             Self::AnswerHeadTooLarge => {
                 "The service behind this gateway gave an answer with a head that is too large.\n"

@@ -137,6 +137,42 @@ fn upgraded_connections_count_until_they_end() {
     panic!("the place is not free again");
 }
 
+/// The admin listener and other clients keep their descriptors while upstreams take all of theirs.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_to_upstreams_are_bounded() {
+    let (end, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    let (gateway, admin) = Gateway::start_with_descriptors(256, &upstream.url(), &["--admin", "127.0.0.1:0"]);
+    let mut busy = Vec::new();
+    for _ in 0..64 {
+        let mut connection = gateway.connect();
+        connection.write(REQUEST);
+        upstream.head();
+        busy.push(connection);
+    }
+    let response = get(gateway.address, &[]);
+    assert_eq!((response.status, response.body.as_str()), (503, "This gateway has too many requests at once.\n"));
+    assert_eq!(send(admin, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+    drop(end);
+    for connection in &mut busy {
+        assert_eq!(connection.response().body, "late");
+    }
+    assert_eq!(get(gateway.address, &[]).status, 200);
+    let spans = gateway.spans();
+    let refused = spans.iter().filter(|span| span["kind"] == "client" && span["error"] != serde_json::Value::Null);
+    let refused: Vec<_> = refused.map(|span| span["error"].as_str().unwrap()).collect();
+    assert_eq!(
+        refused,
+        ["cannot connect to the upstream: there are as many connections to upstreams as the system allows"]
+    );
+}
+
 /// More half-open clients than the system has descriptors for.
 #[cfg(target_os = "linux")]
 #[test]

@@ -7,7 +7,11 @@ use tokio::{
 };
 
 use super::{Offer, Protocol, stream::Stream};
-use crate::http::{Failure, TlsClient, TlsFailure, tcp::tune};
+use crate::http::{
+    Failure, TlsClient, TlsFailure,
+    tcp::tune,
+    upstream_places::{UpstreamPlace, UpstreamPlaces},
+};
 
 /// Opens connections to an upstream.
 pub(crate) trait Connect: Send + Sync + 'static {
@@ -29,12 +33,15 @@ pub(crate) struct Connected<S> {
     pub(crate) stream: S,
     pub(crate) peer: SocketAddr,
     pub(crate) protocol: Protocol,
+    /// The connection's place among those to all upstreams, if they are bounded.
+    pub(crate) place: Option<UpstreamPlace>,
 }
 
 /// Opens connections over TCP, trying the addresses of a name one after another, and over TLS if that is set.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) tls: Option<TlsClient>,
+    pub(crate) places: UpstreamPlaces,
 }
 
 impl Connect for Connector {
@@ -48,6 +55,8 @@ impl Connect for Connector {
         limit: Duration,
     ) -> Result<Connected<Stream>, Failure> {
         let deadline = Instant::now() + limit;
+        // Half of the time is left for connecting.
+        let place = Some(self.places.take(limit / 2).await?);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<_> = match timeout_at(deadline, lookup_host((host, port))).await {
             Ok(Ok(addresses)) => alternate(addresses.collect()),
@@ -56,12 +65,12 @@ impl Connect for Connector {
         };
         let (stream, peer) = connect_any(&addresses, deadline).await?;
         let Some(tls) = &self.tls else {
-            return Ok(Connected { stream: Stream::Plain(stream), peer, protocol: offer.without_tls() });
+            return Ok(Connected { stream: Stream::Plain(stream), peer, protocol: offer.without_tls(), place });
         };
         let connected = timeout_at(deadline, tls.connect(stream, host, offer)).await;
         let (stream, is_http2) = connected.map_err(|_| TlsFailure::Late)??;
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        Ok(Connected { stream: Stream::Tls(stream), peer, protocol })
+        Ok(Connected { stream: Stream::Tls(stream), peer, protocol, place })
     }
 }
 

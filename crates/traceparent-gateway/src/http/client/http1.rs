@@ -51,8 +51,7 @@ where
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Connected { stream, peer, .. } = connected;
-        let (stream, transport) = TransportStream::new(stream, peer);
+        let (stream, transport) = TransportStream::new(connected);
         let header_bytes = options.header_bytes as usize;
         let opened = Builder::new()
             .max_headers(options.header_fields.into())
@@ -133,6 +132,9 @@ where
 
     fn release(mut self, idle: &Arc<Idle<B>>) {
         self.is_reused = true;
+        if self.transport.is_scarce() {
+            return;
+        }
         if self.sender.is_ready() {
             idle.put(self);
             return;

@@ -52,8 +52,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Connected { stream, peer, .. } = connected;
-        let (stream, transport) = TransportStream::new(stream, peer);
+        let (stream, transport) = TransportStream::new(connected);
         let (stream, pseudo_ends) = WatchedStream::of_client(stream);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)

@@ -35,7 +35,7 @@ impl Connect for Addresses {
 
     async fn connect(&self, _: &str, _: u16, offer: Offer, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
         let (stream, peer) = connect_any(&self.0, Instant::now() + limit).await?;
-        Ok(Connected { stream, peer, protocol: offer.without_tls() })
+        Ok(Connected { stream, peer, protocol: offer.without_tls(), place: None })
     }
 }
 

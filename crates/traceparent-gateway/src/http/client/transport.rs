@@ -11,14 +11,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::trailers::Trailers;
-
-use crate::http::{Failure, TlsFailure, tls};
+use super::{connect::Connected, trailers::Trailers};
+use crate::http::{Failure, TlsFailure, tls, upstream_places::UpstreamPlace};
 
 /// What is known of a connection beside its bytes.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) peer: SocketAddr,
+    place: Option<UpstreamPlace>,
     pub(super) trailers: Trailers,
     received: AtomicU64,
     write_failed: AtomicBool,
@@ -30,6 +30,11 @@ impl Transport {
     /// Returns how many bytes have been received.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Relaxed)
+    }
+
+    /// Returns whether the connection should not be kept for later.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.place.as_ref().is_some_and(UpstreamPlace::is_scarce)
     }
 
     /// Returns the failure of a connection that has ended without an answer.
@@ -54,9 +59,11 @@ pub(super) struct TransportStream<S> {
 }
 
 impl<S> TransportStream<S> {
-    pub(super) fn new(stream: S, peer: SocketAddr) -> (Self, Arc<Transport>) {
+    pub(super) fn new(connected: Connected<S>) -> (Self, Arc<Transport>) {
+        let Connected { stream, peer, place, .. } = connected;
         let transport = Arc::new(Transport {
             peer,
+            place,
             trailers: Trailers::default(),
             received: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
