@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -26,6 +28,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Say what headers are, field by field, and which rule a refused one breaks
     Explain(ExplainArgs),
+    /// Find trace headers in logs, HAR files and other text, and count the valid and the invalid ones
+    Check(CheckArgs),
     /// Create the headers of a new trace
     New(NewArgs),
     /// Create the headers of a call that continues a trace
@@ -61,6 +65,21 @@ pub(crate) struct ExplainArgs {
     /// Say what a service does that trusts the caller this far
     #[arg(long, value_parser = trust())]
     pub(crate) trust: Option<Trust>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files of any text; standard input without any
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The number of examples of each broken rule
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    pub(crate) examples: usize,
+
+    /// The number of threads [default: one for each processor]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
 }
 
 /// How headers are written.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod check;
 mod cli;
 mod convert;
 mod error;
@@ -47,6 +48,7 @@ fn run(Cli { json, command }: Cli) -> Result<ExitCode, Error> {
             let headers = Headers::read(&args.headers)?;
             show(&explain::explain_response(headers)?, json)
         }
+        Command::Check(args) => check::check(&args, json),
         Command::New(args) => write::new(&args, json),
         Command::Child(args) => write::child(&args, json),
         Command::Convert(args) => convert::convert(&args, json),

@@ -5,7 +5,7 @@ use traceparent::{ErrorKind, Field};
 use traceparent_formats::{Format, Part};
 
 /// A rule of a specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Rule {
     /// The number in the conformance tables of the libraries, such as `W3C 9`.
     pub(crate) requirement: &'static str,

@@ -16,6 +16,11 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| escape(byte)).collect()
 }
 
+/// Returns the text of an operating system in printable ASCII.
+pub(crate) fn visible_os(text: &std::ffi::OsStr) -> String {
+    visible(text.as_encoded_bytes())
+}
+
 fn escape(byte: u8) -> String {
     match byte {
         b'\\' => "\\\\".to_owned(),
@@ -94,6 +99,10 @@ impl Style {
 
     pub(crate) fn red(self, text: &str) -> String {
         self.paint("1;31", text)
+    }
+
+    pub(crate) fn green(self, text: &str) -> String {
+        self.paint("32", text)
     }
 }
 
