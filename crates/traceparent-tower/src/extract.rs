@@ -19,6 +19,7 @@ use crate::{
     attributes::{RequestAttributes, span_name},
     in_trace::Scope,
     server_timing::ServerTiming,
+    span::Attribute,
     trailers::BAGGAGE,
 };
 
@@ -51,6 +52,8 @@ use crate::{
 /// The span is named after method and route, such as `GET /orders/{id}`, or after the method alone if the route is not
 /// known. A gRPC call is named after service and method, such as `grpc.health.v1.Health/Check`. A rule that decides by
 /// path and must hold without axum therefore asks for `url.path`.
+///
+/// [`SpanContext::attributes`] returns the attributes that a sampler adds to the span in turn.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -237,8 +240,11 @@ impl<S: Sampler, G: IdGenerator> ExtractTraceContextLayer<S, G> {
         let extracted = traceparent_http::extract_formats(&self.propagators, &request.headers);
         let (name, attributes) = (span_name(request), RequestAttributes::new(request));
         let span = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&attributes);
-        let outgoing = self.policy.apply_to(span, extracted.incoming().clone(), &self.ids);
-        SpanContext::received(outgoing, &extracted)
+        let mut added = Vec::new();
+        let outgoing = self.policy.apply_annotated(span, extracted.incoming().clone(), &self.ids, |key, value| {
+            added.extend(Attribute::new(value).map(|value| (key.to_owned(), value)));
+        });
+        SpanContext::received(outgoing, &extracted, added)
     }
 }
 

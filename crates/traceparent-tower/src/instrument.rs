@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 use http::{Extensions, Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
+use traceparent::sampler::AttributeValue;
 use traceparent_http::semconv;
 use tracing::{Level, Span, field::display};
 
@@ -38,6 +39,15 @@ impl SpanContext {
         span.record("sampled", self.traceparent().flags().is_sampled());
         if let Some(parent_id) = self.parent_id() {
             span.record("parent_id", display(parent_id));
+        }
+        for (key, value) in self.attributes() {
+            match value {
+                AttributeValue::Str(value) => drop(span.record(key, value)),
+                AttributeValue::Bool(value) => drop(span.record(key, value)),
+                AttributeValue::I64(value) => drop(span.record(key, value)),
+                AttributeValue::F64(value) => drop(span.record(key, value)),
+                _ => {}
+            }
         }
         match (self.error(), self.format_error()) {
             (Some(error), _) => drop(span.record(semconv::TRACEPARENT_REFUSED, display(error))),
@@ -75,6 +85,9 @@ impl Scope {
 /// | `http.request.method` | the method, or `_OTHER` |
 /// | `http.route` | the route that axum's router matched, with the feature `axum` |
 /// | `http.response.status_code` | the status of the response |
+///
+/// A field that [`make_span_with`](InstrumentRequestLayer::make_span_with) declares under the name of an attribute that the
+/// sampler has added holds that [attribute](SpanContext::attributes).
 ///
 /// The order of the layers does not matter in a server: the span gets its IDs from
 /// [`ExtractTraceContextLayer`](crate::ExtractTraceContextLayer) on either side. In a client it goes inside of

@@ -1,7 +1,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use http::{Extensions, Request, request::Parts};
-use traceparent::{IdGenerator, Outgoing, ParseError};
+use traceparent::{IdGenerator, Outgoing, ParseError, sampler::AttributeValue};
 use traceparent_formats::{Carried, Extracted, Format, FormatError, OwnedCarried};
 
 /// The context of a span of this process, which serves a request or makes a call.
@@ -26,7 +26,38 @@ struct Span {
     outgoing: Outgoing<'static>,
     carried: OwnedCarried,
     received: Received,
+    attributes: Vec<(String, Attribute)>,
     is_call: bool,
+}
+
+/// A value that a sampler has added to a span.
+#[derive(Clone, Debug)]
+pub(crate) enum Attribute {
+    Str(String),
+    Bool(bool),
+    I64(i64),
+    F64(f64),
+}
+
+impl Attribute {
+    pub(crate) fn new(value: AttributeValue<'_>) -> Option<Self> {
+        Some(match value {
+            AttributeValue::Str(value) => Self::Str(value.to_owned()),
+            AttributeValue::Bool(value) => Self::Bool(value),
+            AttributeValue::I64(value) => Self::I64(value),
+            AttributeValue::F64(value) => Self::F64(value),
+            _ => return None,
+        })
+    }
+
+    fn value(&self) -> AttributeValue<'_> {
+        match self {
+            Self::Str(value) => value.as_str().into(),
+            Self::Bool(value) => (*value).into(),
+            Self::I64(value) => (*value).into(),
+            Self::F64(value) => (*value).into(),
+        }
+    }
 }
 
 /// What is known of the fields that a request came with.
@@ -45,7 +76,11 @@ impl SpanContext {
     }
 
     /// Creates the context of the span that serves a request with these fields.
-    pub(crate) fn received(outgoing: Outgoing<'_>, extracted: &Extracted<'_>) -> Self {
+    pub(crate) fn received(
+        outgoing: Outgoing<'_>,
+        extracted: &Extracted<'_>,
+        attributes: Vec<(String, Attribute)>,
+    ) -> Self {
         let carried = extracted.carried(&outgoing).into_owned();
         let received = Received {
             error: extracted.incoming().error(),
@@ -53,17 +88,20 @@ impl SpanContext {
             format_error: extracted.refused().next(),
             conflict: extracted.conflict(),
         };
-        Self::of(outgoing, carried, received)
+        let (outgoing, is_call) = (outgoing.into_owned(), false);
+        Self(Arc::new(Span { outgoing, carried, received, attributes, is_call }))
     }
 
     fn of(outgoing: Outgoing<'_>, carried: OwnedCarried, received: Received) -> Self {
-        Self(Arc::new(Span { outgoing: outgoing.into_owned(), carried, received, is_call: false }))
+        let (outgoing, attributes) = (outgoing.into_owned(), Vec::new());
+        Self(Arc::new(Span { outgoing, carried, received, attributes, is_call: false }))
     }
 
     /// Creates the context of a call that this span makes.
     pub(crate) fn call<G: IdGenerator + ?Sized>(&self, ids: &G) -> Self {
         let (outgoing, carried) = (self.0.outgoing.child(ids), self.0.carried.clone());
-        Self(Arc::new(Span { outgoing, carried, received: Received::default(), is_call: true }))
+        let (received, attributes) = (Received::default(), Vec::new());
+        Self(Arc::new(Span { outgoing, carried, received, attributes, is_call: true }))
     }
 
     /// Returns whether the span makes a call: then another one serves it.
@@ -145,6 +183,15 @@ impl SpanContext {
     /// Returns the first format in which the request had a context of another trace.
     pub fn conflict(&self) -> Option<Format> {
         self.0.received.conflict
+    }
+
+    /// Returns an iterator over the attributes that the sampler has added to the span; see [`Sampler::annotate`].
+    ///
+    /// A sampler adds attributes only to spans about which it was asked and which are recorded.
+    ///
+    /// [`Sampler::annotate`]: traceparent::sampler::Sampler::annotate
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, AttributeValue<'_>)> {
+        self.0.attributes.iter().map(|(key, attribute)| (key.as_str(), attribute.value()))
     }
 
     /// Returns the data that travels beside the IDs, such as X-Ray's other pairs; see [`Carried`].

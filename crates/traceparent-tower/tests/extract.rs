@@ -11,9 +11,10 @@ use std::{
 use http::{Method, Request, Response, request::Parts};
 use tower::{Layer, ServiceExt, service_fn};
 use traceparent::{
-    ErrorKind, Field, IdsFrom, Origin, Trust,
+    ErrorKind, Field, IdsFrom, Origin, RandomIdGenerator, Trust,
     sampler::{
-        AlwaysOff, AlwaysOn, AttributeCondition, ParentBased, Rule, RuleBased, Sampler, SamplingInput, SamplingResult,
+        AlwaysOff, AlwaysOn, AttributeCondition, AttributeValue, ParentBased, Rule, RuleBased, Sampler, SamplingInput,
+        SamplingResult,
     },
 };
 use traceparent_tower::{ExtractTraceContext, ExtractTraceContextLayer, InTrace, InjectTraceContextLayer, SpanContext};
@@ -312,4 +313,33 @@ fn everything_is_send_and_sync_and_made_in_constants() {
     let service: ExtractTraceContext<_, AlwaysOn> = LAYER.layer(echo());
     check(&service);
     check_future(&service.oneshot(request(&[])));
+}
+
+#[tokio::test]
+async fn attributes_that_a_sampler_adds_reach_the_span() {
+    struct Adds;
+
+    impl Sampler for Adds {
+        fn should_sample(&self, input: &SamplingInput<'_>) -> SamplingResult {
+            if input.span().name() == "GET" { SamplingResult::SAMPLE } else { SamplingResult::DROP }
+        }
+
+        fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+            visit("sampler.name", input.span().name().into());
+            visit("sampler.limit", 5_i64.into());
+        }
+    }
+
+    let layer = ExtractTraceContextLayer::new(&Adds);
+    let span = span(&layer, &[]).await;
+    let added: Vec<_> = span.attributes().map(|(key, value)| (key.to_owned(), value.to_string())).collect();
+    assert_eq!(added, [("sampler.name".to_owned(), "GET".to_owned()), ("sampler.limit".to_owned(), "5".to_owned())]);
+    // A child is a span about which the sampler was not asked, and so is one that follows its caller.
+    assert_eq!(span.child(&RandomIdGenerator).attributes().count(), 0);
+    let followed = serve(&layer, &[("traceparent", SAMPLED)]).await.into_body().extension.unwrap();
+    assert_eq!(followed.attributes().count(), 0);
+    let mut dropped = request(&[]);
+    *dropped.method_mut() = Method::POST;
+    let dropped = layer.layer(echo()).oneshot(dropped).await.unwrap().map(InTrace::into_inner);
+    assert_eq!(dropped.into_body().extension.unwrap().attributes().count(), 0);
 }

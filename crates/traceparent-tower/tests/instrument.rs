@@ -16,7 +16,10 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame};
 use tower::{Layer, ServiceExt, service_fn};
-use traceparent::{TraceParent, sampler::AlwaysOn};
+use traceparent::{
+    TraceParent,
+    sampler::{AlwaysOn, AttributeValue, Sampler, SamplingInput, SamplingResult},
+};
 use traceparent_tower::{
     ExtractTraceContextLayer, InjectTraceContextLayer, InstrumentRequestLayer, SpanContext, request_span,
 };
@@ -188,4 +191,39 @@ fn level_and_name_can_be_set() {
     let lines = logged_by(layer.make_span_with(|| info_span!("short", trace_id = Empty)));
     let trace_id = root.traceparent().trace_id();
     assert_eq!(lines.matches(&format!(" short{{trace_id={trace_id}}}: ")).count(), 2, "{lines}");
+}
+
+#[test]
+fn a_declared_field_holds_what_the_sampler_has_added() {
+    struct Adds;
+
+    impl Sampler for Adds {
+        fn should_sample(&self, _: &SamplingInput<'_>) -> SamplingResult {
+            SamplingResult::SAMPLE
+        }
+
+        fn annotate(&self, _: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
+            visit("sampler.name", "adds".into());
+            visit("sampler.share", 0.5.into());
+            visit("sampler.other", true.into());
+        }
+    }
+
+    let instrument = InstrumentRequestLayer::new()
+        .make_span_with(|| info_span!("request", sampler.name = Empty, sampler.share = Empty));
+    let lines = logged(async move {
+        let service = ExtractTraceContextLayer::new(&Adds).layer(instrument.layer(service_fn(handler)));
+        drop(service.oneshot(request(&[])).await.unwrap());
+    });
+    assert_eq!(lines.matches(" request{sampler.name=\"adds\" sampler.share=0.5}: ").count(), 2, "{lines}");
+}
+
+#[test]
+fn a_log_span_names_the_format_that_was_refused() {
+    let lines = logged(async {
+        let layer = ExtractTraceContextLayer::new(AlwaysOn).propagators("b3".parse().unwrap());
+        let service = layer.layer(InstrumentRequestLayer::new().layer(service_fn(handler)));
+        drop(service.oneshot(request(&[("b3", "2")])).await.unwrap());
+    });
+    assert!(lines.contains("traceparent.refused=b3: invalid byte in sampling state at offset 0"), "{lines}");
 }

@@ -94,9 +94,9 @@ pub trait Sampler {
     /// Calls `visit` with each attribute that the sampler adds to a recorded span, for the input of
     /// [`should_sample`](Self::should_sample).
     ///
-    /// [`Policy::apply_annotated`](crate::Policy::apply_annotated) calls this, and so does the sampler of
-    /// `traceparent-opentelemetry`. [`Policy::apply`](crate::Policy::apply),
-    /// [`Policy::apply_to`](crate::Policy::apply_to) and the layers of `traceparent-tower` do not.
+    /// [`Policy::apply_annotated`](crate::Policy::apply_annotated) calls this, and so do the server's layer of
+    /// `traceparent-tower` and the sampler of `traceparent-opentelemetry`. [`Policy::apply`](crate::Policy::apply) and
+    /// [`Policy::apply_to`](crate::Policy::apply_to) do not.
     fn annotate(&self, input: &SamplingInput<'_>, visit: &mut dyn FnMut(&str, AttributeValue<'_>)) {
         let _ = (input, visit);
     }
