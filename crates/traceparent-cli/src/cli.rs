@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Say what the headers of a response mean: Server-Timing: trace;desc=... and traceresponse
     Response(HeaderArgs),
+    /// Run a command in a span: it gets TRACEPARENT and TRACESTATE, and {{traceparent}} in its arguments
+    Exec(ExecArgs),
     /// Write completions for a shell
     Completions(CompletionsArgs),
     /// Write the man page
@@ -152,6 +154,27 @@ pub(crate) struct SampleArgs {
     /// The percentage of traces to keep, with up to six decimals; may be given several times
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) percent: Vec<Percent>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+
+    /// The collector to send the span to, such as http://127.0.0.1:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<crate::exec::Endpoint>,
+
+    /// The name of the span [default: the command's]
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "NAME", requires = "otlp")]
+    pub(crate) name: Option<String>,
+
+    /// The percentage of traces that start here to sample
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "100")]
+    pub(crate) percent: Percent,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod convert;
 mod error;
+mod exec;
 mod explain;
 #[doc(hidden)]
 pub mod fuzz;
@@ -53,6 +54,7 @@ fn run(Cli { json, command }: Cli) -> Result<ExitCode, Error> {
         Command::Child(args) => write::child(&args, json),
         Command::Convert(args) => convert::convert(&args, json),
         Command::Sample(args) => sample::sample(&args, json),
+        Command::Exec(args) => exec::exec(&args, json),
         Command::Completions(args) => manual::completions(args.shell, json),
         Command::Man => manual::man(json),
     }
