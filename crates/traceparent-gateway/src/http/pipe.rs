@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use super::{BoxError, timer::IdleTimer};
 
+/// The time for which data waits to be written before its stream is reset, which drops it.
+const LAST_DATA: Duration = Duration::from_millis(10);
+
 /// Sends a body over a stream of HTTP/2, as fast as the receiver takes it.
 ///
 /// It comes to its end with the body, or when the stream does.
@@ -23,6 +26,8 @@ pub(super) struct Pipe<B> {
     reason: Reason,
     /// The longest time for which the receiver may take nothing.
     limit: Option<Duration>,
+    /// The time at which the body failed.
+    failed: Option<Instant>,
     /// The time since which the stream has had no room.
     stalled: Option<Instant>,
     timer: IdleTimer,
@@ -57,7 +62,16 @@ impl<B> Pipe<B> {
     }
 
     fn new(body: B, stream: SendStream<Bytes>, reason: Reason, limit: Option<Duration>) -> Self {
-        Self { body, stream, data: Bytes::new(), reason, limit, stalled: None, timer: IdleTimer::default() }
+        Self {
+            body,
+            stream,
+            data: Bytes::new(),
+            reason,
+            limit,
+            failed: None,
+            stalled: None,
+            timer: IdleTimer::default(),
+        }
     }
 
     /// Waits for room on the stream.
@@ -129,12 +143,20 @@ where
     /// Sends the body. A stream that has not come to its end is reset.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let sent = ready!(this.poll_pipe(context));
-        match &sent {
-            Err(PipeError::Body) => this.stream.send_reset(this.reason),
-            Err(PipeError::Stalled) => this.stream.send_reset(Reason::CANCEL),
-            Ok(()) | Err(PipeError::Stream) => {}
+        if this.failed.is_none() {
+            match ready!(this.poll_pipe(context)) {
+                Err(PipeError::Body) => this.failed = Some(Instant::now()),
+                Err(PipeError::Stalled) => {
+                    this.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Err(PipeError::Stalled));
+                }
+                sent => return Poll::Ready(sent),
+            }
         }
-        Poll::Ready(sent)
+        if let Some(since) = this.failed {
+            ready!(this.timer.poll(since, LAST_DATA, context));
+        }
+        this.stream.send_reset(this.reason);
+        Poll::Ready(Err(PipeError::Body))
     }
 }

@@ -14,6 +14,7 @@ mod forwarding;
 mod heads;
 mod hostile;
 mod http2;
+mod http2_server;
 #[cfg(target_os = "linux")]
 mod idle;
 mod lifecycle;

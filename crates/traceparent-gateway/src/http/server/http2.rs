@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::answer::Exchange;
+use self::{answer::Exchange, resets::Resets};
 use super::{Handler, connection::Connection};
 use crate::{
     config::Limits,
@@ -30,12 +30,16 @@ use crate::{
 };
 
 mod answer;
+mod resets;
 
 /// The largest number of concurrent requests on one connection.
 const STREAMS: u32 = 200;
 
-/// How many bytes of a stream, and of a connection, may be under way to this side.
-const WINDOW: u32 = 1024 * 1024;
+/// How many bytes of a stream may be under way to this side.
+const STREAM_WINDOW: u32 = 512 * 1024;
+
+/// How many bytes of a connection may be: an upstream that takes nothing of one stream leaves room for the others.
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 
 /// The time for which a connection without requests stays open after GOAWAY, for those that are on their way.
 const LINGER: Duration = Duration::from_secs(1);
@@ -54,13 +58,14 @@ where
     let mut stopping = connection.stopping.clone();
     let mut stop = pin!(stopping.begun());
     let mut idle = Idle::new(limits.idle_timeout);
+    let requests = Requests { connection, pseudo_ends, resets: Resets::default() };
     let mut is_leaving = false;
-    loop {
+    let reason = loop {
         let event = poll_fn(|context| {
             if !is_leaving && stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Stop);
             }
-            poll_event(&connection, &pseudo_ends, &mut http2, &mut idle, context)
+            requests.poll(&mut http2, &mut idle, context)
         });
         match event.await {
             Event::Stop | Event::Idle if !is_leaving => {
@@ -68,21 +73,21 @@ where
                 idle = Idle::new(LINGER);
                 http2.graceful_shutdown();
             }
-            Event::Stop | Event::Idle => {
-                http2.abrupt_shutdown(Reason::NO_ERROR);
-                let _ = poll_fn(|context| http2.poll_closed(context)).await;
-                return;
-            }
+            Event::Stop | Event::Idle => break Reason::NO_ERROR,
+            Event::Flood => break Reason::ENHANCE_YOUR_CALM,
             Event::End => return,
         }
-    }
+    };
+    http2.abrupt_shutdown(reason);
+    // The last frames are GOAWAY, and what has been written before.
+    let _ = poll_fn(|context| http2.poll_closed(context)).await;
 }
 
 fn builder(limits: Limits) -> Builder {
     let mut builder = Builder::new();
     builder
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(limits.header_bytes);
     builder
@@ -95,54 +100,63 @@ enum Event {
     Stop,
     /// No request has been under way for too long.
     Idle,
+    /// The client makes requests to reset them.
+    Flood,
     /// The connection has ended.
     End,
 }
 
-/// Answers requests until something else happens.
-fn poll_event<S, H>(
-    connection: &Connection<H>,
-    pseudo_ends: &PseudoEnds,
-    http2: &mut h2::server::Connection<S, Bytes>,
-    idle: &mut Idle,
-    context: &mut Context<'_>,
-) -> Poll<Event>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    H: Handler,
-{
-    loop {
-        let accepted = pin!(http2.accept()).poll(context);
-        match accepted {
-            Poll::Ready(Some(Ok((request, respond)))) => answer(connection, pseudo_ends, request, respond),
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
-            Poll::Pending => return idle.poll(http2.has_streams(), context).map(|()| Event::Idle),
-        }
-    }
+/// The requests of a connection.
+#[derive(Debug)]
+struct Requests<H> {
+    connection: Connection<H>,
+    pseudo_ends: PseudoEnds,
+    resets: Resets,
 }
 
-/// Answers a request in a task of its own.
-fn answer<H: Handler>(
-    connection: &Connection<H>,
-    pseudo_ends: &PseudoEnds,
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-) {
-    if !are_valid(request.headers()) {
-        respond.send_reset(Reason::PROTOCOL_ERROR);
-        return;
+impl<H: Handler> Requests<H> {
+    /// Answers requests until something else happens.
+    fn poll<S>(
+        &self,
+        http2: &mut h2::server::Connection<S, Bytes>,
+        idle: &mut Idle,
+        context: &mut Context<'_>,
+    ) -> Poll<Event>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        loop {
+            let accepted = pin!(http2.accept()).poll(context);
+            match accepted {
+                Poll::Ready(Some(Ok(_))) if self.resets.are_too_many() => return Poll::Ready(Event::Flood),
+                Poll::Ready(Some(Ok((request, respond)))) => self.answer(request, respond),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
+                Poll::Pending => return idle.poll(http2.has_streams(), context).map(|()| Event::Idle),
+            }
+        }
     }
-    let departure = Departure::default();
-    let (interim, received) = Interim::channel(&request);
-    let exchange = Exchange {
-        client: connection.peer(departure.clone(), interim),
-        departure,
-        interim: received,
-        respond,
-        idle_timeout: connection.limits.idle_timeout,
-        pseudo_ends: pseudo_ends.clone(),
-    };
-    tokio::spawn(exchange.answer(Arc::clone(&connection.handler), request));
+
+    /// Answers a request in a task of its own.
+    fn answer(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let started = self.resets.start();
+        if !are_valid(request.headers()) {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            started.reset();
+            return;
+        }
+        let departure = Departure::default();
+        let (interim, received) = Interim::channel(&request);
+        let exchange = Exchange {
+            client: self.connection.peer(departure.clone(), interim),
+            departure,
+            interim: received,
+            respond,
+            started,
+            idle_timeout: self.connection.limits.idle_timeout,
+            pseudo_ends: self.pseudo_ends.clone(),
+        };
+        tokio::spawn(exchange.answer(Arc::clone(&self.connection.handler), request));
+    }
 }
 
 /// A timer for a connection without streams.

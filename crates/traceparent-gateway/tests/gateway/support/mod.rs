@@ -3,6 +3,7 @@
 mod client;
 mod collector;
 mod gateway;
+pub(crate) mod http2;
 #[cfg(feature = "tls")]
 mod tls;
 mod upstream;

@@ -9,6 +9,7 @@ use hyper::{
 };
 use tokio::select;
 
+use super::resets::Started;
 use crate::http::{
     Failure, InterimReceiver, Peer, date,
     departure::Departure,
@@ -24,6 +25,7 @@ pub(super) struct Exchange {
     pub(super) departure: Departure,
     pub(super) interim: InterimReceiver,
     pub(super) respond: SendResponse<Bytes>,
+    pub(super) started: Started,
     pub(super) idle_timeout: Duration,
     pub(super) pseudo_ends: PseudoEnds,
 }
@@ -31,7 +33,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Answers the request. If the client resets the stream, the handler is dropped.
     pub(super) async fn answer<H: Handler>(self, handler: Arc<H>, request: Request<RecvStream>) {
-        let Self { client, departure, mut interim, mut respond, idle_timeout, pseudo_ends } = self;
+        let Self { client, departure, mut interim, mut respond, started, idle_timeout, pseudo_ends } = self;
         let _under_way = client.under_way.clone();
         let (parts, stream) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
@@ -42,7 +44,7 @@ impl Exchange {
                 biased;
                 response = response.as_mut() => break response,
                 first = interim.recv() => inform(&mut respond, first),
-                _ = poll_fn(|context| respond.poll_reset(context)) => return,
+                _ = poll_fn(|context| respond.poll_reset(context)) => return started.reset(),
             }
         };
         while let Some(last) = interim.try_recv() {

@@ -1,0 +1,564 @@
+//! The server of HTTP/2, frame by frame.
+
+use std::{
+    io::Read,
+    sync::{Mutex, mpsc::channel},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    Gateway, Upstream,
+    http2::{
+        ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
+        WINDOW_UPDATE, frame, request,
+    },
+    ok, span_of,
+};
+
+const NO_ERROR: u32 = 0;
+const PROTOCOL_ERROR: u32 = 1;
+const INTERNAL_ERROR: u32 = 2;
+const STREAM_CLOSED: u32 = 5;
+const CANCEL: u32 = 8;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The window of those who take all that comes.
+const WIDE: u32 = 1 << 30;
+
+const LAST_STREAM: u32 = u32::MAX >> 1;
+
+fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
+    Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    limits: {{{limits}}}\n    routes: [{{prefix: /, upstream: {}}}]\n",
+            upstream.url()
+        ),
+        &[],
+    )
+}
+
+/// An upstream that answers a path of digits with as many bytes, in chunks.
+fn bytes() -> Upstream {
+    Upstream::start(|exchange| {
+        let path = exchange.head.first_line.split(' ').nth(1).unwrap()[1..].to_owned();
+        exchange.receive();
+        let length: usize = path.parse().unwrap_or(2);
+        exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..length / 1000 {
+            exchange.write(format!("3e8\r\n{}\r\n", "x".repeat(1000)));
+        }
+        let rest = length % 1000;
+        if rest > 0 {
+            exchange.write(format!("{rest:x}\r\n{}\r\n", "x".repeat(rest)));
+        }
+        exchange.write("0\r\n\r\n");
+    })
+}
+
+/// An upstream that reads requests and answers none while the returned end is kept.
+fn silent() -> (Upstream, std::sync::mpsc::Sender<()>) {
+    let (end, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+    });
+    (upstream, end)
+}
+
+fn errors(spans: &[Value]) -> Vec<&str> {
+    let servers = spans.iter().filter(|span| span["kind"] == "server");
+    servers.map(|span| span["error"].as_str().unwrap_or("none")).collect()
+}
+
+const LEFT: &str = "the connection to the client closed before the end of the response";
+const CUT: &str = "the request's body did not come to its end";
+const STALLED: &str = "the client took nothing of the response for too long";
+
+#[test]
+fn a_thousand_requests_go_one_after_another() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    for stream in (1..2000).step_by(2) {
+        client.request(stream, true);
+        assert_eq!(client.body(stream), b"ok");
+    }
+    drop(client);
+    assert_eq!(gateway.spans().len(), 2000);
+}
+
+/// GOAWAY first allows for what is on its way, and then names the last stream.
+#[test]
+fn an_idle_client_gets_goaway() {
+    for requests in 0..2 {
+        let upstream = Upstream::start(ok);
+        let gateway = gateway(&upstream, "idle_timeout: 300ms");
+        let mut client = Frames::open(gateway.address, WIDE);
+        if requests > 0 {
+            client.request(1, true);
+            assert_eq!(client.body(1), b"ok");
+        }
+        let first = client.goaway();
+        assert_eq!((first.code(), first.last()), (NO_ERROR, LAST_STREAM));
+        let ping = client.receive().unwrap();
+        assert_eq!((ping.kind, ping.flags), (PING, 0));
+        client.send(PING, ACK, 0, &ping.payload);
+        let second = client.goaway();
+        assert_eq!((second.code(), second.last()), (NO_ERROR, requests));
+        assert_eq!(client.receive(), None);
+    }
+}
+
+#[test]
+fn a_client_that_ignores_goaway_is_closed() {
+    let upstream = Upstream::start(ok);
+    let gateway = gateway(&upstream, "idle_timeout: 100ms");
+    let mut client = Frames::open(gateway.address, WIDE);
+    assert_eq!(client.goaway().last(), LAST_STREAM);
+    // A request that was on its way is served.
+    client.request(1, true);
+    assert_eq!(client.receive().unwrap().kind, PING);
+    assert_eq!(client.body(1), b"ok");
+    let second = client.goaway();
+    assert_eq!((second.code(), second.last()), (NO_ERROR, 1));
+    assert_eq!(client.receive(), None);
+}
+
+#[test]
+fn pings_keep_no_connection_open() {
+    let upstream = Upstream::start(ok);
+    let gateway = gateway(&upstream, "idle_timeout: 300ms");
+    let mut client = Frames::open(gateway.address, WIDE);
+    loop {
+        client.send(PING, 0, 0, b"are you?");
+        let frame = client.receive().unwrap();
+        if frame.kind == GOAWAY {
+            break;
+        }
+        assert_eq!((frame.kind, frame.flags, &frame.payload[..]), (PING, ACK, &b"are you?"[..]));
+    }
+}
+
+#[test]
+fn a_connection_with_a_request_is_not_idle() {
+    let (go_on, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        waiting.lock().unwrap().recv().unwrap();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    let gateway = gateway(&upstream, "idle_timeout: 100ms, header_timeout: 100ms");
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, true);
+    upstream.head();
+    thread::sleep(std::time::Duration::from_millis(500));
+    go_on.send(()).unwrap();
+    assert_eq!(client.body(1), b"late");
+}
+
+#[test]
+fn a_stop_finishes_what_is_under_way() {
+    let (go_on, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        waiting.lock().unwrap().recv().unwrap();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    let mut idle = Frames::open(gateway.address, WIDE);
+    // Both connections are established.
+    idle.ping();
+    client.request(1, true);
+    upstream.head();
+    gateway.signal("TERM");
+    let first = client.goaway();
+    assert_eq!((first.code(), first.last()), (NO_ERROR, LAST_STREAM));
+    assert_eq!(client.receive().unwrap().kind, PING);
+    // One that says nothing is not waited for.
+    assert_eq!(idle.goaway().last(), LAST_STREAM);
+    assert_eq!(idle.goaway().last(), 0);
+    assert_eq!(idle.receive(), None);
+    go_on.send(()).unwrap();
+    assert_eq!(client.body(1), b"late");
+    assert_eq!(client.goaway().last(), 1);
+    let stopped = gateway.ended();
+    assert!(stopped.stderr.ends_with("0 connections cut\n"), "{}", stopped.stderr);
+    assert_eq!(errors(&stopped.spans), ["none"]);
+}
+
+/// Each of these leaves something of the response untaken, the last one after all other bytes.
+#[test]
+fn streams_whose_client_takes_nothing_are_reset() {
+    for (window, length) in [(0, 1), (0, 1_000_000), (1000, 1_000_000), (999, 1000)] {
+        let upstream = bytes();
+        let gateway = gateway(&upstream, "idle_timeout: 300ms");
+        let mut client = Frames::open(gateway.address, window);
+        for stream in [1, 3] {
+            client.get(stream, &format!("/{length}"));
+        }
+        let mut ended = Vec::new();
+        while ended.len() < 2 {
+            let frame = client.receive().unwrap();
+            if frame.kind == RST_STREAM {
+                assert_eq!(frame.code(), CANCEL);
+                ended.push(frame.stream);
+            }
+            assert!(!frame.ends(), "{frame:?}");
+        }
+        ended.sort_unstable();
+        assert_eq!(ended, [1, 3]);
+        drop(client);
+        assert_eq!(errors(&gateway.spans()), [STALLED; 2], "{window}, {length}");
+    }
+}
+
+#[test]
+fn a_client_that_takes_little_by_little_is_not_stalled() {
+    let upstream = bytes();
+    let gateway = gateway(&upstream, "idle_timeout: 400ms");
+    let mut client = Frames::open(gateway.address, 100);
+    client.get(1, "/1000");
+    assert!(client.receive().unwrap().is_ok());
+    let mut received = 0;
+    while received < 1000 {
+        let frame = client.receive().unwrap();
+        assert_eq!(frame.kind, DATA, "{frame:?}");
+        received += frame.payload.len();
+        thread::sleep(std::time::Duration::from_millis(60));
+        let more = u32::try_from(frame.payload.len()).unwrap();
+        client.send(WINDOW_UPDATE, 0, 1, &more.to_be_bytes());
+    }
+    assert_eq!(errors(&gateway.spans()), ["none"]);
+}
+
+/// The client may go on sending; it is told that its data has no reader.
+#[test]
+fn an_early_answer_ends_the_request_without_an_error() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nearly");
+        let _ = exchange.stream.get_ref().shutdown(std::net::Shutdown::Both);
+    });
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, false);
+    assert_eq!(client.body(1), b"early");
+    let reset = client.receive().unwrap();
+    assert_eq!((reset.kind, reset.stream, reset.code()), (RST_STREAM, 1, NO_ERROR));
+    // What was sent before the client knew is no fault.
+    client.send(DATA, END_STREAM, 1, b"late");
+    client.request(3, true);
+    assert_eq!(client.body(3), b"early");
+    assert_eq!(errors(&gateway.spans()), ["none"; 2]);
+}
+
+/// Before the answer, while the request is sent, while the response is, and after all of it.
+#[test]
+fn clients_reset_streams_in_any_state() {
+    let (upstream, end) = silent();
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, true);
+    upstream.head();
+    client.reset(1);
+    client.request(3, false);
+    client.send(DATA, 0, 3, b"a part");
+    client.ping();
+    client.reset(3);
+    // A reset of a stream that was never opened is an error of the connection.
+    client.reset(5);
+    let goaway = client.goaway();
+    assert_eq!((goaway.code(), goaway.last()), (PROTOCOL_ERROR, 3));
+    drop(end);
+    let spans = gateway.spans();
+    let told = errors(&spans);
+    // The second one is told by its body or by its stream, whichever is looked at first.
+    assert!(told.iter().all(|error| [LEFT, CUT].contains(error)) && told.len() == 2, "{told:?}");
+
+    let upstream = bytes();
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, 1000);
+    client.get(1, "/1000000");
+    assert!(client.receive().unwrap().is_ok());
+    assert_eq!(client.receive().unwrap().kind, DATA);
+    client.reset(1);
+    client.get(3, "/2");
+    loop {
+        let frame = client.receive().unwrap();
+        if frame.stream == 3 && frame.ends() {
+            break;
+        }
+    }
+    client.reset(3);
+    client.get(5, "/3");
+    assert_eq!(client.body(5), b"xxx");
+    assert_eq!(errors(&gateway.spans()), [LEFT, "none", "none"]);
+}
+
+#[test]
+fn a_cut_answer_is_reset() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        let _ = exchange.stream.get_ref().shutdown(std::net::Shutdown::Both);
+    });
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, true);
+    assert!(client.receive().unwrap().is_ok());
+    assert_eq!(client.receive().unwrap().payload, b"half");
+    let reset = client.receive().unwrap();
+    assert_eq!((reset.kind, reset.code()), (RST_STREAM, INTERNAL_ERROR));
+    assert_eq!(span_of(gateway)["error"], "the upstream closed the connection before the end of its answer");
+}
+
+/// A HEAD has no body, whether the upstream answers or the gateway.
+#[test]
+fn the_answer_to_head_has_a_length_and_no_body() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    });
+    let configuration = format!(
+        "listeners: [{{address: 127.0.0.1:0, routes: [{{prefix: /there, upstream: {}}}]}}]\n# - address: 127.0.0.1:0\n",
+        upstream.url()
+    );
+    let gateway = Gateway::configured(&configuration, &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    for (stream, path) in [(1, "/there"), (3, "/nowhere")] {
+        let mut block = request("GET", path);
+        // A literal in place of the entry for GET.
+        block.splice(..1, *b"\x02\x04HEAD");
+        client.send(HEADERS, END_HEADERS | END_STREAM, stream, &block);
+        let head = client.receive().unwrap();
+        assert!(head.ends() && head.stream == stream, "{head:?}");
+        // `content-length` is entry 28.
+        assert!(head.payload.windows(2).any(|bytes| bytes == b"\x0f\x0d"), "{head:?}");
+    }
+    let mut spans = gateway.spans();
+    spans.retain(|span| span["kind"] == "server");
+    let told: Vec<_> = spans.iter().map(|span| (&span["status"], span["error"].as_str())).collect();
+    assert_eq!(told, [(&200.into(), None), (&404.into(), Some("no route leads to the request's target"))]);
+}
+
+/// Of a request that its upstream does not read, no more is taken than a window, and another one goes through beside it.
+#[test]
+fn windows_bound_what_is_taken_and_leave_room_for_others() {
+    let (end, waiting) = channel::<()>();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        if exchange.head.first_line.starts_with("POST") {
+            let _ = waiting.lock().unwrap().recv();
+        }
+        ok(exchange);
+    });
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, false);
+    let mut room = 65_535_i64;
+    let mut sent = 0_i64;
+    let part = [b'x'; 16_000];
+    // The connection's first window is that of the protocol, and the rest follows at once.
+    let mut raw = [0; 9];
+    client.stream.get_ref().set_read_timeout(Some(std::time::Duration::from_millis(700))).unwrap();
+    let mut stream_room = 65_535_i64;
+    loop {
+        while room >= 16_000 && stream_room >= 16_000 {
+            assert!(client.send(DATA, 0, 1, &part));
+            (room, stream_room, sent) = (room - 16_000, stream_room - 16_000, sent + 16_000);
+        }
+        if client.stream.read_exact(&mut raw).is_err() {
+            break;
+        }
+        let mut payload = vec![0; usize::from(raw[2])];
+        client.stream.read_exact(&mut payload).unwrap();
+        let value = |at: usize| i64::from(u32::from_be_bytes(payload[at..at + 4].try_into().unwrap()));
+        match (raw[3], raw[8]) {
+            (WINDOW_UPDATE, 0) => room += value(0),
+            (WINDOW_UPDATE, _) => stream_room += value(0),
+            (SETTINGS, _) => {
+                for at in (0..payload.len()).step_by(6).filter(|at| payload[at + 1] == 4) {
+                    stream_room += value(at + 2) - 65_535;
+                }
+            }
+            _ => {}
+        }
+    }
+    // The window, and what the sockets to the upstream hold.
+    assert!((500_000..8_000_000).contains(&sent), "{sent}");
+    client.stream.get_ref().set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    assert!(room >= 16_000, "nothing is left for others");
+    client.request(3, true);
+    assert_eq!(client.body(3), b"ok");
+    drop((client, end));
+    assert_eq!(errors(&gateway.spans()).len(), 2);
+}
+
+/// The protocol asks for an error of the stream at least; the library makes it one of the connection.
+#[test]
+fn data_after_the_end_of_a_request_is_an_error() {
+    let (upstream, _end) = silent();
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, true);
+    upstream.head();
+    client.send(DATA, END_STREAM, 1, b"more");
+    let frame = client.receive().unwrap();
+    assert!(matches!((frame.kind, frame.code()), (RST_STREAM, STREAM_CLOSED) | (GOAWAY, PROTOCOL_ERROR)), "{frame:?}");
+    assert_eq!(errors(&gateway.spans()), [LEFT]);
+}
+
+/// Sends until the gateway closes the connection, and returns the code that it gives.
+fn flood(gateway: &Gateway, mut send: impl FnMut(&mut Frames, u32) -> bool) -> Option<u32> {
+    let mut client = Frames::open(gateway.address, WIDE);
+    let mut reader = Frames { stream: std::io::BufReader::new(client.stream.get_ref().try_clone().unwrap()) };
+    let reading = thread::spawn(move || {
+        let mut code = None;
+        while let Some(frame) = reader.receive() {
+            if frame.kind == GOAWAY {
+                code = Some(frame.code());
+            }
+        }
+        code
+    });
+    for number in 0..200_000 {
+        if !send(&mut client, number) {
+            return reading.join().unwrap();
+        }
+    }
+    panic!("a flood was borne")
+}
+
+fn assert_served(gateway: &Gateway) {
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.request(1, true);
+    assert_eq!(client.body(1), b"ok");
+}
+
+/// Each flood ends with its connection, and others are served.
+#[test]
+fn floods_end_with_their_connection() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let end = END_HEADERS | END_STREAM;
+    let get = request("GET", "/");
+
+    // Requests that are reset at once.
+    let code = flood(&gateway, |client, number| client.request(2 * number + 1, true) && client.reset(2 * number + 1));
+    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
+    assert_served(&gateway);
+
+    // Requests that are malformed.
+    let malformed = [&get, b"\x00\x01a\x02 b".as_slice()].concat();
+    let code = flood(&gateway, |client, number| client.send(HEADERS, end, 2 * number + 1, &malformed));
+    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
+    assert_served(&gateway);
+
+    // A head that does not end.
+    let field = [b"\x00\x01a\x7f\x81\x02".as_slice(), &[b'x'; 384]].concat();
+    let code = flood(&gateway, |client, number| match number {
+        0 => client.send(HEADERS, 0, 1, &get),
+        _ => client.send(CONTINUATION, 0, 1, &field),
+    });
+    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM | PROTOCOL_ERROR)), "{code:?}");
+    assert_served(&gateway);
+
+    // A head that does not end and does not grow.
+    let code = flood(&gateway, |client, number| match number {
+        0 => client.send(HEADERS, 0, 1, &get),
+        _ => client.send(CONTINUATION, 0, 1, b""),
+    });
+    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM | PROTOCOL_ERROR)), "{code:?}");
+    assert_served(&gateway);
+
+    // Data without a byte.
+    let code = flood(&gateway, |client, number| match number {
+        0 => client.request(1, false),
+        _ => client.send(DATA, 0, 1, b""),
+    });
+    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
+    assert_served(&gateway);
+}
+
+/// A client that waits for each of its requests to be taken resets them one by one.
+#[test]
+fn resets_that_are_not_in_a_hurry_are_counted_too() {
+    let (upstream, end) = silent();
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    let mut last = None;
+    for stream in (1..4000).step_by(2) {
+        client.request(stream, true);
+        client.send(PING, 0, 0, b"are you?");
+        last = client.receive();
+        if last.as_ref().is_none_or(|frame| frame.kind != PING) {
+            break;
+        }
+        client.reset(stream);
+    }
+    let goaway = last.unwrap();
+    assert_eq!((goaway.kind, goaway.code()), (GOAWAY, ENHANCE_YOUR_CALM));
+    assert!(goaway.last() < 3000, "{}", goaway.last());
+    drop(end);
+}
+
+/// The answers to control frames wait for the client, and with them all that it sends.
+#[cfg(target_os = "linux")]
+#[test]
+fn unread_answers_to_control_frames_take_no_memory() {
+    let upstream = Upstream::start(ok);
+    let gateway = gateway(&upstream, "idle_timeout: 500ms");
+    let memory = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.process())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().to_owned();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    assert_served(&gateway);
+    let before = memory();
+    for frame in [frame(PING, 0, 0, b"are you?"), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 9])] {
+        let mut client = Frames::open(gateway.address, WIDE);
+        let burst = frame.repeat(1000);
+        // The gateway closes the connection, because nothing that it sends is taken.
+        while client.write(&burst).is_ok() {}
+    }
+    let after = memory();
+    assert!(after < before + 20, "{before} MB before, {after} MB after");
+    assert_served(&gateway);
+}
+
+/// A few bytes can stand for a large head: each repetition counts with its length.
+#[test]
+fn small_blocks_that_stand_for_large_heads_are_refused() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    // A field of 3000 bytes goes into the dynamic table and is named twenty times.
+    let field = [b"\x40\x01a\x7f\xb9\x16".as_slice(), &[b'x'; 3000 - 8]].concat();
+    let block = [request("GET", "/"), field, vec![0xbe; 20]].concat();
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &block);
+    let answer = client.receive().unwrap();
+    assert!(!answer.is_ok(), "{answer:?}");
+    assert_eq!(upstream.next().map(|head| head.first_line), None);
+    assert_served(&gateway);
+}
+
+/// Priorities, unknown frames and padding are legal, and nothing follows from them.
+#[test]
+fn frames_without_a_meaning_are_ignored() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.send(2, 0, 3, &[0, 0, 0, 0, 9]);
+    client.send(0xee, 0xff, 1, b"unknown");
+    client.send(SETTINGS, 0, 0, &[0xff, 0xff, 0, 0, 0, 1]);
+    let padded = [&[4], request("POST", "/").as_slice(), &[0; 4]].concat();
+    client.send(HEADERS, END_HEADERS | 8, 1, &padded);
+    client.send(DATA, END_STREAM | 8, 1, b"\x03body\0\0\0");
+    assert_eq!(client.body(1), b"ok");
+    assert_eq!(upstream.received().1, b"body");
+}
