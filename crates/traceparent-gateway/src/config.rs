@@ -10,6 +10,7 @@ mod batch;
 mod environment;
 mod error;
 mod file;
+mod keep;
 mod otlp;
 mod scalar;
 mod tls;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     batch::Batch,
     environment::{Environment, Exporters},
     error::ConfigError,
+    keep::Keep,
     otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
     scalar::{parse_address, parse_collector, parse_percent},
     tls::{ClientTls, Identity},

@@ -36,6 +36,8 @@ pub(crate) struct Span {
     /// The status of the response; `None` without a response.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<Failure>,
+    /// Whether the span is exported although it is not sampled.
+    pub(crate) kept: bool,
     /// The attributes by OpenTelemetry's conventions.
     pub(crate) attributes: Vec<KeyValue>,
 }
@@ -51,6 +53,11 @@ impl Span {
 
     pub(crate) fn is_sampled(&self) -> bool {
         self.context.traceparent.flags().is_sampled()
+    }
+
+    /// Returns whether the span is exported: it is sampled, or kept.
+    pub(crate) fn is_exported(&self) -> bool {
+        self.is_sampled() || self.kept
     }
 
     /// Returns the approximate size of the exported span, in bytes.

@@ -102,7 +102,7 @@ impl Telemetry {
     pub(crate) fn keep(&mut self) {
         let store = Arc::<Store>::default();
         self.store = Some(Arc::clone(&store));
-        let outlet = self.collect("store", SpanFilter::Sampled, store::CAPACITY);
+        let outlet = self.collect("store", SpanFilter::Exported, store::CAPACITY);
         self.workers.push(Worker::start(outlet, move |outlet| store.fill(outlet)));
     }
 

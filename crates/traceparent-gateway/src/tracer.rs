@@ -9,16 +9,18 @@ use traceparent::{
 };
 
 use crate::{
-    config::{Forwarded, Sampling, Tracing},
+    config::{Forwarded, Keep, Sampling, Tracing},
     http::Peer,
     span::semconv::{Conventions, RequestInfo},
     telemetry::{Metrics, Recorder},
 };
 
 mod body;
+mod held;
 mod open_span;
 
 pub(crate) use self::{body::SpanBody, open_span::OpenSpan};
+use self::{held::HeldSpans, open_span::RequestState};
 
 /// Opens the spans of one service: the one place where contexts are read and written.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ struct Shared {
     forwarded: Forwarded,
     metrics: Arc<Metrics>,
     conventions: Conventions,
+    /// The requests that are kept; `None` if none is, or nothing exports them.
+    keep: Option<Keep>,
 }
 
 impl Tracer {
@@ -42,7 +46,8 @@ impl Tracer {
         forwarded: Forwarded,
     ) -> Self {
         let (service, conventions) = (tracing.service_name.as_str().into(), Conventions::new(tracing));
-        Self(Arc::new(Shared { service, policy, recorder, forwarded, metrics, conventions }))
+        let keep = Some(tracing.keep).filter(|keep| keep.is_on() && recorder.wants(true));
+        Self(Arc::new(Shared { service, policy, recorder, forwarded, metrics, conventions, keep }))
     }
 
     /// Opens the span of serving a request, in the trace that the policy decides. Its name is the method, with the route if
@@ -64,7 +69,16 @@ impl Tracer {
             self.0.conventions.of_server(request, info)
         };
         let departure = Some(client.departure.clone());
-        OpenSpan::new(self.clone(), SpanKind::Server, name, context, refused, departure, describe)
+        let held = self.0.keep.filter(|_| !sampled).map(|_| HeldSpans::default());
+        OpenSpan::new(
+            self.clone(),
+            SpanKind::Server,
+            name,
+            context,
+            refused,
+            RequestState { departure, held },
+            describe,
+        )
     }
 
     fn method_name(&self, method: &Method) -> &'static str {
@@ -77,7 +91,7 @@ impl Tracer {
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
         let context = self.0.policy.apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
         let describe = || self.0.conventions.of_client(method, target);
-        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, None, describe)
+        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, RequestState::default(), describe)
     }
 }
 

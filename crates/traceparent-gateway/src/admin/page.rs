@@ -68,6 +68,7 @@ struct Badges {
     error: Option<String>,
     restarted: bool,
     refused: bool,
+    kept: bool,
 }
 
 impl Badges {
@@ -75,7 +76,7 @@ impl Badges {
         let error = span.error_type().filter(|_| span.is_error());
         // A call has the origin of the trace that it is made in.
         let restarted = span.kind == SpanKind::Server && span.origin == Origin::Restarted;
-        Self { error: error.map(Cow::into_owned), restarted, refused: span.refused.is_some() }
+        Self { error: error.map(Cow::into_owned), restarted, refused: span.refused.is_some(), kept: span.kept }
     }
 
     fn of_trace(trace: &Trace<'_>) -> Self {
@@ -89,6 +90,7 @@ impl Badges {
             error,
             restarted: spans().any(|span| span.origin == Origin::Restarted),
             refused: spans().any(|span| span.refused.is_some()),
+            kept: spans().any(|span| span.kept),
         }
     }
 }
@@ -103,6 +105,9 @@ impl Display for Badges {
         }
         if self.refused {
             f.write_str(" <mark class=refused>refused</mark>")?;
+        }
+        if self.kept {
+            f.write_str(" <mark class=kept>kept</mark>")?;
         }
         Ok(())
     }

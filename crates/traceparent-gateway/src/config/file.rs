@@ -11,8 +11,8 @@ use traceparent::{Trust, sampler::PercentageSampler};
 use traceparent_http::Egress;
 
 use super::{
-    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Limits, Listener, LogFormat,
-    Otlp, OtlpProtocol, Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
+    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits, Listener,
+    LogFormat, Otlp, OtlpProtocol, Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
         Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage,
@@ -93,9 +93,18 @@ struct TracingEntry {
     client_sampling: Option<Percentage>,
     overall_sampling: Option<Percentage>,
     service_name: Option<Name>,
+    keep: Option<KeepEntry>,
     span_attributes: Option<SpanAttributesEntry>,
     trace_fields: Option<TraceFieldsEntry>,
     otlp: Option<OtlpEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeepEntry {
+    #[serde(default)]
+    errors: bool,
+    slower_than: Option<Period>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -326,8 +335,10 @@ impl TracingEntry {
             }
         };
         let tracing = Tracing::new(self.service_name.map(|name| name.0), sampling, environment);
+        let keep = self.keep.unwrap_or_default();
         let span_attributes = self.span_attributes.unwrap_or_default();
         Tracing {
+            keep: Keep { errors: keep.errors, slower_than: keep.slower_than.map(|period| period.0) },
             span_attributes: SpanAttributes {
                 header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
                 fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value)).collect(),

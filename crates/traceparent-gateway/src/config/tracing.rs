@@ -4,7 +4,7 @@ use traceparent::{
     sampler::{PercentageSampler, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput, SamplingResult},
 };
 
-use super::{Environment, Otlp};
+use super::{Environment, Keep, Otlp};
 
 /// The default name of the service.
 const SERVICE_NAME: &str = "gateway";
@@ -18,6 +18,8 @@ pub(crate) struct Tracing {
     pub(crate) resource: Vec<(String, String)>,
     /// The sampler of the traces that are decided here.
     pub(crate) sampling: Sampling,
+    /// The requests whose spans are kept although they are not sampled.
+    pub(crate) keep: Keep,
     /// The additional attributes of spans.
     pub(crate) span_attributes: SpanAttributes,
     /// The collector of the file. The environment may name one, too.
@@ -91,6 +93,7 @@ impl Tracing {
             service_name: service_name.unwrap_or_else(|| SERVICE_NAME.to_owned()),
             resource: environment.resource.clone(),
             sampling,
+            keep: Keep::default(),
             span_attributes: SpanAttributes::default(),
             otlp: None,
             known_methods: environment.known_methods,

@@ -146,6 +146,7 @@ mod tests {
                 refused: None,
                 status: Some(200),
                 failure: None,
+                kept: false,
                 attributes: path.into_iter().chain([KeyValue::new("http.request.method", "POST")]).collect(),
             }
         });

@@ -14,7 +14,7 @@ use hyper::{
 
 use super::body::RequestProgress;
 use crate::{
-    http::{BoxError, Failure, Peer, host},
+    http::{BoxError, Departure, Failure, Peer, host},
     span::semconv::{cut, redacted},
     telemetry::{AccessLog, AccessRecord},
     tracer::OpenSpan,
@@ -31,6 +31,7 @@ struct OpenEntry {
     /// The beginning of the call to the upstream.
     called: Option<Instant>,
     progress: Option<Arc<RequestProgress>>,
+    departure: Departure,
     record: Box<AccessRecord>,
 }
 
@@ -61,7 +62,15 @@ impl LogEntry {
                 upstream_duration: None,
                 trace: span.trace_record(),
             });
-            Box::new(OpenEntry { log: log.clone(), started: Instant::now(), called: None, progress: None, record })
+            let departure = client.departure.clone();
+            Box::new(OpenEntry {
+                log: log.clone(),
+                started: Instant::now(),
+                called: None,
+                progress: None,
+                departure,
+                record,
+            })
         }))
     }
 
@@ -101,6 +110,13 @@ impl LogEntry {
         }
     }
 
+    /// Records that the client gets no more of its response.
+    fn left(&mut self) {
+        if let Some(entry) = &mut self.0 {
+            entry.record.failure.get_or_insert_with(|| entry.departure.failure());
+        }
+    }
+
     fn sent(&mut self, bytes: usize) {
         if let Some(entry) = &mut self.0 {
             entry.record.sent += bytes as u64;
@@ -110,11 +126,12 @@ impl LogEntry {
 
 impl Drop for LogEntry {
     fn drop(&mut self) {
-        let Some(OpenEntry { log, started, progress, mut record, .. }) = self.0.take().map(|entry| *entry) else {
+        let Some(OpenEntry { log, started, progress, departure, mut record, .. }) = self.0.take().map(|entry| *entry)
+        else {
             return;
         };
         if record.status.is_none() {
-            record.failure.get_or_insert(Failure::ClientLeft);
+            record.failure.get_or_insert_with(|| departure.failure());
         }
         record.duration = started.elapsed();
         record.received = progress.map_or(0, |progress| progress.received());
@@ -201,7 +218,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for LoggedBody<B> {
 impl<B: Body> Drop for LoggedBody<B> {
     fn drop(&mut self) {
         if !self.ended && !self.inner.is_end_stream() {
-            self.entry.failed(Failure::ClientLeft);
+            self.entry.left();
         }
     }
 }

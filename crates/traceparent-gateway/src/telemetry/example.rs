@@ -22,6 +22,7 @@ pub(crate) fn span(trace: u64, id: u64) -> Span {
         refused: None,
         status: Some(200),
         failure: None,
+        kept: false,
         attributes: Vec::new(),
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     requests: [AtomicU64; 6],
     contexts: Labelled<3>,
     sampled: AtomicU64,
+    kept: Labelled<2>,
     refused: Labelled<16>,
     failures: Labelled<64>,
     connections: Arc<ConnectionCounts>,
@@ -61,6 +62,11 @@ impl Metrics {
         if let Some(failure) = failure {
             self.failures.add(failure.as_str());
         }
+    }
+
+    /// Counts a request that is not sampled, and whose spans are kept.
+    pub(crate) fn kept(&self, reason: &'static str) {
+        self.kept.add(reason);
     }
 
     /// Records the time from a request to the head of the upstream's answer, and the trace of the request if it is sampled.
@@ -136,6 +142,11 @@ impl Metrics {
         }
         let help = "Trace contexts that are sampled.";
         out.single(name!("contexts_sampled_total"), "counter", help, self.sampled.load(Relaxed));
+        let kept = name!("requests_kept_total");
+        out.head(kept, "counter", "Requests that are not sampled and whose spans are kept, by reason.");
+        for reason in ["error", "slow"] {
+            out.sample(kept, format_args!("{{reason=\"{reason}\"}}"), self.kept.get(reason));
+        }
         let refused = name!("contexts_refused_total");
         out.head(refused, "counter", "Headers that were refused, by the broken rule.");
         for (kind, count) in self.refused.iter() {

@@ -54,7 +54,7 @@ pub(super) fn start(
         let _entered = runtime.enter();
         Exporter::new(&Settings::new(collector, variables), resource)
     };
-    let (sink, outlet) = Sink::new("otlp", SpanFilter::Sampled, batch.queue);
+    let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
     let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));
     Ok((sink, worker))
 }

@@ -14,16 +14,16 @@ impl Recorder {
         Self { sinks: sinks.into() }
     }
 
-    /// Returns whether any sink takes such a span. If none does, the span need not be described.
-    pub(crate) fn wants(&self, sampled: bool) -> bool {
-        self.sinks.iter().any(|sink| sink.wants(sampled))
+    /// Returns whether any sink takes a span that is exported, or one that is not. If none does, the span need not be described.
+    pub(crate) fn wants(&self, exported: bool) -> bool {
+        self.sinks.iter().any(|sink| sink.wants(exported))
     }
 
     /// Hands a span to all sinks that take it.
     pub(crate) fn record(&self, span: Span) {
-        let sampled = span.is_sampled();
+        let exported = span.is_exported();
         let span = Arc::new(span);
-        for sink in self.sinks.iter().filter(|sink| sink.wants(sampled)) {
+        for sink in self.sinks.iter().filter(|sink| sink.wants(exported)) {
             sink.offer(Arc::clone(&span));
         }
     }

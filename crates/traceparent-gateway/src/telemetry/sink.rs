@@ -7,7 +7,8 @@ use crate::span::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpanFilter {
     All,
-    Sampled,
+    /// Those that are sampled, or kept although they are not.
+    Exported,
 }
 
 /// A queue of finished spans, and which of them it takes.
@@ -24,8 +25,8 @@ impl Sink {
         (Self { filter, queue }, outlet)
     }
 
-    pub(super) fn wants(&self, sampled: bool) -> bool {
-        sampled || self.filter == SpanFilter::All
+    pub(super) fn wants(&self, exported: bool) -> bool {
+        exported || self.filter == SpanFilter::All
     }
 
     pub(super) fn offer(&self, span: Arc<Span>) {

@@ -10,7 +10,7 @@ use hyper::{HeaderMap, Method, Response, Uri};
 use opentelemetry::KeyValue;
 use traceparent::{Outgoing, ParseError, RandomIdGenerator, TraceContext, sampler::SpanKind};
 
-use super::Tracer;
+use super::{HeldSpans, Tracer};
 use crate::{
     http::{Departure, Failure},
     span::{
@@ -20,6 +20,15 @@ use crate::{
     telemetry::TraceRecord,
 };
 
+/// What the spans of one request share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RequestState {
+    /// The departure of the client that is served; `None` without one.
+    pub(super) departure: Option<Departure>,
+    /// The spans that have ended; `None` if they are recorded as they end.
+    pub(super) held: Option<HeldSpans>,
+}
+
 /// An open span, which ends when it is dropped. Without an answer, the client has left.
 pub(crate) struct OpenSpan {
     tracer: Tracer,
@@ -27,8 +36,7 @@ pub(crate) struct OpenSpan {
     name: Cow<'static, str>,
     context: Outgoing<'static>,
     refused: Option<ParseError>,
-    /// The departure of the client that is served; `None` without one.
-    departure: Option<Departure>,
+    request: RequestState,
     start: SystemTime,
     started: Instant,
     status: Option<u16>,
@@ -44,17 +52,18 @@ impl OpenSpan {
         name: Cow<'static, str>,
         context: Outgoing<'static>,
         refused: Option<ParseError>,
-        departure: Option<Departure>,
+        request: RequestState,
         describe: impl FnOnce() -> Vec<KeyValue>,
     ) -> Self {
-        let attributes = tracer.0.recorder.wants(context.decision().is_sampled()).then(describe);
+        let is_recorded = request.held.is_some() || tracer.0.recorder.wants(context.decision().is_sampled());
+        let attributes = is_recorded.then(describe);
         Self {
             tracer,
             kind,
             name,
             context,
             refused,
-            departure,
+            request,
             start: SystemTime::now(),
             started: Instant::now(),
             status: None,
@@ -70,15 +79,7 @@ impl OpenSpan {
         let name = self.tracer.method_name(method);
         let context = self.context.child(&RandomIdGenerator);
         let describe = || self.tracer.0.conventions.of_client(method, target);
-        OpenSpan::new(
-            self.tracer.clone(),
-            SpanKind::Client,
-            name.into(),
-            context,
-            None,
-            self.departure.clone(),
-            describe,
-        )
+        OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, self.request.clone(), describe)
     }
 
     /// Returns what the access log says about this span.
@@ -123,7 +124,7 @@ impl OpenSpan {
 
     /// Records that the client gets no more of its response.
     pub(crate) fn left(&mut self) {
-        self.failed(self.departure.as_ref().map_or(Failure::ClientLeft, Departure::failure));
+        self.failed(self.request.departure.as_ref().map_or(Failure::ClientLeft, Departure::failure));
     }
 
     /// Writes this span into the headers of a call, as its parent.
@@ -148,7 +149,7 @@ impl Drop for OpenSpan {
             self.tracer.0.metrics.ended(self.status, self.failure);
         }
         let Some(attributes) = self.attributes.take() else { return };
-        recorder.record(Span {
+        let span = Span {
             service: Arc::clone(&self.tracer.0.service),
             kind: self.kind,
             name: mem::take(&mut self.name),
@@ -161,7 +162,17 @@ impl Drop for OpenSpan {
             refused: self.refused,
             status: self.status,
             failure: self.failure,
+            kept: false,
             attributes,
-        });
+        };
+        match (&self.request.held, self.tracer.0.keep) {
+            (Some(held), Some(keep)) if self.kind == SpanKind::Server => {
+                if let Some(reason) = held.end(span, keep, recorder) {
+                    self.tracer.0.metrics.kept(reason);
+                }
+            }
+            (Some(held), _) => held.push(span, recorder),
+            _ => recorder.record(span),
+        }
     }
 }

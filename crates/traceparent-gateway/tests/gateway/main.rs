@@ -17,6 +17,7 @@ mod http2;
 mod http2_server;
 #[cfg(target_os = "linux")]
 mod idle;
+mod keep;
 mod lifecycle;
 mod limits;
 mod otlp;
