@@ -1,6 +1,10 @@
 //! The configuration of the gateway, out of the command line or a file, and the environment.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use traceparent::Trust;
 use traceparent_http::Egress;
@@ -25,7 +29,7 @@ pub(crate) use self::{
     keep::Keep,
     otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
     scalar::{parse_address, parse_collector, parse_percent},
-    tls::{ClientTls, Identity},
+    tls::{ClientTls, Identity, ServerTls},
     tracing::{Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,
 };
@@ -48,6 +52,8 @@ pub(crate) struct Config {
 pub(crate) struct Listener {
     /// The IP address and port; port 0 takes a free one.
     pub(crate) address: SocketAddr,
+    /// The settings of TLS; `None` for connections in the clear.
+    pub(crate) tls: Option<ServerTls>,
     /// How far to trust callers' traces.
     pub(crate) trust: Trust,
     /// The treatment of the fields about a request's origin.
@@ -67,6 +73,7 @@ impl Listener {
     pub(crate) fn new(address: SocketAddr, route: Route) -> Self {
         Self {
             address,
+            tls: None,
             trust: Trust::default(),
             forwarded: Forwarded::default(),
             underscores: Underscores::default(),
@@ -253,6 +260,14 @@ impl Config {
     pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::read(path, &source))?;
         file::parse(path, &text)?.resolve(path, environment)
+    }
+
+    /// Returns the files of certificates and keys of listeners and upstreams.
+    pub(crate) fn tls_files(&self) -> Vec<PathBuf> {
+        let listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let routes = self.listeners.iter().flat_map(|listener| listener.routes.iter());
+        let files = listeners.flat_map(ServerTls::files).chain(routes.flat_map(|route| route.tls.files()));
+        files.cloned().collect()
     }
 }
 

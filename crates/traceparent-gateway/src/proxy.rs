@@ -24,8 +24,9 @@ use crate::{
     config::{Forwarded, Http2, Limits, Listener, Route, Routes},
     http::{
         Client, ClientBody, ConnectOptions, Connector, ExpectBody, Failure, FieldRules, ForwardOptions, GuardedBody,
-        Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TrailersBody, UpstreamPlaces,
-        answer_last_hop, check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop, upgrade,
+        Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TlsServer, TrailersBody,
+        UpstreamPlaces, answer_last_hop, check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop,
+        upgrade,
     },
     telemetry::AccessLog,
     tracer::{OpenSpan, SpanBody, Tracer},
@@ -54,6 +55,7 @@ pub(crate) struct Settings {
     edge_rules: Arc<FieldRules>,
     limits: Limits,
     routes: Routes,
+    tls: Option<TlsServer>,
     /// One for each route, in their order. Routes with the same upstream share one.
     clients: Vec<Client<RequestBody>>,
 }
@@ -70,8 +72,9 @@ impl Proxy {
         Self { access_log, ..self }
     }
 
-    /// Checks the certificates and keys of a listener's upstreams.
+    /// Checks the certificates and keys of a listener and its upstreams.
     pub(crate) fn check(listener: &Listener) -> Result<(), TlsError> {
+        listener.tls.as_ref().map(TlsServer::load).transpose()?;
         listener.routes.iter().try_for_each(|route| connect_options(route).map(drop))
     }
 
@@ -100,10 +103,11 @@ impl Settings {
             let connector = || Connector { tls: options.tls.clone(), places: places.clone() };
             clients.push(client.unwrap_or_else(|| Client::new(connector(), options.clone())));
         }
+        let tls = listener.tls.as_ref().map(TlsServer::load).transpose()?;
         let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
         let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });
         let (rules, edge_rules) = (rules(!matches!(trust, Trust::Continue | Trust::Resample)), rules(true));
-        Ok(Self { tracer, forwarded, rules, edge_rules, limits, routes, clients })
+        Ok(Self { tracer, forwarded, rules, edge_rules, limits, routes, tls, clients })
     }
 
     /// Returns the client of one of the routes.
@@ -145,6 +149,7 @@ impl Settings {
         let rules = if route.egress == Egress::Inject { &self.rules } else { &self.edge_rules };
         let options = ForwardOptions {
             client: &sender.name,
+            scheme: sender.scheme(),
             forwarded: self.forwarded,
             upgrade: upgrade.as_ref(),
             rules,
@@ -209,6 +214,10 @@ impl Handler for Proxy {
 
     fn limits(&self) -> Limits {
         self.settings.load().limits
+    }
+
+    fn tls(&self) -> Option<TlsServer> {
+        self.settings.load().tls.clone()
     }
 
     /// Forwards a request, or answers it with its failure. The span ends with the body.

@@ -16,6 +16,10 @@ use crate::{
     tracer::Tracer,
 };
 
+mod files;
+
+use self::files::FileWatch;
+
 /// The time limit for requests in flight when the gateway stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -69,15 +73,12 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let mut serving = JoinSet::new();
     let mut running = Running { config, descriptors, recorder, metrics, proxies: Vec::new() };
     for (server, listener) in servers.into_iter().zip(running.config.listeners.clone()) {
-        tell(format_args!(
-            "listening on http://{}, forwarding to {}; Ctrl-C stops",
-            server.address(),
-            targets(&listener)
-        ));
+        let (scheme, targets) = (if listener.tls.is_some() { "https" } else { "http" }, targets(&listener));
         let tracer = running.tracer(&running.config.tracing, &listener);
         let server = server.with_counts(running.metrics.connections());
         let proxy = Proxy::new(tracer, listener, upstream_places.clone())?.with_access_log(access_log.clone());
         let proxy = Arc::new(proxy);
+        tell(format_args!("listening on {scheme}://{}, forwarding to {targets}; Ctrl-C stops", server.address()));
         running.proxies.push(Arc::clone(&proxy));
         serving.spawn(serve(server, proxy, phase.clone()));
     }
@@ -92,14 +93,30 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         None => None,
     };
 
-    while signals.next().await == Signal::Reload {
-        if let Some(log) = &access_log {
-            log.reopen();
-        }
-        let reloaded = configured(&args, &environment).and_then(|config| Ok(running.reload(config)?));
-        match reloaded {
-            Ok(()) => tell("configuration reloaded"),
-            Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
+    let mut files = FileWatch::new(running.config.tls_files());
+    loop {
+        let signal = select! {
+            signal = signals.next() => Some(signal),
+            () = files.changed() => None,
+        };
+        match signal {
+            Some(Signal::Stop) => break,
+            Some(Signal::Reload) => {
+                if let Some(log) = &access_log {
+                    log.reopen();
+                }
+                match configured(&args, &environment).and_then(|config| Ok(running.reload(config)?)) {
+                    Ok(()) => tell("configuration reloaded"),
+                    Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
+                }
+                files = FileWatch::new(running.config.tls_files());
+            }
+            None => match running.reload(running.config.clone()) {
+                Ok(()) => tell("certificates and keys reloaded"),
+                Err(error) => {
+                    tell(format_args!("cannot set up TLS, keeping the current certificates and keys: {error}"));
+                }
+            },
         }
     }
     drop((running, access_log));

@@ -65,7 +65,12 @@ impl Tracer {
         let sampled = context.decision().is_sampled();
         self.0.metrics.started(context.origin(), sampled, refused.map(ParseError::kind));
         let describe = || {
-            let info = RequestInfo { peer: Some(client.address), forwarded: self.0.forwarded, route };
+            let info = RequestInfo {
+                peer: Some(client.address),
+                tls: client.tls.as_ref(),
+                forwarded: self.0.forwarded,
+                route,
+            };
             self.0.conventions.of_server(request, info)
         };
         let departure = Some(client.departure.clone());

@@ -12,7 +12,8 @@ use traceparent_http::Egress;
 
 use super::{
     AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits, Listener,
-    LogFormat, Otlp, OtlpProtocol, Route, Routes, Sampling, SpanAttributes, TraceFields, Tracing, Underscores,
+    LogFormat, Otlp, OtlpProtocol, Route, Routes, Sampling, ServerTls, SpanAttributes, TraceFields, Tracing,
+    Underscores,
     error::Place,
     scalar::{
         Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage,
@@ -33,6 +34,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 struct ListenerEntry {
     address: Spanned<Address>,
+    tls: Option<Spanned<ServerTlsEntry>>,
     trust: Option<TrustLevel>,
     forwarded: Option<Forwarded>,
     underscores: Option<Underscores>,
@@ -68,6 +70,14 @@ struct RouteEntry {
     header_bytes: Option<HeaderBytes>,
     header_fields: Option<HeaderFields>,
     egress: Option<EgressEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerTlsEntry {
+    certificate: FilePath,
+    key: FilePath,
+    client_ca: Option<FilePath>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -202,6 +212,7 @@ impl File {
             }
             listeners.push(Listener {
                 address,
+                tls: entry.tls.map(|tls| tls.value.resolve(folder)),
                 trust: entry.trust.map_or_else(Trust::default, |level| level.0),
                 forwarded: entry.forwarded.unwrap_or_default(),
                 underscores: entry.underscores.unwrap_or_default(),
@@ -230,6 +241,15 @@ struct Contradiction {
     key: &'static str,
     value: Location,
     what: &'static str,
+}
+
+impl ServerTlsEntry {
+    /// Fills in the folder of relative paths.
+    fn resolve(self, folder: &Path) -> ServerTls {
+        let path = |file: FilePath| folder.join(file.0);
+        let identity = Identity { certificate: path(self.certificate), key: path(self.key) };
+        ServerTls { identity, client_ca: self.client_ca.map(path) }
+    }
 }
 
 impl ClientTlsEntry {

@@ -9,6 +9,27 @@ pub(crate) struct Identity {
     pub(crate) key: PathBuf,
 }
 
+impl Identity {
+    fn files(&self) -> [&PathBuf; 2] {
+        [&self.certificate, &self.key]
+    }
+}
+
+/// The TLS settings of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServerTls {
+    /// The certificate of the listener.
+    pub(crate) identity: Identity,
+    /// The PEM file of the authorities of clients. With it, every client needs a certificate.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+impl ServerTls {
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.identity.files().into_iter().chain(&self.client_ca)
+    }
+}
+
 /// The TLS settings of connections to an upstream or a collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClientTls {
@@ -18,4 +39,10 @@ pub(crate) struct ClientTls {
     pub(crate) identity: Option<Identity>,
     /// The name that the server's certificate must have, instead of the URL's host.
     pub(crate) server_name: Option<String>,
+}
+
+impl ClientTls {
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.ca.iter().chain(self.identity.iter().flat_map(Identity::files))
+    }
 }

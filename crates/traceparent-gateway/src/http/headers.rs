@@ -42,6 +42,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 pub(crate) struct ForwardOptions<'a> {
     /// The client's address, as [`address`] writes it.
     pub(crate) client: &'a HeaderValue,
+    /// The scheme of the received request: `http` or `https`.
+    pub(crate) scheme: &'static str,
     pub(crate) forwarded: Forwarded,
     /// The protocols to which the client wants to upgrade.
     pub(crate) upgrade: Option<&'a HeaderValue>,
@@ -180,7 +182,7 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
             let is_ipv6 = client.contains(':');
             if let Some(so_far) = joined(headers, &FORWARDED) {
                 let node = if is_ipv6 { format!("\"[{client}]\"") } else { client.to_owned() };
-                set(headers, FORWARDED, so_far, &format!("for={node};proto=http"));
+                set(headers, FORWARDED, so_far, &format!("for={node};proto={}", options.scheme));
             }
             match joined(headers, &X_FORWARDED_FOR) {
                 Some(so_far) => set(headers, X_FORWARDED_FOR, so_far, client),
@@ -189,7 +191,7 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
         }
     }
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(options.scheme));
     }
     if let Some(host) = headers.get(HOST).filter(|_| !headers.contains_key(X_FORWARDED_HOST)).cloned() {
         headers.insert(X_FORWARDED_HOST, host);
@@ -233,6 +235,7 @@ mod tests {
     fn options() -> ForwardOptions<'static> {
         ForwardOptions {
             client: &CLIENT,
+            scheme: "http",
             forwarded: Forwarded::Replace,
             upgrade: None,
             rules: &RULES,

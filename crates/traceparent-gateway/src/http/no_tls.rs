@@ -1,11 +1,11 @@
 //! TLS in a build without it: types without values, so that all code about connections over TLS is compiled away.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, io, sync::Arc};
 
 use tokio::net::TcpStream;
 
 use super::{TlsFailure, client::Offer};
-use crate::config::ClientTls;
+use crate::config::{ClientTls, ServerTls};
 
 /// The error returned when TLS is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,29 @@ impl TlsClient {
     }
 }
 
+/// The TLS of connections to clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TlsServer(Infallible);
+
+/// A connection after the handshake.
+#[derive(Debug)]
+pub(crate) struct Accepted<S> {
+    pub(crate) stream: S,
+    pub(crate) is_http2: Option<bool>,
+    pub(crate) subject: Option<Arc<str>>,
+}
+
+impl TlsServer {
+    pub(crate) fn load(_: &ServerTls) -> Result<Self, TlsError> {
+        Err(TlsError)
+    }
+
+    pub(crate) async fn accept<S>(&self, _: S) -> io::Result<Accepted<S>> {
+        match self.0 {}
+    }
+}
+
 /// Returns why a server has ended a connection, as far as TLS says.
-pub(crate) fn failure(_: &std::io::Error) -> Option<TlsFailure> {
+pub(crate) fn failure(_: &io::Error) -> Option<TlsFailure> {
     None
 }

@@ -23,7 +23,7 @@ use self::{
     shared::SharedStream,
     stream::Requests,
 };
-use super::{BoxError, Interim, departure::Departure, headers, tcp::tune};
+use super::{BoxError, Interim, TlsServer, departure::Departure, headers, tcp::tune};
 use crate::config::Limits;
 
 mod activity;
@@ -55,8 +55,20 @@ pub(crate) trait Handler: Send + Sync + 'static {
         Limits::default()
     }
 
+    /// Returns the TLS of a new connection; `None` for connections in the clear.
+    fn tls(&self) -> Option<TlsServer> {
+        None
+    }
+
     /// Answers a request of a client.
     fn handle(&self, client: Peer, request: Request<ClientBody>) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// The TLS of a client's connection.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerTls {
+    /// The subject of the client's certificate, if it needs one.
+    pub(crate) subject: Option<Arc<str>>,
 }
 
 /// The client that has sent a request.
@@ -65,10 +77,19 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The address in the form of header fields.
     pub(crate) name: HeaderValue,
+    /// `None` for a connection in the clear.
+    pub(crate) tls: Option<PeerTls>,
     /// Keeps the connection from being idle while it exists.
     pub(crate) under_way: UnderWay,
     pub(crate) departure: Departure,
     pub(crate) interim: Interim,
+}
+
+impl Peer {
+    /// Returns the scheme of the client's requests.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// A server of HTTP/1.1 and HTTP/2, and its connections. The first bytes of a client choose the protocol.
@@ -143,10 +164,11 @@ impl Server {
         tune(&stream);
         let activity = Arc::clone(place.activity());
         let stream = SharedStream::new(stream);
+        let tls = handler.tls();
         let connection = Connection {
             limits: handler.limits(),
             handler,
-            client: Client { address, name: headers::address(address.ip()) },
+            client: Client { address, name: headers::address(address.ip()), tls: None },
             requests: Requests::new(place, self.open.0.clone()),
             stopping: Stopping(self.stopping.subscribe()),
             tcp: stream.clone(),
@@ -154,7 +176,7 @@ impl Server {
         self.connections.spawn(async move {
             select! {
                 () = activity.evicted() => {}
-                () = connection.serve(stream, None) => {}
+                () = connection.accept(stream, tls) => {}
             }
         });
     }

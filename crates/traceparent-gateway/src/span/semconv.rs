@@ -18,7 +18,7 @@ use traceparent_http::semconv::{
 
 use crate::{
     config::{Forwarded, Tracing},
-    http::host,
+    http::{PeerTls, host},
 };
 
 /// The length at which received texts are cut, in bytes.
@@ -28,14 +28,19 @@ const TEXT_LIMIT: usize = 512;
 const HEADER_LIMIT: usize = 16;
 
 /// The prefixes of the keys that are the gateway's own.
-const OWN: [&str; 9] =
-    ["http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "service.", "traceparent."];
+const OWN: [&str; 10] =
+    ["http.", "url.", "server.", "client.", "network.", "tls.", "user_agent.", "error.", "service.", "traceparent."];
+
+/// [OpenTelemetry: `tls.client.subject`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/tls/)
+const TLS_CLIENT_SUBJECT: &str = "tls.client.subject";
 
 /// The facts about a request that are not in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestInfo<'a> {
     /// The other end of the connection.
     pub(crate) peer: Option<SocketAddr>,
+    /// The TLS of the connection, if it has any.
+    pub(crate) tls: Option<&'a PeerTls>,
     /// Whether to believe the fields of other proxies.
     pub(crate) forwarded: Forwarded,
     pub(crate) route: Option<&'a str>,
@@ -77,7 +82,8 @@ impl Conventions {
         let (uri, headers) = (request.uri(), request.headers());
         let mut attributes = Vec::with_capacity(14);
         self.push_method(&mut attributes, request.method());
-        attributes.push(KeyValue::new(URL_SCHEME, "http"));
+        let scheme = if info.tls.is_some() { "https" } else { "http" };
+        attributes.push(KeyValue::new(URL_SCHEME, scheme));
         attributes.push(KeyValue::new(URL_PATH, cut(uri.path()).to_owned()));
         if let Some(query) = uri.query() {
             attributes.push(KeyValue::new(URL_QUERY, redacted(query)));
@@ -87,7 +93,7 @@ impl Conventions {
         }
         let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
         if let Some(authority) = uri.authority().cloned().or_else(host) {
-            push_server(&mut attributes, &authority);
+            push_server(&mut attributes, scheme, &authority);
         }
         if let Some(peer) = info.peer {
             let address = peer.ip().to_string();
@@ -97,6 +103,9 @@ impl Conventions {
             };
             attributes.push(KeyValue::new(CLIENT_ADDRESS, client.unwrap_or(address)));
             push_peer(&mut attributes, peer);
+        }
+        if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
+            attributes.push(text(TLS_CLIENT_SUBJECT, cut(subject)));
         }
         push_version(&mut attributes, request.version());
         if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
@@ -112,8 +121,8 @@ impl Conventions {
         let mut attributes = Vec::with_capacity(10);
         self.push_method(&mut attributes, method);
         if let Some(authority) = target.authority() {
-            push_server(&mut attributes, authority);
             let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
+            push_server(&mut attributes, scheme, authority);
             let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
             let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
             attributes.push(KeyValue::new(URL_FULL, cut(&url).to_owned()));
@@ -163,10 +172,11 @@ pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
     }
 }
 
-fn push_server(attributes: &mut Vec<KeyValue>, authority: &Authority) {
+fn push_server(attributes: &mut Vec<KeyValue>, scheme: &str, authority: &Authority) {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     attributes.push(text(SERVER_ADDRESS, cut(host)));
-    attributes.push(KeyValue::new(SERVER_PORT, i64::from(authority.port_u16().unwrap_or(80))));
+    let default = if scheme == "https" { 443 } else { 80 };
+    attributes.push(KeyValue::new(SERVER_PORT, i64::from(authority.port_u16().unwrap_or(default))));
 }
 
 fn text(key: &'static str, value: &str) -> KeyValue {
@@ -273,6 +283,7 @@ mod tests {
             .body(())
             .unwrap();
         let info = |forwarded| RequestInfo {
+            tls: None,
             peer: Some("127.0.0.1:4000".parse().unwrap()),
             forwarded,
             route: Some("/orders"),
@@ -312,7 +323,7 @@ mod tests {
         }
         let conventions =
             conventions(SpanAttributes { header_prefixes: vec!["x-shop-".to_owned()], ..SpanAttributes::default() });
-        let info = RequestInfo { peer: None, forwarded: Forwarded::Replace, route: None };
+        let info = RequestInfo { peer: None, tls: None, forwarded: Forwarded::Replace, route: None };
         let attributes = conventions.of_server(&request.body(()).unwrap(), info);
         let long: Vec<_> = attributes.iter().filter(|attribute| attribute.key.as_str().contains("nnn")).collect();
         assert_eq!(long.len(), HEADER_LIMIT);

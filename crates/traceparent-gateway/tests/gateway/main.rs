@@ -20,6 +20,8 @@ mod idle;
 mod keep;
 mod lifecycle;
 mod limits;
+#[cfg(feature = "tls")]
+mod listeners_tls;
 mod otlp;
 mod resources;
 mod sampling;

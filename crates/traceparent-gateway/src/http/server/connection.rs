@@ -5,18 +5,27 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::watch,
+    time::timeout,
 };
 
 use super::{
-    Handler, Peer, http1, http2,
-    protocol::{PeekedStream, Protocol},
+    Handler, Peer, PeerTls, http1, http2,
+    protocol::{HANDSHAKE, PeekedStream, Protocol},
     shared::SharedStream,
     stream::{ClientStream, Requests},
 };
 use crate::{
     config::Limits,
-    http::{Interim, departure::Departure},
+    http::{Interim, TlsServer, departure::Departure, tls::Accepted},
 };
+
+/// The answer to a client in the clear where TLS is spoken.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    content-length: 33\r\n\r\nThis port speaks TLS: use https.\n";
+
+/// The answer to a client with TLS where none is spoken. Tools that show the received bytes show it.
+const TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    content-length: 40\r\n\r\nThis port does not speak TLS: use http.\n";
 
 /// A connection to a client, whatever its bytes go through.
 #[derive(Debug)]
@@ -35,6 +44,7 @@ pub(super) struct Connection<H> {
 pub(super) struct Client {
     pub(super) address: SocketAddr,
     pub(super) name: HeaderValue,
+    pub(super) tls: Option<PeerTls>,
 }
 
 /// A signal to finish what is under way, and take no more.
@@ -49,6 +59,27 @@ impl Stopping {
 }
 
 impl<H: Handler> Connection<H> {
+    /// Serves a new connection, after the handshake if there is TLS.
+    pub(super) async fn accept(mut self, stream: SharedStream, tls: Option<TlsServer>) {
+        let Some(tls) = tls else { return self.serve(stream, None).await };
+        let tcp = stream.clone();
+        let handshake = async {
+            if stream.peek().await? == HANDSHAKE {
+                return tls.accept(stream).await.map(Some);
+            }
+            stream.refuse(NOT_TLS);
+            Ok(None)
+        };
+        let accepted = select! {
+            accepted = timeout(self.limits.header_timeout, handshake) => accepted,
+            () = self.stopping.begun() => return,
+        };
+        let Ok(Ok(Some(Accepted { stream, is_http2, subject }))) = accepted else { return tcp.linger().await };
+        self.client.tls = Some(PeerTls { subject });
+        let protocol = is_http2.map(|is_http2| if is_http2 { Protocol::Http2 } else { Protocol::Http1 });
+        self.serve(stream, protocol).await;
+    }
+
     /// Serves requests over a stream until it ends. Without a protocol, the first bytes choose it.
     ///
     /// The errors of connections are in the spans.
@@ -65,6 +96,12 @@ impl<H: Handler> Connection<H> {
         match protocol {
             None => {}
             Some(Protocol::Http1) => http1::serve(self, stream).await,
+            // What is inside of TLS is no more of it.
+            Some(Protocol::Tls) if self.client.tls.is_some() => {}
+            Some(Protocol::Tls) => {
+                self.tcp.refuse(TLS);
+                self.tcp.linger().await;
+            }
             Some(Protocol::Http2) => {
                 stream.get_mut().set_http2();
                 http2::serve(self, stream).await;
@@ -74,7 +111,7 @@ impl<H: Handler> Connection<H> {
 
     /// Returns the client for a request that starts now.
     pub(super) fn peer(&self, departure: Departure, interim: Interim) -> Peer {
-        let Client { address, name } = self.client.clone();
-        Peer { address, name, under_way: self.requests.start(), departure, interim }
+        let Client { address, name, tls } = self.client.clone();
+        Peer { address, name, tls, under_way: self.requests.start(), departure, interim }
     }
 }

@@ -11,11 +11,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// [RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The first byte of a TLS handshake, with which no request starts.
+///
+/// [RFC 8446, section 5.1](https://www.rfc-editor.org/rfc/rfc8446#section-5.1)
+pub(super) const HANDSHAKE: u8 = 0x16;
+
 /// A protocol that a client can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
+    /// The client takes the port for one of TLS.
+    Tls,
 }
 
 /// A stream that gives some bytes once more that have been read from it.
@@ -40,6 +47,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PeekedStream<S> {
             let read = self.stream.read(self.peeked.get_mut(self.length..).unwrap_or_default()).await?;
             self.length += read;
             let peeked = self.peeked.get(..self.length).unwrap_or_default();
+            if peeked.first() == Some(&HANDSHAKE) {
+                return Ok(Protocol::Tls);
+            }
             match PREFACE.strip_prefix(peeked) {
                 Some([]) => return Ok(Protocol::Http2),
                 Some(_) if read > 0 => {}
@@ -129,6 +139,7 @@ mod tests {
         assert_protocol(Protocol::Http1, &[b"PRI * HTTP/1.1\r\n\r\n"]).await;
         assert_protocol(Protocol::Http1, &[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", b"x"]).await;
         assert_protocol(Protocol::Http1, &[b"PRI"]).await;
+        assert_protocol(Protocol::Tls, &[b"\x16\x03\x01"]).await;
         assert_protocol(Protocol::Http1, &[]).await;
     }
 }

@@ -5,13 +5,21 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
     net::TcpStream,
+    time::timeout,
 };
+
+/// The longest time for which a connection that has ended stays open.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The largest number of bytes that are read from it.
+const LINGER_BYTES: usize = 64 * 1024;
 
 /// A TCP stream that the watch for lost clients shares.
 #[derive(Clone, Debug)]
@@ -27,6 +35,36 @@ impl SharedStream {
         if self.0.ready(Interest::ERROR).await.is_err() {
             pending::<()>().await;
         }
+    }
+
+    /// Returns the first byte that the client sends, which is not consumed.
+    pub(super) async fn peek(&self) -> io::Result<u8> {
+        let mut first = [0];
+        match self.0.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(first[0]),
+        }
+    }
+
+    /// Writes a last response, unless the client reads nothing.
+    pub(super) fn refuse(&self, response: &[u8]) {
+        let _ = self.0.try_write(response);
+    }
+
+    /// Ends a connection, but reads for a moment what the client still sends: closing before that may destroy the last bytes
+    /// that were written.
+    pub(super) async fn linger(mut self) {
+        let _ = self.shutdown().await;
+        let read = async {
+            let (mut buffer, mut left) = ([0; 1024], LINGER_BYTES);
+            while let Ok(read @ 1..) = self.read(&mut buffer).await {
+                left = left.saturating_sub(read);
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(LINGER, read).await;
     }
 
     fn poll_send(

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    H2, HTTP_1_1,
     failure::handshake_failure,
     files::{Pair, TlsError, authorities, provider, read_certificates},
 };
@@ -14,9 +15,6 @@ use crate::{
     config::ClientTls,
     http::{TlsFailure, client::Offer},
 };
-
-const H2: &[u8] = b"h2";
-const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// A connection over TLS to a server.
 pub(crate) type ClientStream = Box<TlsStream<TcpStream>>;

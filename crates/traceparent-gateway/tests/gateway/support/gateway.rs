@@ -137,7 +137,8 @@ impl Gateway {
         let (mut told, mut addresses) = (Vec::new(), Vec::new());
         while addresses.len() < listeners {
             let greeting = line(&mut stderr).expect("a greeting");
-            if let Some(rest) = greeting.strip_prefix("listening on http://") {
+            if let Some(rest) = greeting.strip_prefix("listening on ") {
+                let rest = rest.trim_start_matches("http://").trim_start_matches("https://");
                 addresses.push(rest.split(',').next().expect("an address").parse().expect("an address"));
             } else {
                 told.push(greeting);

@@ -1,7 +1,8 @@
 use std::{
     convert::Infallible,
     fs,
-    net::SocketAddr,
+    io::{self, BufReader, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process,
     sync::{
@@ -12,7 +13,7 @@ use std::{
 
 use http_body_util::Full;
 use hyper::{
-    Request, Response,
+    Request,
     body::{Bytes, Incoming},
     service::service_fn,
 };
@@ -25,16 +26,18 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::{
-    RootCertStore, ServerConfig, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
     server::WebPkiClientVerifier,
 };
-use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::{
     net::TcpListener,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 use tokio_rustls::TlsAcceptor;
+
+use super::{Head, Response, impatient};
 
 /// A folder of PEM files that goes with the test.
 #[derive(Debug)]
@@ -199,7 +202,7 @@ impl TlsUpstream {
                     count.fetch_add(1, Relaxed);
                     let service = service_fn(move |request: Request<Incoming>| {
                         let _ = sender.send(request.map(drop));
-                        async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("ok")))) }
+                        async { Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from("ok")))) }
                     });
                     let server = auto::Builder::new(TokioExecutor::new());
                     drop(server.serve_connection(TokioIo::new(stream), service).await);
@@ -207,5 +210,90 @@ impl TlsUpstream {
             }
         });
         Self { address, connections, received }
+    }
+}
+
+/// How a client of a test speaks TLS.
+#[derive(Clone)]
+pub(crate) struct ClientTls {
+    pub(crate) roots: Arc<RootCertStore>,
+    /// The certificate of the client, and its key.
+    pub(crate) pair: Option<Arc<Pair>>,
+    pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(crate) protocols: &'static [&'static str],
+}
+
+impl ClientTls {
+    /// A client that trusts an authority, and speaks HTTP/1.1.
+    pub(crate) fn trusting(authority: &Authority) -> Self {
+        let versions = rustls::ALL_VERSIONS.to_vec();
+        Self { roots: authority.roots(), pair: None, versions, protocols: &["http/1.1"] }
+    }
+
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        let builder =
+            ClientConfig::builder_with_provider(provider()).with_protocol_versions(&self.versions).expect("versions");
+        let builder = builder.with_root_certificates(Arc::clone(&self.roots));
+        let mut config = match &self.pair {
+            Some(pair) => {
+                let key = PrivateKeyDer::try_from(pair.key.serialize_der()).expect("a key");
+                builder.with_client_auth_cert(vec![pair.certificate.der().clone()], key).expect("a pair")
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+/// A client's connection over TLS.
+pub(crate) struct TlsConnection {
+    pub(crate) stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
+}
+
+impl TlsConnection {
+    /// Connects, and performs the handshake.
+    pub(crate) fn open(address: SocketAddr, tls: &ClientTls) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).expect("a connection");
+        impatient(&stream);
+        let session = ClientConnection::new(tls.config(), "localhost".try_into().expect("a name")).expect("a session");
+        let mut stream = StreamOwned::new(session, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        let certificates = self.stream.get_ref().conn.peer_certificates().expect("certificates");
+        certificates[0].clone().into_owned()
+    }
+
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(bytes.as_ref()).expect("the gateway reads");
+    }
+
+    /// Ends this side of the session.
+    pub(crate) fn close_writing(&mut self) {
+        let stream = self.stream.get_mut();
+        stream.conn.send_close_notify();
+        stream.conn.complete_io(&mut stream.sock).expect("the gateway reads");
+    }
+
+    /// Reads a whole response, or fails with the session.
+    pub(crate) fn try_response(&mut self) -> io::Result<Response> {
+        use std::io::BufRead;
+
+        self.stream.fill_buf()?;
+        let head = Head::read(&mut self.stream).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head.first_line.split(' ').nth(1).expect("a status").parse().expect("a number");
+        let body = String::from_utf8(head.read_body(&mut self.stream)).expect("text");
+        Ok(Response { status, head, body })
+    }
+
+    /// Gets `/`.
+    pub(crate) fn get(&mut self) -> io::Result<Response> {
+        self.write("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        self.try_response()
     }
 }
