@@ -11,6 +11,7 @@ mod failure;
 mod field_values;
 mod fields;
 mod headers;
+mod insertions;
 mod interim;
 mod max_forwards;
 mod pipe;

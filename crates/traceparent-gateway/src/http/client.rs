@@ -27,7 +27,6 @@ mod liveness;
 mod pool;
 mod protocol;
 mod stream;
-mod trailers;
 mod transport;
 
 #[cfg(test)]

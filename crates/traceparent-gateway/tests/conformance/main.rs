@@ -45,17 +45,13 @@ fn departures<'r>(start: fn(&[(&Row, u16)]) -> Proxy, rows: &[&'r Row]) -> Vec<(
 }
 
 #[test]
-fn the_gateway_departs_only_where_known() {
+fn the_gateway_departs_nowhere() {
     let rows = rows();
     let departures = departures(Proxy::gateway, &rows.iter().collect::<Vec<_>>());
     for (row, why) in &departures {
         println!("{} ({}): {why}", row.name, row.section);
     }
-    let departing: BTreeSet<_> = departures.iter().map(|(row, _)| row.name.as_str()).collect();
-    let known: BTreeSet<_> = include_str!("known.txt").lines().collect();
-    let new: Vec<_> = departing.difference(&known).collect();
-    let mended: Vec<_> = known.difference(&departing).collect();
-    assert!(new.is_empty() && mended.is_empty(), "{} rows; not known: {new:#?}; mended: {mended:#?}", rows.len());
+    assert!(departures.is_empty(), "{} of {} rows depart", departures.len(), rows.len());
 }
 
 #[test]

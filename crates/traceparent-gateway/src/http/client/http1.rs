@@ -27,15 +27,19 @@ use super::{
     attempt::{AttemptError, Progress},
     connect::Connected,
     lent::LentBody,
-    trailers::Http1RequestBody,
     transport::{Transport, TransportStream},
 };
-use crate::http::{Failure, Interim, frame, headers::suit_http1};
+use crate::http::{
+    Failure, Interim, frame,
+    headers::suit_http1,
+    insertions::{InsertingBody, InsertingStream, Insertions},
+};
 
 /// A connection that one request has at a time.
 #[derive(Debug)]
 pub(super) struct Connection<B> {
-    sender: SendRequest<Http1RequestBody<B>>,
+    sender: SendRequest<InsertingBody<LentBody<B>>>,
+    insertions: Insertions,
     transport: Arc<Transport>,
     /// Resolves when the connection has ended.
     ended: oneshot::Receiver<Infallible>,
@@ -52,13 +56,14 @@ where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (stream, transport) = TransportStream::new(connected);
+        let insertions = Insertions::default();
         let header_bytes = options.header_bytes as usize;
         let opened = Builder::new()
             .max_headers(options.header_fields.into())
             .max_header_size(header_bytes)
             // One byte more tells a long head from one that has not come to its end.
             .max_buf_size(header_bytes.max(ConnectOptions::LEAST_HEADER_BYTES) + 1)
-            .handshake(TokioIo::new(stream));
+            .handshake(TokioIo::new(InsertingStream::new(stream, insertions.clone())));
         let (sender, connection) = opened.await.map_err(|_| Failure::NoAnswer)?;
         let (end, ended) = oneshot::channel();
         tokio::spawn(async move {
@@ -66,7 +71,7 @@ where
             let _ = connection.with_upgrades().await;
             drop(end);
         });
-        Ok(Self { sender, transport, ended, is_reused: false, idle_since: Instant::now() })
+        Ok(Self { sender, insertions, transport, ended, is_reused: false, idle_since: Instant::now() })
     }
 
     pub(super) fn transport(&self) -> &Transport {
@@ -86,8 +91,7 @@ where
         frame(&mut parts.headers, &body);
         let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
         let received = transport.received();
-        let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-        let body = Http1RequestBody::new(body, is_chunked.then(|| Arc::clone(&transport)));
+        let body = InsertingBody::new(body, Some(self.insertions.clone()));
         let mut request = Request::from_parts(parts, body);
         let interim = interim.clone();
         on_informational(&mut request, move |response| interim.send(response.status(), response.headers()));
@@ -151,7 +155,7 @@ where
 
     fn is_usable(&self) -> bool {
         // What waits in the library after trailers must be their end.
-        self.sender.is_ready() && !self.transport.is_write_closed() && !self.transport.trailers.are_waiting()
+        self.sender.is_ready() && !self.transport.is_write_closed()
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{connect::Connected, trailers::Trailers};
+use super::connect::Connected;
 use crate::http::{Failure, TlsFailure, tls, upstream_places::UpstreamPlace};
 
 /// What is known of a connection beside its bytes.
@@ -19,7 +19,6 @@ use crate::http::{Failure, TlsFailure, tls, upstream_places::UpstreamPlace};
 pub(super) struct Transport {
     pub(super) peer: SocketAddr,
     place: Option<UpstreamPlace>,
-    pub(super) trailers: Trailers,
     received: AtomicU64,
     write_failed: AtomicBool,
     /// How TLS has ended the connection.
@@ -64,7 +63,6 @@ impl<S> TransportStream<S> {
         let transport = Arc::new(Transport {
             peer,
             place,
-            trailers: Trailers::default(),
             received: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
             tls_failure: OnceLock::new(),
@@ -101,12 +99,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = if this.transport.trailers.are_waiting() {
-            this.transport.trailers.poll_write(&mut this.stream, context, &[io::IoSlice::new(bytes)])
-        } else {
-            Pin::new(&mut this.stream).poll_write(context, bytes)
-        };
-        let written = ready!(written);
+        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
         Poll::Ready(this.written(written, bytes.len()))
     }
 
@@ -120,12 +113,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(everything));
         }
-        let written = if this.transport.trailers.are_waiting() {
-            this.transport.trailers.poll_write(&mut this.stream, context, slices)
-        } else {
-            Pin::new(&mut this.stream).poll_write_vectored(context, slices)
-        };
-        let written = ready!(written);
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices));
         Poll::Ready(this.written(written, everything))
     }
 

@@ -13,15 +13,12 @@ use tokio::{
     select,
 };
 
-use self::{
-    body::AnswerBody,
-    insertions::{InsertingStream, Insertions},
-};
 use super::{ClientBody, Handler, connection::Connection};
-use crate::http::{GuardedBody, Interim, InterimReceiver, tokens::has_token};
-
-mod body;
-mod insertions;
+use crate::http::{
+    GuardedBody, Interim, InterimReceiver,
+    insertions::{InsertingBody, InsertingStream, Insertions},
+    tokens::has_token,
+};
 
 /// Serves the requests of a connection over HTTP/1 until it ends, or the client has gone for good.
 ///
@@ -86,12 +83,10 @@ impl Exchange {
         self,
         answer: impl Future<Output = Response<B>>,
         mut received: InterimReceiver,
-    ) -> Response<AnswerBody<B>> {
+    ) -> Response<InsertingBody<B>> {
         let Self { insertions, has_body, takes_trailers } = self;
-        insertions.start(received.was_expected());
         if received.was_expected() {
-            // hyper's interim response is known by its place.
-            insertions.rest().await;
+            insertions.drop_continue().await;
         }
         let mut answer = pin!(answer);
         let mut response = loop {
@@ -112,6 +107,6 @@ impl Exchange {
             // Only chunks have a place for trailers.
             response.headers_mut().remove(CONTENT_LENGTH);
         }
-        response.map(|body| AnswerBody::new(body, takes_trailers.then_some(insertions)))
+        response.map(|body| InsertingBody::new(body, takes_trailers.then_some(insertions)))
     }
 }

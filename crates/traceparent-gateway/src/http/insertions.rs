@@ -1,13 +1,18 @@
 use std::{
     future::poll_fn,
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
 use hyper::{HeaderMap, Response};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
+
+pub(crate) use self::{body::InsertingBody, stream::InsertingStream};
+
+mod body;
+mod stream;
 
 /// The interim response that hyper writes when the body of a request is read that waits for it. The upstream's goes in
 /// its place.
@@ -16,8 +21,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The end of a chunked body, as hyper writes it.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// The bytes that a connection writes beside those of hyper, which knows neither interim responses of a server nor
-/// trailers that the head has not declared.
+/// The bytes that a connection of HTTP/1 writes beside those of hyper, which knows neither interim responses of a server
+/// nor trailers that the head has not declared.
 ///
 /// Both have their place where one message has been written and the next one, or its end, has not begun: when hyper
 /// flushes, nothing is left in its buffer.
@@ -30,8 +35,8 @@ struct State {
     flushes: u64,
     /// Whether hyper has written bytes since.
     is_inside: bool,
-    /// Whether hyper may write its own interim response.
-    expects: bool,
+    /// Whether the next message may be an interim response of hyper.
+    drops_continue: bool,
     /// What is written before more bytes of hyper.
     bytes: Vec<u8>,
     written: usize,
@@ -49,13 +54,6 @@ impl Insertions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prepares for a message, whose request may expect an interim response. What was left of the one before goes.
-    pub(super) fn start(&self, expects: bool) {
-        let mut state = self.lock();
-        state.expects = expects;
-        state.last_chunk = None;
-    }
-
     /// Is ready when everything has been written since the first call.
     pub(super) fn poll_rest(&self, rest: &mut Rest, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
@@ -71,6 +69,12 @@ impl Insertions {
     pub(super) async fn rest(&self) {
         let mut rest = Rest::default();
         poll_fn(|context| self.poll_rest(&mut rest, context)).await;
+    }
+
+    /// Takes hyper's next message for its own interim response if it looks like it, and drops it.
+    pub(super) async fn drop_continue(&self) {
+        self.rest().await;
+        self.lock().drops_continue = true;
     }
 
     /// Writes an interim response, before the answer, once everything before has been written.
@@ -104,7 +108,7 @@ impl State {
         if self.is_inside {
             return None;
         }
-        if self.expects && bytes.starts_with(CONTINUE) {
+        if self.drops_continue && bytes.starts_with(CONTINUE) {
             return Some(CONTINUE.len());
         }
         let last_chunk = self.last_chunk.take_if(|_| bytes.starts_with(LAST_CHUNK))?;
@@ -125,68 +129,6 @@ impl State {
     }
 }
 
-/// A stream with insertions.
-#[derive(Debug)]
-pub(super) struct InsertingStream<S> {
-    stream: S,
-    insertions: Insertions,
-}
-
-impl<S> InsertingStream<S> {
-    pub(super) fn new(stream: S, insertions: Insertions) -> Self {
-        Self { stream, insertions }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for InsertingStream<S> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for InsertingStream<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let Self { stream, insertions } = self.get_mut();
-        let mut state = insertions.lock();
-        ready!(state.poll_write(stream, context))?;
-        let first = slices.iter().find(|slice| !slice.is_empty());
-        if let Some(replaced) = first.and_then(|slice| state.replace(slice)) {
-            return Poll::Ready(Ok(replaced));
-        }
-        let written = ready!(Pin::new(stream).poll_write_vectored(context, slices))?;
-        state.is_inside = true;
-        state.expects = false;
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, insertions } = self.get_mut();
-        let mut state = insertions.lock();
-        ready!(state.poll_write(stream, context))?;
-        ready!(Pin::new(stream).poll_flush(context))?;
-        state.flushes += 1;
-        state.is_inside = false;
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, insertions } = self.get_mut();
-        ready!(insertions.lock().poll_write(stream, context))?;
-        Pin::new(stream).poll_shutdown(context)
-    }
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -8,21 +8,21 @@ use hyper::{
     body::{Body, Frame, SizeHint},
 };
 
-use super::insertions::{Insertions, Rest};
+use super::{Insertions, Rest};
 
-/// The body of a response, whose trailers are written beside hyper.
+/// A body whose trailers are inserted in the place of its last chunk.
 #[derive(Debug)]
-pub(super) struct AnswerBody<B> {
+pub(crate) struct InsertingBody<B> {
     inner: B,
-    /// `None` for a client that takes no trailers.
+    /// `None` for a receiver that takes no trailers.
     insertions: Option<Insertions>,
     /// Trailers that wait until what is before them has been written.
     trailers: Option<(HeaderMap, Rest)>,
 }
 
-impl<B> AnswerBody<B> {
-    /// Wraps the body of a response to a client that takes trailers if there is a place for them.
-    pub(super) fn new(inner: B, insertions: Option<Insertions>) -> Self {
+impl<B> InsertingBody<B> {
+    /// Wraps the body of a message. Without insertions, or without chunks, its trailers are lost.
+    pub(crate) fn new(inner: B, insertions: Option<Insertions>) -> Self {
         Self { inner, insertions, trailers: None }
     }
 
@@ -39,7 +39,7 @@ impl<B> AnswerBody<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for AnswerBody<B> {
+impl<B: Body + Unpin> Body for InsertingBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
