@@ -9,6 +9,7 @@ mod config;
 mod connections;
 mod context;
 mod demo;
+mod deploy;
 mod faults;
 mod forwarding;
 mod heads;
