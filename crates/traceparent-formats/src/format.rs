@@ -69,6 +69,36 @@ pub const KNOWN_FIELDS: [&str; 22] = [
     "baggage",
 ];
 
+/// The fields of tracing systems whose formats are not read or written here.
+const VENDOR_FIELDS: [&str; 9] = [
+    "traceresponse",
+    "sentry-trace",
+    "newrelic",
+    "sw8",
+    "sw8-correlation",
+    "sw8-x",
+    "elastic-apm-traceparent",
+    "x-instana-t",
+    "x-instana-s",
+];
+
+/// The beginnings of the names of fields that belong to a trace, whatever follows.
+const PREFIXES: [&str; 5] = ["x-b3-", "x-datadog-", "ot-tracer-", "ot-baggage-", "uberctx-"];
+
+/// Returns whether a field belongs to a trace: one of [`KNOWN_FIELDS`], of a tracing system whose format is not read or
+/// written here, or baggage of a format. The name is in lower case.
+///
+/// ```
+/// use traceparent_formats::is_trace_field;
+///
+/// assert!(is_trace_field("b3") && is_trace_field("sentry-trace") && is_trace_field("uberctx-user"));
+/// assert!(!is_trace_field("x-request-id"));
+/// ```
+pub fn is_trace_field(name: &str) -> bool {
+    KNOWN_FIELDS.iter().chain(&VENDOR_FIELDS).any(|known| *known == name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 impl Format {
     /// All formats, W3C Trace Context first.
     pub const ALL: [Self; 9] = [

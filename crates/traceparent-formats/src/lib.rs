@@ -42,7 +42,7 @@ pub use crate::{
     carried::{Carried, Pairs},
     context::{LocalContext, RemoteContext},
     error::{FormatError, Part},
-    format::{Format, KNOWN_FIELDS, UnknownFormat},
+    format::{Format, KNOWN_FIELDS, UnknownFormat, is_trace_field},
     propagators::{Extracted, Propagators, PropagatorsError},
     state::SamplingState,
     text::Encoded,

@@ -8,7 +8,8 @@ use hyper::Uri;
 use traceparent::{Percent, Trust};
 
 use crate::config::{
-    Admin, Config, Environment, Listener, Otlp, Route, Tracing, Upstream, parse_address, parse_collector, parse_percent,
+    Admin, Config, Environment, Listener, Otlp, RequestTracing, Route, Tracing, Upstream, parse_address,
+    parse_collector, parse_percent,
 };
 
 /// The variables of the environment, for the help.
@@ -28,6 +29,10 @@ Environment (flags and the file count more):
           Its headers, its time limit in milliseconds, and gzip
   OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_EXPORT_TIMEOUT
           How many spans wait, and for how long, in milliseconds
+  OTEL_PROPAGATORS
+          The formats of contexts, such as tracecontext,b3
+  OTEL_SDK_DISABLED
+          No spans, and contexts pass unchanged, if true
   OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
           The methods that spans name, instead of those of HTTP
   COLUMNS
@@ -96,7 +101,10 @@ impl RunArgs {
     /// Returns a configuration with one listener and one route, or `None` without an upstream. The environment's values
     /// count where a flag is absent.
     pub(crate) fn config(&self, environment: &Environment) -> Option<Config> {
-        let listener = Listener::new(self.listen, Route::to(self.upstream.clone()?));
+        let propagators = environment.propagators.unwrap_or_default();
+        let tracing = RequestTracing { propagators, ..RequestTracing::default() };
+        let route = Route { tracing, ..Route::to(self.upstream.clone()?) };
+        let listener = Listener::new(self.listen, route);
         let listener = Listener { trust: self.trust, ..listener };
         let otlp = self.otlp.clone().map(|endpoint| Otlp { endpoint: Some(endpoint), ..Otlp::default() });
         let tracing = Tracing { otlp, ..Tracing::of_percentage(self.random_sampling, environment) };

@@ -7,7 +7,6 @@ use std::{
 };
 
 use traceparent::Trust;
-use traceparent_http::Egress;
 
 mod access_log;
 mod batch;
@@ -16,6 +15,7 @@ mod error;
 mod file;
 mod keep;
 mod otlp;
+mod propagation;
 mod scalar;
 mod tls;
 mod tracing;
@@ -28,6 +28,7 @@ pub(crate) use self::{
     error::ConfigError,
     keep::Keep,
     otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
+    propagation::{Baggage, EgressRule, RequestTracing},
     scalar::{parse_address, parse_collector, parse_percent},
     tls::{ClientTls, Identity, ServerTls},
     tracing::{Sampling, SpanAttributes, TraceFields, Tracing},
@@ -62,6 +63,8 @@ pub(crate) struct Listener {
     pub(crate) underscores: Underscores,
     /// The fields that belong to a trace, besides those that are known.
     pub(crate) trace_fields: TraceFields,
+    /// The tracing of requests without a route.
+    pub(crate) tracing: RequestTracing,
     /// The limits of a client.
     pub(crate) limits: Limits,
     /// The routes of requests.
@@ -78,6 +81,7 @@ impl Listener {
             forwarded: Forwarded::default(),
             underscores: Underscores::default(),
             trace_fields: TraceFields::default(),
+            tracing: route.tracing,
             limits: Limits::default(),
             routes: Routes::new(vec![route]),
         }
@@ -205,7 +209,11 @@ pub(crate) struct Route {
     /// The limit for the number of fields in the head of an answer.
     pub(crate) header_fields: u16,
     /// The part of the trace context that the upstream receives.
-    pub(crate) egress: Egress<'static>,
+    pub(crate) egress: EgressRule,
+    /// The treatment of `baggage`, where the whole context is received.
+    pub(crate) baggage: Baggage,
+    /// The tracing of the route's requests.
+    pub(crate) tracing: RequestTracing,
 }
 
 impl Route {
@@ -228,7 +236,9 @@ impl Route {
             ping_timeout: Duration::from_secs(5),
             header_bytes: 64 * 1024,
             header_fields: 256,
-            egress: Egress::default(),
+            egress: EgressRule::default(),
+            baggage: Baggage::default(),
+            tracing: RequestTracing::default(),
         }
     }
 

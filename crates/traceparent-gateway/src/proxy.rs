@@ -13,7 +13,7 @@ use hyper::{
 };
 use tokio::select;
 use traceparent::Trust;
-use traceparent_http::Egress;
+use traceparent_http::{Egress, strip};
 
 use self::{
     access::{LogEntry, LoggedBody},
@@ -21,7 +21,7 @@ use self::{
     upgrade::switch,
 };
 use crate::{
-    config::{Forwarded, Http2, Limits, Listener, Route, Routes},
+    config::{Baggage, EgressRule, Forwarded, Http2, Limits, Listener, RequestTracing, Route, Routes},
     http::{
         Client, ClientBody, ConnectOptions, Connector, ExpectBody, Failure, FieldRules, ForwardOptions, GuardedBody,
         Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TlsServer, TrailersBody,
@@ -49,15 +49,22 @@ pub(crate) struct Proxy {
 pub(crate) struct Settings {
     tracer: Tracer,
     forwarded: Forwarded,
-    /// The rules for fields on routes that the trace follows.
-    rules: Arc<FieldRules>,
-    /// The rules for fields on routes at which the trace ends, in part or as a whole.
-    edge_rules: Arc<FieldRules>,
+    /// The tracing of requests without a route.
+    tracing: RequestTracing,
     limits: Limits,
     routes: Routes,
     tls: Option<TlsServer>,
-    /// One for each route, in their order. Routes with the same upstream share one.
-    clients: Vec<Client<RequestBody>>,
+    /// One for each route, in their order.
+    ways: Vec<Way>,
+}
+
+/// The way of the requests of a route.
+#[derive(Clone)]
+struct Way {
+    /// Routes with the same upstream share one.
+    client: Client<RequestBody>,
+    /// The rules for fields of requests.
+    rules: Arc<FieldRules>,
 }
 
 impl Proxy {
@@ -80,7 +87,7 @@ impl Proxy {
 
     /// Returns the settings of a changed listener, which share connections to the same upstreams.
     pub(crate) fn prepare(&self, tracer: Tracer, listener: Listener) -> Result<Settings, TlsError> {
-        Settings::new(tracer, listener, &self.places, &self.settings.load().clients)
+        Settings::new(tracer, listener, &self.places, &self.settings.load().ways)
     }
 
     /// Replaces the settings of later requests. Connections to clients and to upstreams stay open.
@@ -90,30 +97,25 @@ impl Proxy {
 }
 
 impl Settings {
-    fn new(
-        tracer: Tracer,
-        listener: Listener,
-        places: &UpstreamPlaces,
-        known: &[Client<RequestBody>],
-    ) -> Result<Self, TlsError> {
-        let mut clients: Vec<Client<RequestBody>> = Vec::new();
+    fn new(tracer: Tracer, listener: Listener, places: &UpstreamPlaces, known: &[Way]) -> Result<Self, TlsError> {
+        let mut ways: Vec<Way> = Vec::new();
         for route in listener.routes.iter() {
             let options = connect_options(route)?;
-            let client = clients.iter().chain(known).find(|client| *client.options() == options).cloned();
+            let mut clients = ways.iter().chain(known).map(|way| &way.client);
+            let client = clients.find(|client| *client.options() == options).cloned();
             let connector = || Connector { tls: options.tls.clone(), places: places.clone() };
-            clients.push(client.unwrap_or_else(|| Client::new(connector(), options.clone())));
+            let client = client.unwrap_or_else(|| Client::new(connector(), options.clone()));
+            ways.push(Way { client, rules: Arc::new(rules(&listener, route)) });
         }
         let tls = listener.tls.as_ref().map(TlsServer::load).transpose()?;
-        let Listener { trust, forwarded, underscores, trace_fields, limits, routes, .. } = listener;
-        let rules = |ends_trace| Arc::new(FieldRules { ends_trace, underscores, trace_fields: trace_fields.clone() });
-        let (rules, edge_rules) = (rules(!matches!(trust, Trust::Continue | Trust::Resample)), rules(true));
-        Ok(Self { tracer, forwarded, rules, edge_rules, limits, routes, tls, clients })
+        let Listener { forwarded, tracing, limits, routes, .. } = listener;
+        Ok(Self { tracer, forwarded, tracing, limits, routes, tls, ways })
     }
 
-    /// Returns the client of one of the routes.
-    fn client(&self, route: &Route) -> Option<&Client<RequestBody>> {
-        let mut routes = self.routes.iter().zip(&self.clients);
-        routes.find(|(other, _)| ptr::eq(*other, route)).map(|(_, client)| client)
+    /// Returns the way of one of the routes.
+    fn way(&self, route: &Route) -> Option<&Way> {
+        let mut routes = self.routes.iter().zip(&self.ways);
+        routes.find(|(other, _)| ptr::eq(*other, route)).map(|(_, way)| way)
     }
 
     /// Checks the head of a request, and answers it if it has reached its last hop.
@@ -143,10 +145,9 @@ impl Settings {
     ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
         let route = route.ok_or(Failure::NoRoute)?;
-        let client = self.client(route).ok_or(Failure::NoRoute)?;
+        let Way { client, rules } = self.way(route).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 == Http2::Always { None } else { upgrade(&parts) };
-        let rules = if route.egress == Egress::Inject { &self.rules } else { &self.edge_rules };
         let options = ForwardOptions {
             client: &sender.name,
             scheme: sender.scheme(),
@@ -161,8 +162,15 @@ impl Settings {
         parts.extensions.clear();
 
         let mut call = span.call(&parts.method, &parts.uri);
-        call.inject(&mut parts.headers);
-        route.egress.apply(&mut parts.headers);
+        match &route.egress {
+            EgressRule::Inject => call.inject(&mut parts.headers),
+            EgressRule::Only(keys) => {
+                call.inject_trace_context(&mut parts.headers);
+                Egress::only(keys).apply(&mut parts.headers);
+            }
+            // The rules for fields have removed all others.
+            EgressRule::Strip => strip(&mut parts.headers),
+        }
         // An absent body cannot be late.
         let limit = Some(self.limits.idle_timeout).filter(|_| !body.is_end_stream());
         let body = TrailersBody::of_request(TimeoutBody::new(body, limit), Arc::clone(rules));
@@ -226,7 +234,8 @@ impl Handler for Proxy {
         let route = settings.routes.find(request.uri().path());
         // The route of all requests is no name for one.
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
-        let mut span = settings.tracer.serve(&client, &request, name);
+        let tracing = route.map_or(settings.tracing, |route| route.tracing);
+        let mut span = settings.tracer.serve(&client, &request, name, tracing);
         let mut entry = LogEntry::open(self.access_log.as_ref(), &client, &request, &span);
         let (mut parts, body) = request.into_parts();
         let answer = match settings.admit(&mut parts, &self.pseudonym) {
@@ -252,6 +261,18 @@ impl Handler for Proxy {
         span.answered(&response);
         entry.answered(response.status());
         response.map(|body| LoggedBody::new(SpanBody::new(body, call, span), entry))
+    }
+}
+
+/// Returns the rules for the fields of a route's requests.
+fn rules(listener: &Listener, route: &Route) -> FieldRules {
+    let follows_caller = matches!(listener.trust, Trust::Continue | Trust::Resample);
+    FieldRules {
+        ends_trace: !follows_caller || route.egress.ends_trace(),
+        spares_trace_context: follows_caller && matches!(route.egress, EgressRule::Only(_)),
+        strips_baggage: route.baggage == Baggage::Strip,
+        underscores: listener.underscores,
+        trace_fields: listener.trace_fields.clone(),
     }
 }
 

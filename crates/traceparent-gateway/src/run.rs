@@ -1,7 +1,6 @@
 use std::{borrow::Cow, future::pending, io::stdout, sync::Arc, time::Duration};
 
 use tokio::{select, sync::watch, task::JoinSet, time::sleep};
-use traceparent::Policy;
 
 use crate::{
     admin::{self, AdminService},
@@ -196,8 +195,8 @@ struct Running {
 
 impl Running {
     fn tracer(&self, tracing: &Tracing, listener: &Listener) -> Tracer {
-        let policy = Policy::new(tracing.sampling).with_trust(listener.trust);
-        Tracer::new(tracing, policy, self.recorder.clone(), Arc::clone(&self.metrics), listener.forwarded)
+        let (trust, forwarded) = (listener.trust, listener.forwarded);
+        Tracer::new(tracing, trust, self.recorder.clone(), Arc::clone(&self.metrics), forwarded)
     }
 
     /// Applies the settings that can change, and reports those that need a restart. Changes nothing if a certificate or a key

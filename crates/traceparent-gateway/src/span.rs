@@ -5,7 +5,7 @@ use std::{
 };
 
 use opentelemetry::{KeyValue, Value};
-use traceparent::{Origin, ParseError, SpanId, TraceContext, TraceId, TraceParent, sampler::SpanKind};
+use traceparent::{Origin, SpanId, TraceContext, TraceId, TraceParent, sampler::SpanKind};
 
 use crate::http::Failure;
 
@@ -31,8 +31,8 @@ pub(crate) struct Span {
     pub(crate) parent_id: Option<SpanId>,
     pub(crate) origin: Origin,
     pub(crate) link: Option<TraceParent>,
-    /// The error of `traceparent`, or else of `tracestate`.
-    pub(crate) refused: Option<ParseError>,
+    /// The errors of the received context, in words.
+    pub(crate) refused: Option<Arc<str>>,
     /// The status of the response; `None` without a response.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<Failure>,

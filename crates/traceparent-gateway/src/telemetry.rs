@@ -25,7 +25,7 @@ mod store;
 
 pub(crate) use self::{
     access_log::{AccessLog, AccessRecord, TraceRecord},
-    metrics::{Metrics, MetricsFormat},
+    metrics::{FormatOutcome, Metrics, MetricsFormat},
     otlp::OtlpError,
     queue::{Counts, Outlet, Report},
     recorder::Recorder,
@@ -62,7 +62,12 @@ impl Telemetry {
 
     /// Sends spans to the exporters of the environment. By default, they go to a collector if the configuration or the
     /// environment names one, and as JSON lines to `out` if not. A collector of the configuration always counts.
+    ///
+    /// Sends no spans if the environment disables them.
     pub(crate) fn send(&mut self, collector: Option<Otlp>, out: impl Write + Send + 'static) -> Result<(), OtlpError> {
+        if self.environment.is_disabled {
+            return Ok(());
+        }
         let named = collector.is_some() || self.environment.otlp.endpoint.is_some();
         let Exporters { otlp, console } =
             self.environment.exporters.unwrap_or(Exporters { otlp: named, console: !named });

@@ -4,23 +4,29 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request, Uri};
 use traceparent::{
-    Incoming, ParseError, Policy, RandomIdGenerator,
+    Incoming, Percent, Policy, RandomIdGenerator, Trust,
     sampler::{AttributeValue, Attributes, PercentageSampler, SpanDetails, SpanKind},
 };
+use traceparent_formats::Propagators;
 
 use crate::{
-    config::{Forwarded, Keep, Sampling, Tracing},
+    config::{Forwarded, Keep, RequestTracing, Sampling, Tracing},
     http::Peer,
-    span::semconv::{Conventions, RequestInfo},
+    span::semconv::{Conventions, RequestInfo, push_formats},
     telemetry::{Metrics, Recorder},
 };
 
 mod body;
+mod context;
 mod held;
 mod open_span;
 
 pub(crate) use self::{body::SpanBody, open_span::OpenSpan};
-use self::{held::HeldSpans, open_span::RequestState};
+use self::{
+    context::{Formats, Reception},
+    held::HeldSpans,
+    open_span::{Propagation, RequestState},
+};
 
 /// Opens the spans of one service: the one place where contexts are read and written.
 #[derive(Clone)]
@@ -28,7 +34,9 @@ pub(crate) struct Tracer(Arc<Shared>);
 
 struct Shared {
     service: Arc<str>,
-    policy: Policy<Sampling>,
+    sampling: Sampling,
+    trust: Trust,
+    is_disabled: bool,
     recorder: Recorder,
     forwarded: Forwarded,
     metrics: Arc<Metrics>,
@@ -40,30 +48,53 @@ struct Shared {
 impl Tracer {
     pub(crate) fn new(
         tracing: &Tracing,
-        policy: Policy<Sampling>,
+        trust: Trust,
         recorder: Recorder,
         metrics: Arc<Metrics>,
         forwarded: Forwarded,
     ) -> Self {
         let (service, conventions) = (tracing.service_name.as_str().into(), Conventions::new(tracing));
+        let Tracing { sampling, is_disabled, .. } = *tracing;
         let keep = Some(tracing.keep).filter(|keep| keep.is_on() && recorder.wants(true));
-        Self(Arc::new(Shared { service, policy, recorder, forwarded, metrics, conventions, keep }))
+        Self(Arc::new(Shared {
+            service,
+            sampling,
+            trust,
+            is_disabled,
+            recorder,
+            forwarded,
+            metrics,
+            conventions,
+            keep,
+        }))
     }
 
     /// Opens the span of serving a request, in the trace that the policy decides. Its name is the method, with the route if
-    /// there is one.
+    /// there is one. Without tracing, requests are counted, and nothing is recorded or propagated.
     ///
     /// [OpenTelemetry: HTTP server span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span)
-    pub(crate) fn serve<B>(&self, client: &Peer, request: &Request<B>, route: Option<&str>) -> OpenSpan {
-        let incoming = traceparent_http::extract(request.headers());
-        let refused = incoming.error();
+    pub(crate) fn serve<B>(
+        &self,
+        client: &Peer,
+        request: &Request<B>,
+        route: Option<&str>,
+        tracing: RequestTracing,
+    ) -> OpenSpan {
+        self.0.metrics.started();
+        let departure = Some(client.departure.clone());
+        if !tracing.is_traced || self.0.is_disabled {
+            return OpenSpan::untraced(self.clone(), SpanKind::Server, RequestState { departure, held: None });
+        }
+        let extracted = traceparent_http::extract_formats(&tracing.propagators, request.headers());
+        let reception = Reception::new(&extracted, &self.0.metrics);
         let method = self.method_name(request.method());
         let name = route.map_or(Cow::Borrowed(method), |route| format!("{method} {route}").into());
         let asked = ClientTraceId(request.headers());
         let details = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&asked);
-        let context = self.0.policy.apply_to(details, incoming, &RandomIdGenerator).into_owned();
-        let sampled = context.decision().is_sampled();
-        self.0.metrics.started(context.origin(), sampled, refused.map(ParseError::kind));
+        let policy = self.policy(tracing.random_sampling);
+        let context = policy.apply_to(details, extracted.incoming().clone(), &RandomIdGenerator).into_owned();
+        let formats = Formats::new(tracing.propagators).carrying(&extracted, &context);
+        self.0.metrics.traced(context.origin(), context.decision().is_sampled());
         let describe = || {
             let info = RequestInfo {
                 peer: Some(client.address),
@@ -71,19 +102,25 @@ impl Tracer {
                 forwarded: self.0.forwarded,
                 route,
             };
-            self.0.conventions.of_server(request, info)
+            let mut attributes = self.0.conventions.of_server(request, info);
+            if tracing.propagators != Propagators::TRACE_CONTEXT {
+                push_formats(&mut attributes, reception.format, reception.conflict);
+            }
+            attributes
         };
-        let departure = Some(client.departure.clone());
-        let held = self.0.keep.filter(|_| !sampled).map(|_| HeldSpans::default());
-        OpenSpan::new(
-            self.clone(),
-            SpanKind::Server,
-            name,
-            context,
-            refused,
-            RequestState { departure, held },
-            describe,
-        )
+        let held = self.0.keep.filter(|_| !context.decision().is_sampled()).map(|_| HeldSpans::default());
+        let state = RequestState { departure, held };
+        let propagation = Propagation { context, formats };
+        let mut span = OpenSpan::new(self.clone(), SpanKind::Server, name, propagation, state, describe);
+        span.refused = reception.refused;
+        span
+    }
+
+    /// Returns the policy for requests with a percentage of their own.
+    fn policy(&self, random_sampling: Option<Percent>) -> Policy<Sampling> {
+        let sampling = self.0.sampling;
+        let sampling = random_sampling.map_or(sampling, |percent| sampling.with_random_sampling(percent));
+        Policy::new(sampling).with_trust(sampling.trust(self.0.trust))
     }
 
     fn method_name(&self, method: &Method) -> &'static str {
@@ -94,9 +131,10 @@ impl Tracer {
     pub(crate) fn start(&self, method: &Method, target: &Uri) -> OpenSpan {
         let name = self.method_name(method);
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
-        let context = self.0.policy.apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
+        let context = self.policy(None).apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
         let describe = || self.0.conventions.of_client(method, target);
-        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), context, None, RequestState::default(), describe)
+        let propagation = Propagation { context, formats: Formats::new(Propagators::TRACE_CONTEXT) };
+        OpenSpan::new(self.clone(), SpanKind::Client, name.into(), propagation, RequestState::default(), describe)
     }
 }
 

@@ -1,6 +1,6 @@
 use http::HeaderMap;
 use traceparent::{Outgoing, trim_ows};
-use traceparent_formats::{Carried, Extracted, Format, KNOWN_FIELDS, Propagators};
+use traceparent_formats::{Carried, Extracted, Format, Propagators, is_trace_field};
 
 use crate::inject;
 
@@ -62,7 +62,7 @@ pub fn inject_formats(
 
 /// Removes every field that propagates a context in any format, and `baggage`, for a receiver that must not see them.
 ///
-/// These are the [`KNOWN_FIELDS`] and names of your own.
+/// These are the fields of [`is_trace_field`] and names of your own.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -77,7 +77,11 @@ pub fn inject_formats(
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn strip_all(headers: &mut HeaderMap, others: &[&str]) {
-    for name in KNOWN_FIELDS.iter().chain(others) {
+    let known: Vec<_> = headers.keys().filter(|name| is_trace_field(name.as_str())).cloned().collect();
+    for name in known {
+        headers.remove(name);
+    }
+    for name in others {
         headers.remove(*name);
     }
 }

@@ -45,6 +45,11 @@ pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 /// The reason why the trace context of a request was refused. This name is not from the conventions.
 pub const TRACEPARENT_REFUSED: &str = "traceparent.refused";
 
+/// The format of the trace context that a request came with, such as `b3`. This name is not from the conventions.
+pub const TRACEPARENT_FORMAT: &str = "traceparent.format";
+/// The format of a trace context of another trace that a request came with. This name is not from the conventions.
+pub const TRACEPARENT_CONFLICT: &str = "traceparent.conflict";
+
 /// The value of [`HTTP_REQUEST_METHOD`] for methods that the conventions do not know.
 pub const OTHER_METHOD: &str = "_OTHER";
 

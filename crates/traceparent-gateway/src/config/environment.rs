@@ -1,6 +1,7 @@
 use std::env;
 
 use traceparent::sampler::{SamplerConfig, SamplerConfigError};
+use traceparent_formats::Propagators;
 
 use self::reader::Reader;
 use super::{Batch, OtlpVariables};
@@ -24,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) resource: Vec<(String, String)>,
     /// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
     pub(crate) sampler: Option<SamplerConfig>,
+    /// `OTEL_PROPAGATORS`.
+    pub(crate) propagators: Option<Propagators>,
     /// `OTEL_TRACES_EXPORTER`.
     pub(crate) exporters: Option<Exporters>,
     /// `OTEL_EXPORTER_OTLP_*`.
@@ -77,6 +80,7 @@ impl Environment {
             service_name: reader.text("OTEL_SERVICE_NAME").or(named),
             resource,
             sampler: reader.sampler(),
+            propagators: reader.propagators(),
             exporters: reader.exporters(),
             otlp: reader.otlp(),
             batch: reader.batch(),

@@ -8,16 +8,16 @@ use std::{
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 use traceparent::{Trust, sampler::PercentageSampler};
-use traceparent_http::Egress;
+use traceparent_formats::{Format, Propagators};
 
 use super::{
-    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits, Listener,
-    LogFormat, Otlp, OtlpProtocol, Route, Routes, Sampling, ServerTls, SpanAttributes, TraceFields, Tracing,
-    Underscores,
+    AccessLog, Admin, Baggage, ClientTls, Config, ConfigError, EgressRule, Environment, Forwarded, Identity, Keep,
+    Limits, Listener, LogFormat, Otlp, OtlpProtocol, RequestTracing, Route, Routes, Sampling, ServerTls,
+    SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
-        Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, Name, Percentage,
-        Period, Prefix, Retries, Secret, TrustLevel, UpstreamUrl,
+        Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, MemberKey, Name,
+        Percentage, Period, Prefix, Propagator, Retries, Secret, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -38,6 +38,7 @@ struct ListenerEntry {
     trust: Option<TrustLevel>,
     forwarded: Option<Forwarded>,
     underscores: Option<Underscores>,
+    propagators: Option<PropagatorsEntry>,
     limits: Option<LimitsEntry>,
     routes: List<RouteEntry>,
 }
@@ -70,6 +71,10 @@ struct RouteEntry {
     header_bytes: Option<HeaderBytes>,
     header_fields: Option<HeaderFields>,
     egress: Option<EgressEntry>,
+    baggage: Option<Baggage>,
+    trace: Option<bool>,
+    random_sampling: Option<Percentage>,
+    propagators: Option<PropagatorsEntry>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,11 +94,20 @@ struct ClientTlsEntry {
     server_name: Option<Name>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum EgressEntry {
     Inject,
     Strip,
+    Only(List<MemberKey>),
+}
+
+/// The formats of contexts, by their names in `OTEL_PROPAGATORS`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PropagatorsEntry {
+    extract: Option<Vec<Propagator>>,
+    inject: Option<Vec<Propagator>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +120,7 @@ struct TracingEntry {
     keep: Option<KeepEntry>,
     span_attributes: Option<SpanAttributesEntry>,
     trace_fields: Option<TraceFieldsEntry>,
+    propagators: Option<PropagatorsEntry>,
     otlp: Option<OtlpEntry>,
 }
 
@@ -189,6 +204,8 @@ impl File {
         let folder = path.parent().unwrap_or(Path::new(""));
         let trace_fields = self.tracing.as_ref().and_then(|tracing| tracing.trace_fields.as_ref());
         let trace_fields = trace_fields.map(TraceFieldsEntry::resolve).unwrap_or_default();
+        let propagators = self.tracing.as_ref().and_then(|tracing| tracing.propagators.as_ref());
+        let propagators = propagators.map(PropagatorsEntry::resolve).or(environment.propagators).unwrap_or_default();
         let mut listeners: Vec<Listener> = Vec::new();
         for (number, entry) in self.listeners.0.into_iter().enumerate() {
             let address = entry.address.value.0;
@@ -196,13 +213,14 @@ impl File {
                 let key = format!("listeners[{number}].address");
                 return refuse(key, &entry.address.referenced, "another listener has this address");
             }
+            let propagators = entry.propagators.as_ref().map_or(propagators, PropagatorsEntry::resolve);
             let mut routes: Vec<Route> = Vec::new();
             for (route, entry) in entry.routes.0.into_iter().enumerate() {
                 if routes.iter().any(|other| other.prefix == entry.prefix.value.0) {
                     let key = format!("listeners[{number}].routes[{route}].prefix");
                     return refuse(key, &entry.prefix.referenced, "another route has this prefix");
                 }
-                let resolved = entry.resolve(folder);
+                let resolved = entry.resolve(folder, propagators);
                 routes.push(match resolved {
                     Ok(route) => route,
                     Err(Contradiction { key, value, what }) => {
@@ -217,6 +235,7 @@ impl File {
                 forwarded: entry.forwarded.unwrap_or_default(),
                 underscores: entry.underscores.unwrap_or_default(),
                 trace_fields: trace_fields.clone(),
+                tracing: RequestTracing { propagators, ..RequestTracing::default() },
                 limits: entry.limits.map_or_else(Limits::default, LimitsEntry::resolve),
                 routes: Routes::new(routes),
             });
@@ -314,7 +333,7 @@ impl LimitsEntry {
 }
 
 impl RouteEntry {
-    fn resolve(self, folder: &Path) -> Result<Route, Contradiction> {
+    fn resolve(self, folder: &Path, propagators: Propagators) -> Result<Route, Contradiction> {
         let Spanned { value: UpstreamUrl(upstream), referenced, .. } = self.upstream;
         if self.tls.is_some() && !upstream.is_tls() {
             return Err(Contradiction { key: "upstream", value: referenced, what: "tls is set, so write https://" });
@@ -334,6 +353,12 @@ impl RouteEntry {
             header_bytes: self.header_bytes.map_or(default.header_bytes, |bytes| bytes.0),
             header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
             egress: self.egress.map_or(default.egress, Into::into),
+            baggage: self.baggage.unwrap_or_default(),
+            tracing: RequestTracing {
+                is_traced: self.trace.unwrap_or(true),
+                random_sampling: self.random_sampling.map(|percentage| percentage.0),
+                propagators: self.propagators.as_ref().map_or(propagators, PropagatorsEntry::resolve),
+            },
             ..default
         })
     }
@@ -382,11 +407,30 @@ impl OtlpEntry {
     }
 }
 
-impl From<EgressEntry> for Egress<'static> {
+impl From<EgressEntry> for EgressRule {
     fn from(egress: EgressEntry) -> Self {
         match egress {
             EgressEntry::Inject => Self::Inject,
             EgressEntry::Strip => Self::Strip,
+            EgressEntry::Only(keys) => Self::Only(keys.0.into_iter().map(|key| key.0).collect()),
         }
+    }
+}
+
+impl PropagatorsEntry {
+    /// Returns the formats, which are W3C Trace Context unless others are named. What is read is written, too, unless the
+    /// file says otherwise. Both forms of B3 are read if one is.
+    fn resolve(&self) -> Propagators {
+        let formats = |list: &[Propagator]| -> Vec<Format> { list.iter().filter_map(|name| name.0).collect() };
+        let named = self.extract.as_deref().map_or(vec![Format::TraceContext], formats);
+        let extract: Vec<Format> = named
+            .iter()
+            .flat_map(|format| match format {
+                Format::B3 | Format::B3Multi => vec![Format::B3, Format::B3Multi],
+                other => vec![*other],
+            })
+            .collect();
+        let inject = self.inject.as_deref().map_or(named, formats);
+        Propagators::new(&extract, &inject)
     }
 }

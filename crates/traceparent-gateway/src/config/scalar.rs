@@ -8,7 +8,8 @@ use hyper::{
     http::uri::Scheme,
 };
 use serde::{Deserialize, Deserializer, de::Error};
-use traceparent::{Percent, Trust};
+use traceparent::{Percent, TraceState, Trust};
+use traceparent_formats::Format;
 
 use super::{Http2, Upstream};
 
@@ -97,6 +98,17 @@ scalar!(
     Retries(u8) = |text| number(text, 0, 10)
 );
 
+scalar!(
+    /// A format by its name in `OTEL_PROPAGATORS`; `None` for `baggage`, which goes on in any case.
+    #[derive(Debug)]
+    Propagator(Option<Format>) = propagator
+);
+scalar!(
+    /// The key of a member of `tracestate`.
+    #[derive(Debug)]
+    MemberKey(String) = member_key
+);
+
 fn read<'de, D: Deserializer<'de>, T, E: Display>(
     deserializer: D,
     read: impl FnOnce(&str) -> Result<T, E>,
@@ -156,6 +168,21 @@ pub(crate) fn parse_collector(text: &str) -> Result<Uri, &'static str> {
         Some(scheme) if *scheme == Scheme::HTTP => Ok(uri),
         Some(_) => Err("only http:// is supported; for a collector with TLS, put one without between"),
         None => Err("not a URL; write it in full, such as http://127.0.0.1:4317"),
+    }
+}
+
+fn propagator(name: &str) -> Result<Option<Format>, String> {
+    match name.parse() {
+        Ok(format) => Ok(Some(format)),
+        Err(_) if name == "baggage" => Ok(None),
+        Err(_) => Err(format!("not a propagator; there are {}", Format::ALL.map(Format::as_str).join(", "))),
+    }
+}
+
+fn member_key(key: &str) -> Result<String, &'static str> {
+    match TraceState::parse(format!("{key}=1").as_bytes()) {
+        Ok(list) if list.get(key).is_some() => Ok(key.to_owned()),
+        _ => Err("not a key of tracestate"),
     }
 }
 

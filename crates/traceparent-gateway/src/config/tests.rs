@@ -35,7 +35,7 @@ fn the_sample_says_what_it_means() {
 
     let chat = listener.routes.find("/v1/chat/completions").unwrap();
     assert_eq!(chat.upstream.to_string(), "http://127.0.0.1:9000/llm");
-    assert_eq!((chat.egress, chat.http2, chat.timeout), (Egress::Strip, Http2::Auto, None));
+    assert_eq!((chat.egress.clone(), chat.http2, chat.timeout), (EgressRule::Strip, Http2::Auto, None));
     assert_eq!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().http2, Http2::Always);
     let shop = listener.routes.find("/cart").unwrap();
     assert_eq!(shop.connect_timeout, Duration::from_secs(5));
@@ -80,7 +80,7 @@ fn the_readmes_sample_is_right() {
     let readme = include_str!("../../README.md");
     let sample = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let config = load(sample, &Environment::default()).unwrap();
-    assert_eq!(config.listeners[0].routes.find("/v1/chat/completions").unwrap().egress, Egress::Strip);
+    assert_eq!(config.listeners[0].routes.find("/v1/chat/completions").unwrap().egress, EgressRule::Strip);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         ),
         (
             route("egress: drop"),
-            "gateway.yaml:6:17: listeners[0].routes[0].egress: unknown variant `drop`, expected one of inject, strip",
+            "gateway.yaml:6:17: listeners[0].routes[0].egress: unknown variant `drop`, expected one of inject, strip, only",
         ),
         (
             tracing("random_sampling: 100.1"),
@@ -289,5 +289,28 @@ fn there_may_be_no_route() {
     let routes = routes(&["/shop"]);
     for path in ["/", "/sho", "*", ""] {
         assert_eq!(routes.find(path), None, "{path}");
+    }
+}
+
+#[test]
+fn what_is_wrong_about_propagation_is_told() {
+    let route = |line: &str| format!("{LISTENER}        {line}\n");
+    let cases = [
+        (
+            route("egress: {only: [Upper]}"),
+            "gateway.yaml:6:25: listeners[0].routes[0].egress.only[0]: not a key of tracestate",
+        ),
+        (
+            route("propagators: {extract: [b3, sw8]}"),
+            "gateway.yaml:6:37: listeners[0].routes[0].propagators.extract[1]: not a propagator; there are tracecontext, \
+             b3, b3multi, xray, datadog, jaeger, grpc-trace-bin, cloudtrace, ottrace",
+        ),
+        (
+            route("random_sampling: 101"),
+            "gateway.yaml:6:26: listeners[0].routes[0].random_sampling: percentage is out of range; give a number from 0 to 100, such as 12.5",
+        ),
+    ];
+    for (text, told) in cases {
+        assert_eq!(refused(&text), told, "{text}");
     }
 }

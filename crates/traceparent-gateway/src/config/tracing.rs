@@ -1,6 +1,6 @@
 use hyper::header::HeaderName;
 use traceparent::{
-    Percent,
+    Percent, Trust,
     sampler::{PercentageSampler, ProbabilitySampler, Sampler, SamplerConfig, SamplingInput, SamplingResult},
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Tracing {
     pub(crate) span_attributes: SpanAttributes,
     /// The collector of the file. The environment may name one, too.
     pub(crate) otlp: Option<Otlp>,
+    /// Whether there are spans and contexts of the gateway's own.
+    pub(crate) is_disabled: bool,
     /// The methods that spans may name, instead of those of HTTP.
     pub(crate) known_methods: Option<&'static [&'static str]>,
 }
@@ -47,6 +49,30 @@ pub(crate) enum Sampling {
     Probability(ProbabilitySampler),
     /// The environment's sampler.
     Environment(SamplerConfig),
+}
+
+impl Sampling {
+    /// Returns the sampler with another percentage of the traces that start here.
+    pub(crate) fn with_random_sampling(self, percent: Percent) -> Self {
+        match self {
+            Self::Percentages(sampler) => Self::Percentages(sampler.with_random_sampling(percent)),
+            Self::Probability(_) | Self::Environment(_) => Self::Probability(ProbabilitySampler::from_percent(percent)),
+        }
+    }
+
+    /// Returns how far callers are trusted. The environment's samplers that do not follow the parent decide about every
+    /// trace, callers' too.
+    ///
+    /// [OpenTelemetry: built-in samplers](https://opentelemetry.io/docs/specs/otel/trace/sdk/#built-in-samplers)
+    pub(crate) const fn trust(&self, trust: Trust) -> Trust {
+        let decides_all = matches!(
+            self,
+            Self::Environment(
+                SamplerConfig::AlwaysOn(_) | SamplerConfig::AlwaysOff(_) | SamplerConfig::TraceIdRatio(_)
+            )
+        );
+        if decides_all && matches!(trust, Trust::Continue) { Trust::Resample } else { trust }
+    }
 }
 
 impl Sampler for Sampling {
@@ -96,6 +122,7 @@ impl Tracing {
             keep: Keep::default(),
             span_attributes: SpanAttributes::default(),
             otlp: None,
+            is_disabled: environment.is_disabled,
             known_methods: environment.known_methods,
         }
     }

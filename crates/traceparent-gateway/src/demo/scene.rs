@@ -16,10 +16,10 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use traceparent::Policy;
+use traceparent::Trust;
 
 use crate::{
-    config::{Forwarded, Listener, Route, Tracing},
+    config::{Forwarded, Listener, RequestTracing, Route, Tracing},
     error::Error,
     http::{ClientBody, Handler, Peer, Server, UpstreamPlaces},
     proxy::Proxy,
@@ -51,7 +51,7 @@ impl Tracers {
     fn tracer(&self, service: &str) -> Tracer {
         let tracing = Tracing::of_service(service);
         let (recorder, metrics) = (self.recorder.clone(), Arc::clone(&self.metrics));
-        Tracer::new(&tracing, Policy::new(tracing.sampling), recorder, metrics, Forwarded::default())
+        Tracer::new(&tracing, Trust::Continue, recorder, metrics, Forwarded::default())
     }
 }
 
@@ -226,7 +226,7 @@ impl Handler for Desk {
     type Body = SpanBody<Full<Bytes>>;
 
     async fn handle(&self, client: Peer, request: Request<ClientBody>) -> Response<Self::Body> {
-        let mut span = self.tracer.serve(&client, &request, None);
+        let mut span = self.tracer.serve(&client, &request, None, RequestTracing::default());
         span.rename(self.actor.operation());
         let done = async { self.work(&span, &read(request.into_body()).await?).await };
         let (status, body) = match done.await {

@@ -1,27 +1,13 @@
 use std::borrow::Cow;
 
 use hyper::{HeaderMap, header::HeaderName};
-use traceparent_formats::KNOWN_FIELDS;
+use traceparent_formats::{KNOWN_FIELDS, is_trace_field};
+use traceparent_http::{TRACEPARENT, TRACESTATE};
 
 use crate::config::{TraceFields, Underscores};
 
-/// The fields of other tracing systems, besides those of the formats that are known here.
-const FOREIGN: [&str; 9] = [
-    "traceresponse",
-    "sentry-trace",
-    "newrelic",
-    "sw8",
-    "sw8-correlation",
-    "sw8-x",
-    "elastic-apm-traceparent",
-    "x-instana-t",
-    "x-instana-s",
-];
-
-/// The beginnings of the names of fields of other tracing systems.
-const FOREIGN_PREFIXES: [&str; 5] = ["x-b3-", "x-datadog-", "ot-tracer-", "ot-baggage-", "uberctx-"];
-
-/// The fields that the gateway sets, reads or removes, in names without `_`. Those of traces are in [`KNOWN_FIELDS`].
+/// The fields that the gateway sets, reads or removes, in names without `_`. Those of traces are
+/// [known](is_trace_field) elsewhere.
 const OURS: [&str; 15] = [
     "connection",
     "content-length",
@@ -45,6 +31,10 @@ const OURS: [&str; 15] = [
 pub(crate) struct FieldRules {
     /// Whether the trace that the client has sent ends here.
     pub(crate) ends_trace: bool,
+    /// Whether `traceparent` and `tracestate` go on even where the trace ends, in part.
+    pub(crate) spares_trace_context: bool,
+    /// Whether `baggage` does not go on.
+    pub(crate) strips_baggage: bool,
     pub(crate) underscores: Underscores,
     pub(crate) trace_fields: TraceFields,
 }
@@ -60,6 +50,12 @@ impl FieldRules {
 
     fn removes(&self, name: &HeaderName) -> bool {
         let has_underscore = name.as_str().contains('_');
+        if self.strips_baggage && name == "baggage" {
+            return true;
+        }
+        if self.spares_trace_context && (*name == TRACEPARENT || *name == TRACESTATE) {
+            return false;
+        }
         if !has_underscore && !self.ends_trace {
             return false;
         }
@@ -77,8 +73,8 @@ impl FieldRules {
         if is_listed(&self.trace_fields.keep, &folded) || is_listed(&self.trace_fields.keep, name.as_str()) {
             return false;
         }
-        KNOWN_FIELDS.iter().chain(&FOREIGN).any(|known| *known == name.as_str() || *known == folded)
-            || FOREIGN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        is_trace_field(name.as_str())
+            || is_trace_field(&folded)
             || is_listed(&self.trace_fields.remove, &folded)
             || is_listed(&self.trace_fields.remove, name.as_str())
     }

@@ -54,7 +54,7 @@ impl Serialize for Span {
         line.serialize_field("sampled", &self.is_sampled())?;
         line.serialize_field("origin", self.origin.as_str())?;
         line.serialize_field("link", &self.link.map(Text))?;
-        line.serialize_field("refused", &self.refused.map(Text))?;
+        line.serialize_field("refused", &self.refused.as_deref())?;
         line.serialize_field("attributes", &Attributes(&self.attributes))?;
         line.end()
     }

@@ -10,10 +10,11 @@ use hyper::{
     http::uri::Authority,
 };
 use opentelemetry::{Key, KeyValue, Value};
+use traceparent_formats::Format;
 use traceparent_http::semconv::{
     CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS, NETWORK_PEER_ADDRESS,
-    NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_PATH,
-    URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
+    NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT, TRACEPARENT_CONFLICT,
+    TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
 };
 
 use crate::{
@@ -170,6 +171,12 @@ pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
     if let Some(version) = protocol_version(version) {
         attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
     }
+}
+
+/// Adds the format of the received context that is used, and that of one that names another trace.
+pub(crate) fn push_formats(attributes: &mut Vec<KeyValue>, format: Option<Format>, conflict: Option<Format>) {
+    attributes.extend(format.map(|format| KeyValue::new(TRACEPARENT_FORMAT, format.as_str())));
+    attributes.extend(conflict.map(|format| KeyValue::new(TRACEPARENT_CONFLICT, format.as_str())));
 }
 
 fn push_server(attributes: &mut Vec<KeyValue>, scheme: &str, authority: &Authority) {

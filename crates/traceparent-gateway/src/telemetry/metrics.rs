@@ -7,6 +7,7 @@ use std::{
 };
 
 use traceparent::{ErrorKind, Origin, TraceId};
+use traceparent_formats::Format;
 
 pub(crate) use self::exposition::MetricsFormat;
 use self::{exposition::Exposition, histogram::Histogram};
@@ -24,6 +25,17 @@ macro_rules! name {
     };
 }
 
+/// What became of a received context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormatOutcome {
+    /// The context is that of the request.
+    Used,
+    /// The context breaks a rule of its format.
+    Refused,
+    /// The context names another trace than the one that is used.
+    Conflict,
+}
+
 /// The metrics of the gateway, in the order in which they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -34,6 +46,9 @@ pub(crate) struct Metrics {
     sampled: AtomicU64,
     kept: Labelled<2>,
     refused: Labelled<16>,
+    formats_used: Labelled<9>,
+    formats_refused: Labelled<9>,
+    formats_in_conflict: Labelled<9>,
     failures: Labelled<64>,
     connections: Arc<ConnectionCounts>,
     upstream: Histogram,
@@ -42,13 +57,28 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Counts a request that has been received with this context.
-    pub(crate) fn started(&self, origin: Origin, sampled: bool, refused: Option<ErrorKind>) {
+    /// Counts a request that has been received.
+    pub(crate) fn started(&self) {
         self.open.fetch_add(1, Relaxed);
+    }
+
+    /// Counts the context of a request's span.
+    pub(crate) fn traced(&self, origin: Origin, sampled: bool) {
         self.contexts.add(origin.as_str());
         self.sampled.fetch_add(sampled.into(), Relaxed);
-        if let Some(kind) = refused {
-            self.refused.add(kind.as_str());
+    }
+
+    /// Counts a header that was refused.
+    pub(crate) fn refused(&self, kind: ErrorKind) {
+        self.refused.add(kind.as_str());
+    }
+
+    /// Counts a received context by its format, and by what became of it.
+    pub(crate) fn received(&self, format: Format, outcome: FormatOutcome) {
+        match outcome {
+            FormatOutcome::Used => self.formats_used.add(format.as_str()),
+            FormatOutcome::Refused => self.formats_refused.add(format.as_str()),
+            FormatOutcome::Conflict => self.formats_in_conflict.add(format.as_str()),
         }
     }
 
@@ -147,6 +177,15 @@ impl Metrics {
         for reason in ["error", "slow"] {
             out.sample(kept, format_args!("{{reason=\"{reason}\"}}"), self.kept.get(reason));
         }
+        let formats = name!("contexts_received_total");
+        out.head(formats, "counter", "Received contexts, by format and by what became of them.");
+        for (outcome, counts) in
+            [("used", &self.formats_used), ("refused", &self.formats_refused), ("conflict", &self.formats_in_conflict)]
+        {
+            for (format, count) in counts.iter() {
+                out.sample(formats, format_args!("{{format=\"{format}\",outcome=\"{outcome}\"}}"), count);
+            }
+        }
         let refused = name!("contexts_refused_total");
         out.head(refused, "counter", "Headers that were refused, by the broken rule.");
         for (kind, count) in self.refused.iter() {
@@ -238,8 +277,12 @@ mod tests {
     #[test]
     fn requests_and_contexts_are_counted() {
         let metrics = Metrics::default();
-        metrics.started(Origin::Started, true, None);
-        metrics.started(Origin::Restarted, false, Some(ErrorKind::AllZero));
+        metrics.started();
+        metrics.traced(Origin::Started, true);
+        metrics.started();
+        metrics.traced(Origin::Restarted, false);
+        metrics.refused(ErrorKind::AllZero);
+        metrics.received(Format::B3, FormatOutcome::Refused);
         metrics.ended(Some(200), None);
         let text = metrics.write(MetricsFormat::Prometheus, &[]);
         for line in [
@@ -250,6 +293,7 @@ mod tests {
             "contexts_total{origin=\"restarted\"} 1",
             "contexts_sampled_total 1",
             "contexts_refused_total{kind=\"all_zero\"} 1",
+            "contexts_received_total{format=\"b3\",outcome=\"refused\"} 1",
         ] {
             assert!(text.contains(&format!("traceparent_gateway_{line}\n")), "{line}: {text}");
         }

@@ -8,9 +8,9 @@ use std::{
 
 use hyper::{HeaderMap, Method, Response, Uri};
 use opentelemetry::KeyValue;
-use traceparent::{Outgoing, ParseError, RandomIdGenerator, TraceContext, sampler::SpanKind};
+use traceparent::{Outgoing, RandomIdGenerator, TraceContext, sampler::SpanKind};
 
-use super::{HeldSpans, Tracer};
+use super::{HeldSpans, Tracer, context::Formats};
 use crate::{
     http::{Departure, Failure},
     span::{
@@ -19,6 +19,13 @@ use crate::{
     },
     telemetry::TraceRecord,
 };
+
+/// The context of a span, and the formats in which it is propagated.
+#[derive(Debug)]
+pub(super) struct Propagation {
+    pub(super) context: Outgoing<'static>,
+    pub(super) formats: Formats,
+}
 
 /// What the spans of one request share.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +41,10 @@ pub(crate) struct OpenSpan {
     tracer: Tracer,
     kind: SpanKind,
     name: Cow<'static, str>,
-    context: Outgoing<'static>,
-    refused: Option<ParseError>,
+    /// `None` for a request that is not traced.
+    propagation: Option<Propagation>,
+    /// The errors of the received context, in words.
+    pub(super) refused: Option<Arc<str>>,
     request: RequestState,
     start: SystemTime,
     started: Instant,
@@ -50,25 +59,31 @@ impl OpenSpan {
         tracer: Tracer,
         kind: SpanKind,
         name: Cow<'static, str>,
-        context: Outgoing<'static>,
-        refused: Option<ParseError>,
+        propagation: Propagation,
         request: RequestState,
         describe: impl FnOnce() -> Vec<KeyValue>,
     ) -> Self {
-        let is_recorded = request.held.is_some() || tracer.0.recorder.wants(context.decision().is_sampled());
-        let attributes = is_recorded.then(describe);
+        let is_sampled = propagation.context.decision().is_sampled();
+        let is_recorded = request.held.is_some() || tracer.0.recorder.wants(is_sampled);
+        let mut span = Self::untraced(tracer, kind, request);
+        (span.name, span.propagation, span.attributes) = (name, Some(propagation), is_recorded.then(describe));
+        span
+    }
+
+    /// Creates a span that counts a request, and is neither recorded nor propagated.
+    pub(super) fn untraced(tracer: Tracer, kind: SpanKind, request: RequestState) -> Self {
         Self {
             tracer,
             kind,
-            name,
-            context,
-            refused,
+            name: Cow::Borrowed(""),
+            propagation: None,
+            refused: None,
             request,
             start: SystemTime::now(),
             started: Instant::now(),
             status: None,
             failure: None,
-            attributes,
+            attributes: None,
         }
     }
 
@@ -76,22 +91,27 @@ impl OpenSpan {
     ///
     /// [OpenTelemetry: HTTP client span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span)
     pub(crate) fn call(&self, method: &Method, target: &Uri) -> OpenSpan {
+        let (tracer, request) = (self.tracer.clone(), self.request.clone());
+        let Some(Propagation { context, formats }) = &self.propagation else {
+            return Self::untraced(tracer, SpanKind::Client, request);
+        };
         let name = self.tracer.method_name(method);
-        let context = self.context.child(&RandomIdGenerator);
+        let propagation = Propagation { context: context.child(&RandomIdGenerator), formats: formats.clone() };
         let describe = || self.tracer.0.conventions.of_client(method, target);
-        OpenSpan::new(self.tracer.clone(), SpanKind::Client, name.into(), context, None, self.request.clone(), describe)
+        Self::new(tracer, SpanKind::Client, name.into(), propagation, request, describe)
     }
 
-    /// Returns what the access log says about this span.
-    pub(crate) fn trace_record(&self) -> TraceRecord {
-        let traceparent = self.context.traceparent();
-        TraceRecord {
+    /// Returns what the access log says about this span, or `None` if the request is not traced.
+    pub(crate) fn trace_record(&self) -> Option<TraceRecord> {
+        let Propagation { context, .. } = self.propagation.as_ref()?;
+        let traceparent = context.traceparent();
+        Some(TraceRecord {
             trace_id: traceparent.trace_id(),
             span_id: traceparent.parent_id(),
             sampled: traceparent.flags().is_sampled(),
-            origin: self.context.origin(),
-            refused: self.refused,
-        }
+            origin: context.origin(),
+            refused: self.refused.clone(),
+        })
     }
 
     pub(crate) fn rename(&mut self, name: &'static str) {
@@ -102,7 +122,8 @@ impl OpenSpan {
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status().as_u16());
         if self.kind == SpanKind::Client {
-            let sampled = self.context.decision().is_sampled().then(|| self.context.traceparent().trace_id());
+            let sampled = self.propagation.as_ref().filter(|propagation| propagation.context.decision().is_sampled());
+            let sampled = sampled.map(|propagation| propagation.context.traceparent().trace_id());
             self.tracer.0.metrics.upstream_answered(self.started.elapsed(), sampled);
             if let Some(attributes) = &mut self.attributes {
                 push_version(attributes, response.version());
@@ -127,15 +148,27 @@ impl OpenSpan {
         self.failed(self.request.departure.as_ref().map_or(Failure::ClientLeft, Departure::failure));
     }
 
-    /// Writes this span into the headers of a call, as its parent.
+    /// Writes this span into the headers of a call, as its parent, in all formats. Headers of untraced requests stay.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
-        traceparent_http::inject(&self.context, headers);
+        if let Some(Propagation { context, formats }) = &self.propagation {
+            formats.inject(context, headers);
+        }
+    }
+
+    /// Writes this span into the headers of a call, as its parent, in the format of W3C alone.
+    pub(crate) fn inject_trace_context(&self, headers: &mut HeaderMap) {
+        if let Some(Propagation { context, .. }) = &self.propagation {
+            traceparent_http::inject(context, headers);
+        }
     }
 }
 
 impl fmt::Debug for OpenSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenSpan").field("name", &self.name).field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("OpenSpan")
+            .field("name", &self.name)
+            .field("propagation", &self.propagation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,18 +181,20 @@ impl Drop for OpenSpan {
         if self.kind == SpanKind::Server {
             self.tracer.0.metrics.ended(self.status, self.failure);
         }
-        let Some(attributes) = self.attributes.take() else { return };
+        let (Some(attributes), Some(Propagation { context, .. })) = (self.attributes.take(), &self.propagation) else {
+            return;
+        };
         let span = Span {
             service: Arc::clone(&self.tracer.0.service),
             kind: self.kind,
             name: mem::take(&mut self.name),
             start: self.start,
             duration: self.started.elapsed(),
-            context: TraceContext::new(self.context.traceparent(), self.context.tracestate().clone().into_owned()),
-            parent_id: self.context.parent_id(),
-            origin: self.context.origin(),
-            link: self.context.link(),
-            refused: self.refused,
+            context: TraceContext::new(context.traceparent(), context.tracestate().clone().into_owned()),
+            parent_id: context.parent_id(),
+            origin: context.origin(),
+            link: context.link(),
+            refused: self.refused.take(),
             status: self.status,
             failure: self.failure,
             kept: false,

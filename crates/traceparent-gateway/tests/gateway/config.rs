@@ -38,7 +38,7 @@ fn a_wrong_file_is_said_to_be_wrong_where() {
     for args in [&["run", "--check", "--config", file][..], &["run", "--config", file]] {
         let (code, told) = refused(args);
         assert_eq!(code, 1);
-        let key = "listeners[0].adress: unknown field `adress`, expected one of address, tls, trust, forwarded, underscores, limits, routes";
+        let key = "listeners[0].adress: unknown field `adress`, expected one of address, tls, trust, forwarded, underscores, propagators, limits, routes";
         assert_eq!(told, format!("error: {file}:2:5: {key}\n"));
     }
 }

@@ -1,7 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use crate::support::{
-    CALLER, Collector, Connection, Exported, Gateway, TRACE_ID, Upstream, get, hex, ok, send, traceparent,
+    CALLER, Collector, Connection, Exported, Gateway, TRACE_ID, Upstream, dead_port, get, hex, ok, send, traceparent,
 };
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -122,9 +122,8 @@ fn statuses_are_errors_by_the_side_that_sees_them() {
 #[test]
 fn a_dead_upstream_is_an_error_of_both() {
     let collector = Collector::http();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let (_socket, address) = dead_port();
+    let dead = format!("http://{address}");
     let endpoint = format!("http://{}", collector.address);
     let gateway = Gateway::start_in(&dead, &[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
     assert_eq!(get(gateway.address, &[]).status, 502);
@@ -310,9 +309,7 @@ fn both_may_be_asked_for_and_neither() {
 
 #[test]
 fn an_absent_collector_costs_spans_and_nothing_else() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let absent = listener.local_addr().unwrap();
-    drop(listener);
+    let (_socket, absent) = dead_port();
     for protocol in ["grpc", "http/protobuf"] {
         let upstream = Upstream::start(ok);
         let environment = [("OTEL_BSP_SCHEDULE_DELAY", "10"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "500")];
@@ -358,9 +355,7 @@ fn a_hanging_collector_costs_spans_and_nothing_else() {
 #[test]
 fn a_collector_that_comes_back_gets_spans_again() {
     for protocol in ["grpc", "http/protobuf"] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let (socket, address) = dead_port();
         let upstream = Upstream::start(ok);
         // The two spans of a request are a batch.
         let environment = [
@@ -372,7 +367,8 @@ fn a_collector_that_comes_back_gets_spans_again() {
         get(gateway.address, &[]);
         assert!(gateway.told().starts_with("export failed, dropping spans: "));
 
-        let listener = TcpListener::bind(address).unwrap();
+        socket.listen(128).unwrap();
+        let listener = TcpListener::from(socket);
         let collector = if protocol == "grpc" { Collector::grpc_on(listener) } else { Collector::http_on(listener) };
         get(gateway.address, &[]);
         assert_eq!(gateway.told(), "export recovered");

@@ -44,8 +44,8 @@ impl Facts {
         if let Some(link) = span.link {
             self.push("link", &link);
         }
-        if let Some(refused) = span.refused {
-            self.push("refused", &refused);
+        if let Some(refused) = &span.refused {
+            self.push("refused", refused);
         }
         if let Some(failure) = span.failure {
             self.push("failure", &failure);

@@ -6,6 +6,7 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 use traceparent::sampler::{SamplerConfig, SamplerConfigError};
+use traceparent_formats::Propagators;
 
 use super::{EnvironmentError, Exporters};
 use crate::config::{Batch, NO_LIMIT, OtlpEndpoint, OtlpProtocol, OtlpVariables, parse_collector};
@@ -95,6 +96,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 (error != SamplerConfigError::UnknownSampler).then(|| error.sampler())
             }
         }
+    }
+
+    pub(super) fn propagators(&mut self) -> Option<Propagators> {
+        let expected = "a list of tracecontext, baggage, b3, b3multi, xray, datadog, jaeger, grpc-trace-bin, cloudtrace \
+                        and ottrace, or none";
+        self.value("OTEL_PROPAGATORS", expected, |list| list.to_ascii_lowercase().parse().ok())
     }
 
     /// [OpenTelemetry: exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection)

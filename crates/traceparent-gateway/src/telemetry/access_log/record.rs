@@ -1,10 +1,11 @@
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use hyper::{Method, Version};
-use traceparent::{Origin, ParseError, SpanId, TraceId};
+use traceparent::{Origin, SpanId, TraceId};
 
 use crate::http::Failure;
 
@@ -35,18 +36,19 @@ pub(crate) struct AccessRecord {
     pub(crate) upstream: Option<SocketAddr>,
     /// The time from the beginning of the call to the head of the upstream's answer.
     pub(crate) upstream_duration: Option<Duration>,
-    pub(crate) trace: TraceRecord,
+    /// `None` for a request that is not traced.
+    pub(crate) trace: Option<TraceRecord>,
 }
 
 /// The trace of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TraceRecord {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
     pub(crate) sampled: bool,
     pub(crate) origin: Origin,
-    /// The error of the received header.
-    pub(crate) refused: Option<ParseError>,
+    /// The errors of the received context, in words.
+    pub(crate) refused: Option<Arc<str>>,
 }
 
 impl AccessRecord {

@@ -22,7 +22,7 @@ pub(super) fn to_span_data(span: Span) -> SpanData {
         attributes.push(KeyValue::new(semconv::ERROR_TYPE, Value::from(error_type)));
     }
     if let Some(refused) = span.refused {
-        attributes.push(KeyValue::new("traceparent.refused", refused.to_string()));
+        attributes.push(KeyValue::new(semconv::TRACEPARENT_REFUSED, refused));
     }
     let mut links = SpanLinks::default();
     if let Some(caller) = span.link {

@@ -15,7 +15,13 @@ pub(crate) use gateway::{Gateway, file, refused, server_and_call, span_of};
 pub(crate) use tls::{Authority, ClientTls, Folder, Pair, ServerTls, TlsConnection, TlsUpstream};
 pub(crate) use upstream::{Exchange, Upstream, ok};
 
-use std::{io::BufRead, net::TcpStream, time::Duration};
+use std::{
+    io::BufRead,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
 
 /// A valid header, not sampled and not random.
 pub(crate) const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -116,4 +122,12 @@ pub(crate) fn line(stream: &mut impl BufRead) -> Option<String> {
 fn impatient(stream: &TcpStream) {
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
     stream.set_nodelay(true).expect("no delay");
+}
+
+/// Takes a port on which nothing listens. Other tests cannot take it while the socket is open.
+pub(crate) fn dead_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    let address = socket.local_addr().expect("an address").as_socket().expect("an IP address");
+    (socket, address)
 }
