@@ -26,6 +26,7 @@ mod limits;
 mod listeners_tls;
 mod otlp;
 mod resources;
+mod restarts;
 mod sampling;
 mod streaming;
 mod untraced;

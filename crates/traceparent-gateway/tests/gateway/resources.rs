@@ -2,6 +2,8 @@ use std::net::TcpListener;
 
 use crate::support::{Connection, Gateway, TRACE_ID, Upstream, get, ok, send, traceparent};
 
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
 /// Returns a metric's value.
 #[track_caller]
 fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
@@ -83,4 +85,41 @@ fn queues_of_spans_are_bounded_in_bytes() {
     assert_eq!(stopped.stderr.matches(told).count(), 1, "{}", stopped.stderr);
     let counts = format!("stopped: 0 spans exported, {} dropped", 2 * REQUESTS);
     assert!(stopped.stderr.contains(&counts), "{}", stopped.stderr);
+}
+
+/// Returns whether the system asks if the peers of all established connections with these ports are there.
+#[cfg(target_os = "linux")]
+fn all_are_kept_alive(is_ours: impl Fn(u16, u16) -> bool) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let connections = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let port = |address: &str| u16::from_str_radix(address.rsplit(':').next().unwrap(), 16).unwrap();
+    // Local and remote address, state (1 is established), queues, and the timer (2 is that of keep-alive).
+    let timers: Vec<_> = connections
+        .filter(|fields| fields[3] == "01" && is_ours(port(fields[1]), port(fields[2])))
+        .map(|fields| fields[5].starts_with("02:"))
+        .collect();
+    !timers.is_empty() && timers.iter().all(|is_kept_alive| *is_kept_alive)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn both_sides_are_kept_alive() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut connection = gateway.connect();
+    connection.write(REQUEST);
+    assert_eq!(connection.response().status, 200);
+    let (to_clients, to_upstreams) = (gateway.address.port(), upstream.address.port());
+    // For a moment, the timer is that of an acknowledgement.
+    let eventually = |check: &dyn Fn() -> bool| {
+        (0..600).any(|_| {
+            let holds = check();
+            if !holds {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            holds
+        })
+    };
+    assert!(eventually(&|| all_are_kept_alive(|local, _| local == to_clients)));
+    assert!(eventually(&|| all_are_kept_alive(|_, remote| remote == to_upstreams)));
 }
