@@ -3,8 +3,10 @@
 mod adapter;
 mod codec;
 mod decisions;
+mod formats;
 mod headers;
 mod lists;
+mod logs;
 
 /// Ours, in the tables.
 pub const OURS: &str = "traceparent";
@@ -43,6 +45,8 @@ pub fn all() -> Vec<Operation> {
     all.extend(headers::operations());
     all.extend(decisions::operations());
     all.extend(adapter::operations());
+    all.extend(formats::operations());
+    all.extend(logs::operations());
     all
 }
 

@@ -154,7 +154,7 @@ fn measured() -> Vec<Row> {
 }
 
 /// The operations whose instructions are watched.
-const WATCHED: [&str; 8] = [
+const WATCHED: [&str; 11] = [
     "parse",
     "refuse, last byte bad",
     "encode",
@@ -163,6 +163,9 @@ const WATCHED: [&str; 8] = [
     "tracestate, update 3",
     "HeaderMap, extract 3",
     "hop 1",
+    "b3, read",
+    "xray, read",
+    "datadog, read",
 ];
 
 fn watched() -> impl Iterator<Item = (String, f64)> {

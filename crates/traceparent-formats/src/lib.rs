@@ -19,6 +19,7 @@ mod format;
 mod scan;
 mod state;
 mod text;
+mod words;
 
 mod carried;
 mod context;

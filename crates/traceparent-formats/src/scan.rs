@@ -2,6 +2,8 @@
 
 use traceparent::{ErrorKind, ParseError, SpanId, TraceId};
 
+use crate::words;
+
 /// A rule that is broken at an offset. The caller knows the format and the part.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
@@ -97,8 +99,12 @@ impl<'a> Piece<'a> {
         self.split_at(count).1
     }
 
+    /// Returns the index of the first such byte.
     pub(crate) const fn find(self, byte: u8) -> Option<usize> {
-        let mut i = 0;
+        let mut i = match words::find(self.bytes, byte) {
+            Ok(at) => return Some(at),
+            Err(tail) => tail,
+        };
         while i < self.bytes.len() {
             if self.bytes[i] == byte {
                 return Some(i);
@@ -141,6 +147,11 @@ impl<'a> Piece<'a> {
 
     /// Parses 32 lower-case hex digits.
     pub(crate) const fn trace_id(self) -> Result<TraceId, Fault> {
+        if let (TraceId::LENGTH, Some(number)) = (self.len(), words::hex(self.bytes)) {
+            if let Some(id) = TraceId::from_u128(number) {
+                return Ok(id);
+            }
+        }
         match TraceId::parse(self.bytes) {
             Ok(id) => Ok(id),
             Err(error) => self.moved(error),
@@ -149,6 +160,11 @@ impl<'a> Piece<'a> {
 
     /// Parses 16 lower-case hex digits.
     pub(crate) const fn span_id(self) -> Result<SpanId, Fault> {
+        if let (SpanId::LENGTH, Some(number)) = (self.len(), words::hex(self.bytes)) {
+            if let Some(id) = SpanId::from_u64(number as u64) {
+                return Ok(id);
+            }
+        }
         match SpanId::parse(self.bytes) {
             Ok(id) => Ok(id),
             Err(error) => self.moved(error),
@@ -192,6 +208,10 @@ impl<'a> Piece<'a> {
         if let Err(fault) = self.sized(most) {
             return Err(fault);
         }
+        // Nearly all IDs are of full width and in lower case.
+        if let Some(number) = words::hex(self.bytes) {
+            return Ok(number);
+        }
         let mut number = 0;
         let mut i = 0;
         while i < self.bytes.len() {
@@ -212,18 +232,20 @@ impl<'a> Piece<'a> {
         if let Err(fault) = self.sized(digits) {
             return Err(fault);
         }
-        // 20 digits stay below 2^67.
-        let mut number = 0_u128;
-        let mut i = 0;
+        let (mut number, mut i) = words::decimal_prefix(self.bytes);
+        let mut fits = true;
         while i < self.bytes.len() {
             let digit = self.bytes[i].wrapping_sub(b'0');
             if digit > 9 {
                 return self.fault(ErrorKind::InvalidByte, i);
             }
-            number = number * 10 + digit as u128;
+            let (shifted, is_over) = number.overflowing_mul(10);
+            let (sum, is_over_too) = shifted.overflowing_add(digit as u64);
+            fits &= !is_over && !is_over_too;
+            number = sum;
             i += 1;
         }
-        if number > most as u128 { self.fault(ErrorKind::OutOfRange, 0) } else { Ok(number as u64) }
+        if fits && number <= most { Ok(number) } else { self.fault(ErrorKind::OutOfRange, 0) }
     }
 }
 

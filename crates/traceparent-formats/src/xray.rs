@@ -11,6 +11,7 @@ use crate::{
     scan::{Fault, Piece, is_printable, part},
     state::SamplingState,
     text::Encoded,
+    words,
 };
 
 /// The length in bytes of the longest value that is read.
@@ -97,7 +98,7 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
 
 const fn printable(pair: Piece<'_>) -> Result<(), Fault> {
     let bytes = pair.bytes();
-    let mut i = 0;
+    let mut i = words::printable_prefix(bytes);
     while i < bytes.len() {
         if !is_printable(bytes[i]) {
             return pair.fault(ErrorKind::InvalidByte, i);
@@ -133,6 +134,11 @@ const fn root_id(root: Piece<'_>) -> Result<TraceId, Fault> {
     while i < digits.len() {
         digits[i] = bytes[if i < 8 { i + 2 } else { i + 3 }];
         i += 1;
+    }
+    if let Some(number) = words::hex(&digits) {
+        if let Some(id) = TraceId::from_u128(number) {
+            return Ok(id);
+        }
     }
     match TraceId::parse(&digits) {
         Ok(id) => Ok(id),
