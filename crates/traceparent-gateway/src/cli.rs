@@ -27,6 +27,10 @@ Environment (flags and the file count more):
           A collector, such as http://127.0.0.1:4317, and grpc or http/protobuf
   OTEL_EXPORTER_OTLP_[TRACES_]HEADERS, OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, OTEL_EXPORTER_OTLP_[TRACES_]COMPRESSION
           Its headers, its time limit in milliseconds, and gzip
+  OTEL_EXPORTER_OTLP_[TRACES_]CERTIFICATE, OTEL_EXPORTER_OTLP_[TRACES_]CLIENT_CERTIFICATE
+  OTEL_EXPORTER_OTLP_[TRACES_]CLIENT_KEY, OTEL_EXPORTER_OTLP_[TRACES_]INSECURE
+          For https, the files of its authorities, and of the certificate and key of this side; and whether a URL without
+          a scheme is one of http
   OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_EXPORT_TIMEOUT
           How many spans wait, and for how long, in milliseconds
   OTEL_PROPAGATORS

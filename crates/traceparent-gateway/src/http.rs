@@ -33,7 +33,7 @@ mod watch;
 
 pub(crate) use self::{
     body::{BoxError, GuardedBody, Paused, TimeoutBody},
-    client::{AnswerBody, Client, ConnectOptions, Connector, LivenessOptions},
+    client::{AnswerBody, Client, Connect, ConnectOptions, Connector, LivenessOptions, Offer, Stream},
     coding::{check_coding, frame},
     departure::Departure,
     descriptors::{for_upstreams, raise_limit, share},

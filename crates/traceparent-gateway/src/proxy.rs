@@ -103,7 +103,7 @@ impl Settings {
             let options = connect_options(route)?;
             let mut clients = ways.iter().chain(known).map(|way| &way.client);
             let client = clients.find(|client| *client.options() == options).cloned();
-            let connector = || Connector { tls: options.tls.clone(), places: places.clone() };
+            let connector = || Connector { tls: options.tls.clone(), places: Some(places.clone()) };
             let client = client.unwrap_or_else(|| Client::new(connector(), options.clone()));
             ways.push(Way { client, rules: Arc::new(rules(&listener, route)) });
         }

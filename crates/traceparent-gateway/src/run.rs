@@ -42,6 +42,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let mut config = configured(&args, &environment)?;
     if args.check {
         config.listeners.iter().try_for_each(Proxy::check)?;
+        Telemetry::check(config.tracing.otlp, &environment)?;
         tell("configuration OK");
         return Ok(());
     }

@@ -80,6 +80,12 @@ impl Telemetry {
         Ok(())
     }
 
+    /// Checks whether spans can be sent so.
+    pub(crate) fn check(collector: Option<Otlp>, environment: &Environment) -> Result<(), OtlpError> {
+        let named = collector.is_some() || environment.otlp.endpoint.is_some();
+        if named { otlp::check(collector.unwrap_or_default(), &environment.otlp) } else { Ok(()) }
+    }
+
     /// Exports sampled spans to a collector.
     pub(crate) fn export(&mut self, collector: Otlp) -> Result<(), OtlpError> {
         let Environment { otlp, batch, .. } = &self.environment;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hyper::http::uri::Scheme;
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 use traceparent::{Trust, sampler::PercentageSampler};
@@ -153,7 +154,8 @@ struct SpanAttributesEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OtlpEntry {
-    endpoint: Option<Collector>,
+    endpoint: Option<Spanned<Collector>>,
+    tls: Option<ClientTlsEntry>,
     protocol: Option<OtlpProtocol>,
     #[serde(default)]
     headers: HashMap<Field, Secret>,
@@ -246,9 +248,13 @@ impl File {
                 return refuse("admin.address".into(), &admin.address.referenced, "a listener has this address");
             }
         }
+        let tracing = match self.tracing.unwrap_or_default().resolve(environment, folder) {
+            Ok(tracing) => tracing,
+            Err(Contradiction { key, value, what }) => return refuse(format!("tracing.otlp.{key}"), &value, what),
+        };
         Ok(Config {
             listeners,
-            tracing: self.tracing.unwrap_or_default().resolve(environment),
+            tracing,
             admin: self.admin.map(AdminEntry::resolve),
             access_log: self.access_log.map(AccessLogEntry::resolve),
         })
@@ -365,7 +371,7 @@ impl RouteEntry {
 }
 
 impl TracingEntry {
-    fn resolve(self, environment: &Environment) -> Tracing {
+    fn resolve(self, environment: &Environment, folder: &Path) -> Result<Tracing, Contradiction> {
         let percentages = [self.random_sampling, self.client_sampling, self.overall_sampling];
         let sampling = match environment.sampler {
             Some(sampler) if percentages.iter().all(Option::is_none) => Sampling::Environment(sampler),
@@ -382,28 +388,36 @@ impl TracingEntry {
         let tracing = Tracing::new(self.service_name.map(|name| name.0), sampling, environment);
         let keep = self.keep.unwrap_or_default();
         let span_attributes = self.span_attributes.unwrap_or_default();
-        Tracing {
+        Ok(Tracing {
             keep: Keep { errors: keep.errors, slower_than: keep.slower_than.map(|period| period.0) },
             span_attributes: SpanAttributes {
                 header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
                 fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value)).collect(),
             },
-            otlp: self.otlp.map(OtlpEntry::resolve),
+            otlp: self.otlp.map(|otlp| otlp.resolve(folder)).transpose()?,
             ..tracing
-        }
+        })
     }
 }
 
 impl OtlpEntry {
-    fn resolve(self) -> Otlp {
+    fn resolve(self, folder: &Path) -> Result<Otlp, Contradiction> {
+        if let Some(Spanned { value: Collector(url), referenced, .. }) = &self.endpoint
+            && self.tls.is_some()
+            && url.scheme() != Some(&Scheme::HTTPS)
+        {
+            let value = *referenced;
+            return Err(Contradiction { key: "endpoint", value, what: "tls is set, so write https://" });
+        }
         let mut headers: Vec<_> = self.headers.into_iter().map(|(name, value)| (name.0, value.0)).collect();
         headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-        Otlp {
-            endpoint: self.endpoint.map(|collector| collector.0),
+        Ok(Otlp {
+            endpoint: self.endpoint.map(|collector| collector.value.0),
             protocol: self.protocol,
             headers,
             timeout: self.timeout.map(|period| period.0),
-        }
+            tls: self.tls.map(|tls| tls.resolve(folder)).transpose()?,
+        })
     }
 }
 

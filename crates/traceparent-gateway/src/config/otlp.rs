@@ -6,13 +6,15 @@ use hyper::{
     http::uri::PathAndQuery,
 };
 
+use super::ClientTls;
+
 /// The time limit that is none.
 pub(crate) const NO_LIMIT: Duration = Duration::MAX;
 
 /// A collector that takes OTLP. An absent value is that of the environment, or OpenTelemetry's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Otlp {
-    /// Its URL, with `http://`.
+    /// Its URL, with `http://` or `https://`.
     pub(crate) endpoint: Option<Uri>,
     /// The protocol.
     pub(crate) protocol: Option<OtlpProtocol>,
@@ -20,6 +22,8 @@ pub(crate) struct Otlp {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The time limit of one export.
     pub(crate) timeout: Option<Duration>,
+    /// The settings of TLS, if the URL has `https`.
+    pub(crate) tls: Option<ClientTls>,
 }
 
 /// The variables of the OTLP exporter. Each is that of traces, or else that of all signals.
@@ -35,6 +39,8 @@ pub(crate) struct OtlpVariables {
     pub(crate) timeout: Option<Duration>,
     /// Whether exports are compressed.
     pub(crate) gzip: bool,
+    /// The settings of TLS, if the URL has `https`.
+    pub(crate) tls: ClientTls,
 }
 
 /// A protocol of a collector.

@@ -166,7 +166,9 @@ pub(crate) fn parse_collector(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| "not a URL; write it in full, such as http://127.0.0.1:4317")?;
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => Ok(uri),
-        Some(_) => Err("only http:// is supported; for a collector with TLS, put one without between"),
+        Some(scheme) if *scheme == Scheme::HTTPS && cfg!(feature = "tls") => Ok(uri),
+        Some(scheme) if *scheme == Scheme::HTTPS => Err("https:// needs a build with the feature tls"),
+        Some(_) => Err("only http:// and https:// are supported"),
         None => Err("not a URL; write it in full, such as http://127.0.0.1:4317"),
     }
 }

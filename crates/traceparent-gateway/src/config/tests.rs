@@ -128,6 +128,10 @@ fn settings_of_tls_need_each_other() {
             route("tls: {ca: ''}").replace("http://", "https://"),
             "gateway.yaml:6:19: listeners[0].routes[0].tls.ca: the text is empty",
         ),
+        (
+            format!("{LISTENER}tracing:\n  otlp: {{endpoint: 'http://c', tls: {{}}}}\n"),
+            "gateway.yaml:7:20: tracing.otlp.endpoint: tls is set, so write https://",
+        ),
     ];
     for (text, told) in cases {
         assert_eq!(refused(&text), told);
@@ -210,8 +214,8 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "gateway.yaml:7:39: tracing.span_attributes.header_prefixes[0]: not a header name",
         ),
         (
-            tracing("otlp: {endpoint: 'https://c'}"),
-            "gateway.yaml:7:20: tracing.otlp.endpoint: only http:// is supported; for a collector with TLS, put one without between",
+            tracing("otlp: {endpoint: 'ftp://c'}"),
+            "gateway.yaml:7:20: tracing.otlp.endpoint: only http:// and https:// are supported",
         ),
         (
             tracing("otlp: {endpoint: 'collector:4317'}"),

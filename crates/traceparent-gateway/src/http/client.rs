@@ -38,6 +38,7 @@ pub(crate) use self::{
     connect::{Connect, Connector},
     liveness::LivenessOptions,
     protocol::{Offer, Protocol},
+    stream::Stream,
 };
 
 /// The most bytes of a body that are kept to be sent again over HTTP/2.

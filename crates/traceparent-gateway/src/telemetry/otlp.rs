@@ -20,9 +20,13 @@ use super::{
     queue::{Outlet, POLL, Worker},
     sink::{Sink, SpanFilter},
 };
-use crate::config::{Batch, Otlp, OtlpVariables};
+use crate::{
+    config::{Batch, Otlp, OtlpVariables},
+    http::{TlsClient, TlsError},
+};
 
 mod client;
+mod connect;
 mod exporter;
 mod resource;
 mod settings;
@@ -40,6 +44,9 @@ pub(crate) enum OtlpError {
     /// The exporter's runtime cannot be started.
     #[error("cannot start the OTLP exporter: {0}")]
     System(#[from] io::Error),
+    /// A certificate or a key cannot be used.
+    #[error("cannot set up TLS to the collector: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// Starts a thread that exports sampled spans in batches, each under the resource of its service.
@@ -52,11 +59,18 @@ pub(super) fn start(
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let exporter = {
         let _entered = runtime.enter();
-        Exporter::new(&Settings::new(collector, variables), resource)
+        Exporter::new(&Settings::new(collector, variables), resource)?
     };
     let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
     let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));
     Ok((sink, worker))
+}
+
+/// Checks the certificates and keys for a collector.
+pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), OtlpError> {
+    let settings = Settings::new(collector, variables);
+    settings.tls.as_ref().map(TlsClient::load).transpose()?;
+    Ok(())
 }
 
 /// Exports spans in batches until all recorders are gone.

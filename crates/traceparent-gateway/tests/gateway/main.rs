@@ -5,6 +5,8 @@ mod support;
 
 mod access_log;
 mod admin;
+#[cfg(feature = "tls")]
+mod collectors_tls;
 mod config;
 mod connections;
 mod context;

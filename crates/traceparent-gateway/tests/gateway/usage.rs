@@ -91,9 +91,10 @@ fn spans_go_to_the_collector_of_the_command_line() {
 #[test]
 fn bad_collectors_are_told_with_a_way_out() {
     for command in [&["run", "--upstream", "http://h"][..], &["demo"]] {
-        for (url, advice) in
-            [("127.0.0.1:4317", "write it in full, such as http://127.0.0.1:4317"), ("ftp://127.0.0.1", "is supported")]
-        {
+        for (url, advice) in [
+            ("127.0.0.1:4317", "write it in full, such as http://127.0.0.1:4317"),
+            ("ftp://127.0.0.1", "are supported"),
+        ] {
             let (code, told) = refused(&[command, &["--otlp", url]].concat());
             assert_eq!(code, 2);
             assert!(told.contains(advice), "{told}");

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use hyper::{
     Method, Uri,
@@ -9,7 +9,7 @@ use traceparent::sampler::{SamplerConfig, SamplerConfigError};
 use traceparent_formats::Propagators;
 
 use super::{EnvironmentError, Exporters};
-use crate::config::{Batch, NO_LIMIT, OtlpEndpoint, OtlpProtocol, OtlpVariables, parse_collector};
+use crate::config::{Batch, ClientTls, Identity, NO_LIMIT, OtlpEndpoint, OtlpProtocol, OtlpVariables, parse_collector};
 
 /// The largest queue of finished spans.
 const MAX_QUEUE: usize = 1 << 20;
@@ -58,12 +58,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     /// [OpenTelemetry: boolean](https://opentelemetry.io/docs/specs/otel/configuration/common/#boolean)
     pub(super) fn flag(&mut self, name: &str) -> bool {
-        let flag = self.value(name, "true or false", |value| match value.trim().to_ascii_lowercase().as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        });
-        flag.unwrap_or_default()
+        self.value(name, "true or false", boolean).unwrap_or_default()
     }
 
     /// [OpenTelemetry: duration](https://opentelemetry.io/docs/specs/otel/configuration/common/#duration)
@@ -121,11 +116,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     pub(super) fn otlp(&mut self) -> OtlpVariables {
+        let insecure = self.value_of_traces("INSECURE", "true or false", boolean);
+        let collector = |text: &str| collector(text, insecure);
         let endpoint = self.value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", URL, collector).map(OtlpEndpoint::of_traces);
         let endpoint = endpoint
             .or_else(|| self.value("OTEL_EXPORTER_OTLP_ENDPOINT", URL, collector).map(OtlpEndpoint::of_all_signals));
         OtlpVariables {
             endpoint,
+            tls: self.tls(),
             protocol: self.value_of_traces("PROTOCOL", "grpc or http/protobuf", |name| {
                 match name.trim().to_ascii_lowercase().as_str() {
                     "grpc" => Some(OtlpProtocol::Grpc),
@@ -139,6 +137,24 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             timeout: self.value_of_traces("TIMEOUT", MILLISECONDS, limit),
             gzip: self.value_of_traces("COMPRESSION", "gzip or none", compression).unwrap_or_default(),
         }
+    }
+
+    /// Returns the files for TLS, relative to the working directory.
+    fn tls(&mut self) -> ClientTls {
+        let file = |reader: &mut Self, name| reader.value_of_traces(name, "a file", |path| Some(PathBuf::from(path)));
+        let ca = file(self, "CERTIFICATE");
+        let (certificate, key) = (file(self, "CLIENT_CERTIFICATE"), file(self, "CLIENT_KEY"));
+        let mut alone = |name, expected| {
+            self.errors.push(EnvironmentError::Invalid { name: format!("OTEL_EXPORTER_OTLP_{name}"), expected });
+            None
+        };
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            (Some(_), None) => alone("CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY beside it"),
+            (None, Some(_)) => alone("CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE beside it"),
+            (None, None) => None,
+        };
+        ClientTls { ca, identity, server_name: None }
     }
 
     pub(super) fn batch(&mut self) -> Batch {
@@ -176,8 +192,27 @@ fn limit(text: &str) -> Option<Duration> {
     milliseconds(text).map(|limit| if limit.is_zero() { NO_LIMIT } else { limit })
 }
 
-fn collector(text: &str) -> Option<Uri> {
-    parse_collector(text.trim()).ok()
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Parses a collector's URL, whose scheme may be left out where the environment says whether it is secure.
+fn collector(text: &str, insecure: Option<bool>) -> Option<Uri> {
+    let scheme = match insecure {
+        Some(insecure) if !text.contains("://") => {
+            if insecure {
+                "http://"
+            } else {
+                "https://"
+            }
+        }
+        _ => "",
+    };
+    parse_collector(&format!("{scheme}{}", text.trim())).ok()
 }
 
 fn compression(name: &str) -> Option<bool> {

@@ -6,7 +6,7 @@ use hyper::{
 };
 
 use super::*;
-use crate::config::{NO_LIMIT, OtlpEndpoint, OtlpProtocol};
+use crate::config::{ClientTls, Identity, NO_LIMIT, OtlpEndpoint, OtlpProtocol};
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
@@ -117,9 +117,41 @@ fn variables_of_traces_come_before_those_of_all_signals() {
         ],
         timeout: Some(Duration::from_millis(250)),
         gzip: true,
+        tls: ClientTls::default(),
     };
     assert_eq!(found.otlp, expected);
     assert!(found.otlp.headers.iter().all(|(_, value)| value.is_sensitive()));
+}
+
+#[test]
+fn files_for_tls_are_those_of_traces_first() {
+    let found = environment(&[
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "all.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "traces.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "client.key"),
+    ]);
+    let identity = Identity { certificate: "client.pem".into(), key: "client.key".into() };
+    let expected = ClientTls { ca: Some("traces.pem".into()), identity: Some(identity), server_name: None };
+    assert_eq!(found.otlp.tls, expected);
+    assert!(found.errors().is_empty());
+    let expected = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE beside it";
+    assert_ignored("OTEL_EXPORTER_OTLP_CLIENT_KEY", "client.key", expected);
+    assert_ignored("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem", "OTEL_EXPORTER_OTLP_CLIENT_KEY beside it");
+}
+
+#[test]
+fn a_url_without_a_scheme_is_as_secure_as_the_environment_says() {
+    let endpoint = |insecure| {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "h:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", insecure)];
+        environment(&variables).otlp.endpoint.map(|endpoint| endpoint.url(OtlpProtocol::Grpc).to_string())
+    };
+    assert_eq!(endpoint("TRUE").as_deref(), Some("http://h:4317/"));
+    assert_eq!(endpoint("false").as_deref(), cfg!(feature = "tls").then_some("https://h:4317/"));
+    assert_eq!(endpoint(""), None);
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "true")];
+    let url = environment(&variables).otlp.endpoint.map(|endpoint| endpoint.url(OtlpProtocol::Grpc).to_string());
+    assert_eq!(url.as_deref(), cfg!(feature = "tls").then_some("https://h:4317/"));
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub(crate) struct Connected<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) tls: Option<TlsClient>,
-    pub(crate) places: UpstreamPlaces,
+    /// The places of connections to all upstreams, if they are bounded.
+    pub(crate) places: Option<UpstreamPlaces>,
 }
 
 impl Connect for Connector {
@@ -56,7 +57,10 @@ impl Connect for Connector {
     ) -> Result<Connected<Stream>, Failure> {
         let deadline = Instant::now() + limit;
         // Half of the time is left for connecting.
-        let place = Some(self.places.take(limit / 2).await?);
+        let place = match &self.places {
+            Some(places) => Some(places.take(limit / 2).await?),
+            None => None,
+        };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<_> = match timeout_at(deadline, lookup_host((host, port))).await {
             Ok(Ok(addresses)) => alternate(addresses.collect()),

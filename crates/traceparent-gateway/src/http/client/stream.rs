@@ -4,6 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -17,6 +18,12 @@ pub(crate) enum Stream {
     Plain(TcpStream),
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Tls(tls::ClientStream),
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
 }
 
 /// Calls a method of whichever stream it is.

@@ -1,38 +1,47 @@
-/// The failure of a TLS handshake with an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+use std::{error::Error, fmt};
+
+/// The failure of a TLS handshake with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(crate) enum TlsFailure {
-    #[error("the upstream's certificate has expired")]
     Expired,
-    #[error("the upstream's certificate is not valid yet")]
     NotYetValid,
-    #[error("the upstream's certificate is for another name")]
     WrongName,
-    #[error("the upstream's certificate is of an authority that is not trusted")]
     UnknownAuthority,
-    #[error("the upstream's certificate is not valid")]
     InvalidCertificate,
-    #[error("the upstream asks for a client certificate")]
     ClientCertificateRequired,
-    #[error("the upstream refuses the client certificate")]
     ClientCertificateRefused,
-    #[error("the upstream has no certificate for the name")]
     UnknownName,
-    #[error("the upstream and the gateway have no TLS version and cipher in common")]
     Incompatible,
-    #[error("the upstream does not offer the route's HTTP version over TLS")]
     NoCommonProtocol,
-    #[error("the upstream does not speak TLS at this port")]
     NotTls,
-    #[error("the upstream closed the connection during the TLS handshake")]
     Closed,
-    #[error("the TLS handshake with the upstream took too long")]
     Late,
-    #[error("the TLS handshake with the upstream failed")]
     Broken,
 }
 
 impl TlsFailure {
+    /// Writes the failure in words, with a word for the server.
+    pub(crate) fn describe(self, server: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, after) = match self {
+            Self::Expired => ("the ", "'s certificate has expired"),
+            Self::NotYetValid => ("the ", "'s certificate is not valid yet"),
+            Self::WrongName => ("the ", "'s certificate is for another name"),
+            Self::UnknownAuthority => ("the ", "'s certificate is of an authority that is not trusted"),
+            Self::InvalidCertificate => ("the ", "'s certificate is not valid"),
+            Self::ClientCertificateRequired => ("the ", " asks for a client certificate"),
+            Self::ClientCertificateRefused => ("the ", " refuses the client certificate"),
+            Self::UnknownName => ("the ", " has no certificate for the name"),
+            Self::Incompatible => ("the ", " and the gateway have no TLS version and cipher in common"),
+            Self::NoCommonProtocol => ("the ", " does not offer the route's HTTP version over TLS"),
+            Self::NotTls => ("the ", " does not speak TLS at this port"),
+            Self::Closed => ("the ", " closed the connection during the TLS handshake"),
+            Self::Late => ("the TLS handshake with the ", " took too long"),
+            Self::Broken => ("the TLS handshake with the ", " failed"),
+        };
+        write!(f, "{before}{server}{after}")
+    }
+
     /// Returns a short, stable name for metric labels and `error.type`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -61,3 +70,11 @@ impl TlsFailure {
         )
     }
 }
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe("upstream", f)
+    }
+}
+
+impl Error for TlsFailure {}

@@ -11,10 +11,7 @@ use hyper::{
     body::Bytes,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
-use hyper_util::{
-    client::legacy::{Client as HttpClient, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse, trace_service_client::TraceServiceClient,
 };
@@ -27,8 +24,11 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::settings::Settings;
-use crate::config::OtlpProtocol;
+use super::{connect::CollectorConnector, settings::Settings};
+use crate::{
+    config::OtlpProtocol,
+    http::{Offer, TlsClient, TlsError},
+};
 
 /// The size limit of a collector's answer, in bytes.
 const ANSWER_BYTES: usize = 4 << 20;
@@ -42,17 +42,20 @@ const NAME: &str = concat!("traceparent-gateway/", env!("CARGO_PKG_VERSION"));
 #[expect(clippy::large_enum_variant, reason = "there is one")]
 pub(super) enum Client {
     Grpc { service: TraceServiceClient<Channel>, headers: HeaderMap },
-    Http { client: HttpClient<HttpConnector, Full<Bytes>>, url: Uri, headers: HeaderMap, gzip: bool },
+    Http { client: HttpClient<CollectorConnector, Full<Bytes>>, url: Uri, headers: HeaderMap, gzip: bool },
 }
 
 impl Client {
-    /// Creates a client, which connects with the first request. Must be called within a Tokio runtime.
-    pub(super) fn new(settings: &Settings) -> Self {
-        let Settings { endpoint, protocol, headers, gzip, .. } = settings.clone();
-        match protocol {
+    /// Creates a client, which connects with the first request, with the certificates and keys of its TLS. Must be called
+    /// within a Tokio runtime.
+    pub(super) fn new(settings: &Settings) -> Result<Self, TlsError> {
+        let Settings { endpoint, protocol, headers, gzip, tls, .. } = settings.clone();
+        let tls = tls.as_ref().map(TlsClient::load).transpose()?;
+        Ok(match protocol {
             OtlpProtocol::Grpc => {
                 let endpoint = Endpoint::from(endpoint);
-                let channel = endpoint.clone().user_agent(NAME).unwrap_or(endpoint).connect_lazy();
+                let endpoint = endpoint.clone().user_agent(NAME).unwrap_or(endpoint);
+                let channel = endpoint.connect_with_connector_lazy(CollectorConnector { tls, offer: Offer::Http2 });
                 let service = TraceServiceClient::new(channel);
                 let service = if gzip {
                     service.send_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Gzip)
@@ -62,10 +65,11 @@ impl Client {
                 Self::Grpc { service, headers }
             }
             OtlpProtocol::HttpProtobuf => {
-                let client = HttpClient::builder(TokioExecutor::new()).build_http();
+                let connector = CollectorConnector { tls, offer: Offer::Http1 };
+                let client = HttpClient::builder(TokioExecutor::new()).build(connector);
                 Self::Http { client, url: endpoint, headers, gzip }
             }
-        }
+        })
     }
 
     /// Sends spans once.

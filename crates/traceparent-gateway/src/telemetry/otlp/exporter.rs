@@ -14,7 +14,7 @@ use super::{
     settings::Settings,
     span_data::to_span_data,
 };
-use crate::{operator::tell, span::Span};
+use crate::{http::TlsError, operator::tell, span::Span};
 
 /// The number of attempts to export a batch.
 const ATTEMPTS: u32 = 4;
@@ -47,15 +47,15 @@ pub(super) struct Exported {
 
 impl Exporter {
     /// Creates an exporter. Must be called within a Tokio runtime.
-    pub(super) fn new(settings: &Settings, resource: Resource) -> Self {
-        Self {
-            client: Client::new(settings),
+    pub(super) fn new(settings: &Settings, resource: Resource) -> Result<Self, TlsError> {
+        Ok(Self {
+            client: Client::new(settings)?,
             timeout: settings.timeout,
             resource,
             by_service: HashMap::new(),
             failing: false,
             told_of_rejection: false,
-        }
+        })
     }
 
     /// Exports spans within a time limit, and within that of the settings.

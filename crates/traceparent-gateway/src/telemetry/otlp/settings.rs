@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use hyper::{HeaderMap, Uri};
+use hyper::{HeaderMap, Uri, http::uri::Scheme};
 
-use crate::config::{Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables};
+use crate::config::{ClientTls, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables};
 
 /// The default time limit for the export of a batch.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +17,8 @@ pub(super) struct Settings {
     /// The time limit for the export of a batch, with all attempts.
     pub(super) timeout: Duration,
     pub(super) gzip: bool,
+    /// The settings of TLS; `None` for a URL without it.
+    pub(super) tls: Option<ClientTls>,
 }
 
 impl Settings {
@@ -36,8 +38,11 @@ impl Settings {
         for (name, value) in variables.headers.iter().cloned().chain(collector.headers) {
             headers.insert(name, value);
         }
+        let endpoint = endpoint.url(protocol);
+        let tls = collector.tls.unwrap_or_else(|| variables.tls.clone());
         Self {
-            endpoint: endpoint.url(protocol),
+            tls: (endpoint.scheme() == Some(&Scheme::HTTPS)).then_some(tls),
+            endpoint,
             protocol,
             headers,
             timeout: collector.timeout.or(variables.timeout).unwrap_or(TIMEOUT),

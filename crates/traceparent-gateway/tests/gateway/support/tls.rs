@@ -297,3 +297,29 @@ impl TlsConnection {
         self.try_response()
     }
 }
+
+/// Starts a server that hands what it receives over TLS to another one, and counts its connections.
+pub(crate) fn tls_in_front_of(tls: &ServerTls<'_>, to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (address, acceptor) = (listener.local_addr().expect("an address"), TlsAcceptor::from(tls.config()));
+    let connections = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&connections);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            listener.set_nonblocking(true).expect("a listener");
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            loop {
+                let stream = listener.accept().await.expect("a connection").0;
+                let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    count.fetch_add(1, Relaxed);
+                    let mut behind = tokio::net::TcpStream::connect(to).await.expect("a connection");
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+                });
+            }
+        });
+    });
+    (address, connections)
+}
