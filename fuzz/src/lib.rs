@@ -1,7 +1,9 @@
 //! What every fuzz target asserts, each as one function of any bytes. The fuzz targets call it with what libFuzzer
 //! makes up, the tests of this crate with seeds and small changes of them, on stable.
 
+mod check;
 mod differential;
+mod explain;
 mod formats;
 mod formats_differential;
 mod http;
@@ -26,7 +28,9 @@ mod naive;
 mod vectors;
 
 pub use self::{
+    check::check,
     differential::{COLUMNS, DIFFERENCES, Difference, Seen, answers, differential},
+    explain::explain,
     formats::formats,
     formats_differential::{FORMATS_DIFFERENCES, FormatsDifference, Library, Verdict, formats_differential},
     http::http,
@@ -41,7 +45,7 @@ pub use self::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("traceparent", traceparent),
     ("tracestate", tracestate),
     ("policy", policy),
@@ -49,6 +53,8 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("server_timing", server_timing),
     ("http", http),
     ("formats", formats),
+    ("explain", explain),
+    ("check", check),
     ("formats_differential", formats_differential),
     ("differential", differential),
 ];

@@ -80,6 +80,19 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 fields.chain([state].into_iter().filter(|_| vector.line % 3 == 0)).collect::<Vec<_>>().join(&b'\n')
             })
             .collect(),
+        "explain" | "check" => {
+            let foreign = of("formats").into_iter();
+            let lines =
+                traceparents.iter().map(|value| [b"> Traceparent: ", &value[..], b"\r\ntracestate: a=1"].concat());
+            let json = tracestates.iter().map(|list| {
+                let head = [b"{\"traceparent\":\"", EXAMPLE, b"\",\n\"name\":\"tracestate\", \"value\":\""].concat();
+                [&head[..], list, b"\"}"].concat()
+            });
+            let bare = traceparents.iter().map(|value| [b"GET / 200 \"", &value[..], b"\" b3=0"].concat());
+            let texts = foreign.chain(lines).chain(json).chain(bare).chain(tracestates.iter().cloned()).enumerate();
+            // The first byte is the length of blocks of `check`.
+            texts.map(|(i, text)| if target == "check" { [&[i as u8], &text[..]].concat() } else { text }).collect()
+        }
         "differential" => {
             let examples = DIFFERENCES.iter().map(|difference| difference.example.as_bytes().to_vec());
             let lists = tracestates.iter().map(|list| [EXAMPLE, b"\n", list].concat());

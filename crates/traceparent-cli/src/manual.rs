@@ -29,7 +29,12 @@ pub(crate) fn man(json: bool) -> Result<ExitCode, Error> {
     let mut page = Vec::new();
     let mut command = Cli::command();
     command.build();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    let man = clap_mangen::Man::new(command.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         page.extend(format!(".SH \"TRACEPARENT {}\"\n", subcommand.get_name().to_uppercase()).bytes());
         let man = clap_mangen::Man::new(subcommand.clone());

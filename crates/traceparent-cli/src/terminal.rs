@@ -1,6 +1,7 @@
 //! Text for a terminal: bytes of others in visible form, and colours.
 
 use std::{
+    ffi::{OsStr, OsString},
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
 };
@@ -17,7 +18,7 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 }
 
 /// Returns the text of an operating system in printable ASCII.
-pub(crate) fn visible_os(text: &std::ffi::OsStr) -> String {
+pub(crate) fn visible_os(text: &OsStr) -> String {
     visible(text.as_encoded_bytes())
 }
 
@@ -80,9 +81,14 @@ impl Style {
     /// Returns the style for standard output: with colours on a terminal, unless `NO_COLOR` is set or the terminal is
     /// a dumb one.
     pub(crate) fn of_stdout() -> Self {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self(io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb)
+        Self::of(io::stdout().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    fn of(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        // <https://no-color.org>: set, and not to nothing.
+        let is_unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = variable("TERM").is_some_and(|term| term == "dumb");
+        Self(is_terminal && !is_unwanted && !is_dumb)
     }
 
     fn paint(self, code: &str, text: &str) -> String {
@@ -168,6 +174,20 @@ mod tests {
         assert_eq!(excerpt.text.as_bytes()[excerpt.column], b'!');
         assert!(excerpt.text.starts_with("...") && excerpt.text.ends_with("..."));
         assert!(Excerpt::new(&[0xff; 500], 499).text.is_ascii());
+    }
+
+    #[test]
+    fn colours_are_for_terminals_and_never_with_no_color() {
+        let style = |is_terminal, variables: &[(&str, &str)]| {
+            Style::of(is_terminal, |name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
+            })
+        };
+        assert!(style(true, &[("TERM", "xterm")]).0);
+        assert!(style(true, &[("NO_COLOR", "")]).0);
+        assert!(!style(true, &[("NO_COLOR", "1")]).0);
+        assert!(!style(true, &[("TERM", "dumb")]).0);
+        assert!(!style(false, &[]).0);
     }
 
     #[test]

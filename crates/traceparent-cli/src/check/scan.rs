@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 
 use super::{
     judge::{Verdict, judge},
-    source::Block,
+    source::{BESIDE, Block},
     tally::{Place, Tally},
     value::{self, Value},
 };
@@ -100,7 +100,10 @@ fn named_at(block: &Block, names: Names, hit: usize) -> Option<Found<'_>> {
         let at = hit.checked_sub(offset)?;
         is_name(bytes, at, name).then_some((name, at))
     })?;
-    let (value, range) = value::after(bytes, at..at + name.len(), block.is_last)?;
+    // As much is seen behind every name, wherever blocks end.
+    let seen = at.saturating_add(BESIDE).min(bytes.len());
+    let is_last = block.is_last && seen == bytes.len();
+    let (value, range) = value::after(bytes.get(..seen)?, at..at + name.len(), is_last)?;
     let name = if name == "_x_amzn_trace_id" { "x-amzn-trace-id" } else { name };
     (at < block.end).then_some(Found { name, at, value, range })
 }
@@ -108,7 +111,9 @@ fn named_at(block: &Block, names: Names, hit: usize) -> Option<Found<'_>> {
 /// Whether a name is here, in any case and as a whole word.
 fn is_name(bytes: &[u8], at: usize, name: &str) -> bool {
     let end = at + name.len();
-    bytes.get(at..end).is_some_and(|written| written.eq_ignore_ascii_case(name.as_bytes()))
+    // Most names differ in their first letter.
+    bytes.get(at).zip(name.as_bytes().first()).is_some_and(|(byte, first)| byte.eq_ignore_ascii_case(first))
+        && bytes.get(at..end).is_some_and(|written| written.eq_ignore_ascii_case(name.as_bytes()))
         && begins_word(bytes, at)
         && !bytes.get(end).copied().is_some_and(is_word)
 }

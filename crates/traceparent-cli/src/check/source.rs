@@ -10,7 +10,7 @@ use crate::{error::Error, terminal::visible_os};
 
 /// The bytes beside a block that are seen with it, on each side: more than the longest value that has to be read, a
 /// `tracestate` of 32 members.
-const BESIDE: usize = 20 << 10;
+pub(super) const BESIDE: usize = 20 << 10;
 
 /// Where text comes from.
 #[derive(Debug)]

@@ -62,10 +62,11 @@ pub(super) fn after(bytes: &[u8], name: Range<usize>, is_last: bool) -> Option<(
     let is_quoted = quote.is_some();
     let cursor = separator(cursor.skip_space(is_quoted), is_quoted)?;
     let by_colon = bytes.get(cursor.at.wrapping_sub(1)) == Some(&b':');
-    let cursor = cursor.skip_space(is_quoted);
-    let cursor = if cursor.peek() == Some(b'[') { cursor.skip(1).skip_space(is_quoted) } else { cursor };
-    let (inside, opening) = cursor.quote();
     let is_line = by_colon && !is_quoted && begins_line(bytes, name.start);
+    let cursor = cursor.skip_space(is_quoted);
+    let is_array = cursor.peek() == Some(b'[') && !is_line;
+    let cursor = if is_array { cursor.skip(1).skip_space(is_quoted) } else { cursor };
+    let (inside, opening) = cursor.quote();
     let (start, length) = match opening {
         Some((mark, escapes)) if !is_line => (inside.at, quoted(inside.rest(), mark, escapes)),
         _ if is_line => (cursor.at, memchr::memchr(b'\n', cursor.rest())),
@@ -79,7 +80,7 @@ pub(super) fn after(bytes: &[u8], name: Range<usize>, is_last: bool) -> Option<(
     let value = bytes.get(start..end).unwrap_or_default();
     let is_json = opening.is_some_and(|(mark, escapes)| mark == b'"' && escapes == 0) && value.contains(&b'\\');
     let value = match opening {
-        _ if is_line => Cow::Borrowed(trim_ows(value.strip_suffix(b"\r").unwrap_or(value))),
+        _ if is_line => Cow::Borrowed(trim_line(value)),
         Some(_) if is_json => unescape(value),
         Some(_) => Cow::Borrowed(value),
         None => Cow::Borrowed(trim_end(value)),
@@ -128,6 +129,12 @@ const fn ends_word(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'\\' | b'|' | b')' | b']' | b'}' | b'<' | b'>')
 }
 
+/// Removes the end of a line, also as Wireshark spells it, and white space.
+fn trim_line(value: &[u8]) -> &[u8] {
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    trim_ows(value.strip_suffix(br"\r\n").unwrap_or(value))
+}
+
 fn trim_end(mut value: &[u8]) -> &[u8] {
     while let [rest @ .., b',' | b';'] = value {
         value = rest;
@@ -166,6 +173,8 @@ mod tests {
         for text in [
             "traceparent: 00-1-2-01",
             "\n> traceparent: 00-1-2-01 \r\nnext: a",
+            "    traceparent: 00-1-2-01\\r\\n\n",
+            "Header: traceparent: 00-1-2-01\n",
             "GET / traceparent=00-1-2-01 200",
             "GET / traceparent=00-1-2-01, 200",
             "log {traceparent: 00-1-2-01}",
@@ -187,6 +196,7 @@ mod tests {
 
     #[test]
     fn what_stands_for_nothing_is_empty_and_a_word_is_no_header() {
+        assert_eq!(of("traceparent: [00-1"), Some(Ok("[00-1".to_owned())));
         for text in
             ["\"traceparent\":null", "\"traceparent\":\"\"", "a traceparent=- b", "traceparent:\n", "traceparent="]
         {
