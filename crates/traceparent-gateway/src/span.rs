@@ -4,17 +4,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Array, KeyValue, Value};
 use traceparent::{Origin, SpanId, TraceContext, TraceId, TraceParent, sampler::SpanKind};
 
 use crate::http::Failure;
 
+mod forwarded;
 mod json;
+mod rpc;
 pub(crate) mod semconv;
 mod tree;
 
 pub(crate) use self::{
     json::write_json,
+    rpc::RpcCall,
     tree::{Row, rows},
 };
 
@@ -36,6 +39,8 @@ pub(crate) struct Span {
     /// The status of the response; `None` without a response.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<Failure>,
+    /// The gRPC call of the request; `None` for any other request.
+    pub(crate) rpc: Option<RpcCall>,
     /// Whether the span is exported although it is not sampled.
     pub(crate) kept: bool,
     /// The attributes by OpenTelemetry's conventions.
@@ -64,6 +69,10 @@ impl Span {
     pub(crate) fn size(&self) -> usize {
         let texts = self.attributes.iter().map(|attribute| match &attribute.value {
             Value::String(text) => attribute.key.as_str().len() + text.as_str().len(),
+            Value::Array(Array::String(texts)) => {
+                let bytes = texts.iter().map(|text| text.as_str().len() + size_of::<Value>());
+                attribute.key.as_str().len() + bytes.sum::<usize>()
+            }
             _ => attribute.key.as_str().len() + size_of::<i64>(),
         });
         let overhead = 128 + 8 * self.attributes.len();
@@ -84,21 +93,35 @@ impl Span {
         }
     }
 
-    /// Returns whether the span is an error: an absent or broken response, 5xx of a server, 4xx or 5xx for a client.
+    /// Returns whether the span is an error: an absent or broken response, 5xx of a server, 4xx or 5xx for a client, or a
+    /// status of gRPC that is an error for its side.
     ///
     /// [OpenTelemetry: status of HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status)
     pub(crate) fn is_error(&self) -> bool {
-        let least = if self.kind == SpanKind::Client { 400 } else { 500 };
-        self.failure.is_some() || self.status.is_some_and(|status| status >= least)
+        self.error_type().is_some()
     }
 
     /// Returns the class of the error, `error.type`.
     pub(crate) fn error_type(&self) -> Option<Cow<'static, str>> {
-        match (self.failure, self.status) {
-            (Some(failure), _) => Some(failure.as_str().into()),
-            (None, Some(status)) if self.is_error() => Some(status.to_string().into()),
+        if let Some(failure) = self.failure {
+            return Some(failure.as_str().into());
+        }
+        if let Some(status) = self.rpc.as_ref().and_then(|rpc| rpc.error(self.kind)) {
+            return Some(status.as_str().into());
+        }
+        let least = if self.kind == SpanKind::Client { 400 } else { 500 };
+        match self.status {
+            Some(status) if status >= least => Some(status.to_string().into()),
+            _ if self.is_rpc_status_missing() => Some(RpcCall::STATUS_MISSING.into()),
             _ => None,
         }
+    }
+
+    /// Returns whether a gRPC call was answered without a status, and without an error of HTTP.
+    pub(crate) fn is_rpc_status_missing(&self) -> bool {
+        self.failure.is_none()
+            && self.status.is_some_and(|status| status < 400)
+            && self.rpc.as_ref().is_some_and(RpcCall::is_status_missing)
     }
 }
 

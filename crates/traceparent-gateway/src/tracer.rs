@@ -12,7 +12,10 @@ use traceparent_formats::Propagators;
 use crate::{
     config::{Forwarded, Keep, RequestTracing, Sampling, Tracing},
     http::Peer,
-    span::semconv::{Conventions, RequestInfo, push_formats},
+    span::{
+        RpcCall,
+        semconv::{Conventions, RequestInfo, push_formats},
+    },
     telemetry::{Metrics, Recorder},
 };
 
@@ -113,6 +116,7 @@ impl Tracer {
         let propagation = Propagation { context, formats };
         let mut span = OpenSpan::new(self.clone(), SpanKind::Server, name, propagation, state, describe);
         span.refused = reception.refused;
+        span.rpc = RpcCall::new(request.headers(), request.uri());
         span
     }
 

@@ -1,8 +1,12 @@
-//! The names and values of OpenTelemetry's conventions for HTTP that servers, clients and proxies share.
+//! The names and values of OpenTelemetry's conventions for HTTP and RPC that servers, clients and proxies share.
 //!
 //! [OpenTelemetry: HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
 use http::{Method, Version};
+
+mod grpc;
+
+pub use self::grpc::{GrpcStatus, grpc_method, is_grpc_web};
 
 /// The method of a request.
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
@@ -40,6 +44,10 @@ pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 pub const ERROR_TYPE: &str = "error.type";
 /// The method of a remote procedure call, with its service: `grpc.health.v1.Health/Check`.
 pub const RPC_METHOD: &str = "rpc.method";
+/// The method of a remote procedure call as received, if the server does not know it.
+pub const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
+/// The status of a remote procedure call, such as `OK`.
+pub const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 /// The system of a remote procedure call, such as `grpc`.
 pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 /// The reason why the trace context of a request was refused. This name is not from the conventions.

@@ -17,8 +17,8 @@ use super::{
     SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
     scalar::{
-        Address, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List, MemberKey, Name,
-        Percentage, Period, Prefix, Propagator, Retries, Secret, TrustLevel, UpstreamUrl,
+        Address, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List,
+        MemberKey, Name, Percentage, Period, Prefix, Propagator, Retries, Secret, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -147,6 +147,7 @@ struct TraceFieldsEntry {
 struct SpanAttributesEntry {
     #[serde(default)]
     header_prefixes: Vec<Field>,
+    attribute_prefix: Option<AttributePrefix>,
     #[serde(default, rename = "static")]
     fixed: BTreeMap<Name, String>,
 }
@@ -392,6 +393,7 @@ impl TracingEntry {
             keep: Keep { errors: keep.errors, slower_than: keep.slower_than.map(|period| period.0) },
             span_attributes: SpanAttributes {
                 header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
+                attribute_prefix: span_attributes.attribute_prefix.map(|prefix| prefix.0),
                 fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value)).collect(),
             },
             otlp: self.otlp.map(|otlp| otlp.resolve(folder)).transpose()?,

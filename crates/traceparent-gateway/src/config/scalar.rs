@@ -104,6 +104,11 @@ scalar!(
     Propagator(Option<Format>) = propagator
 );
 scalar!(
+    /// A namespace of attributes that is none of the conventions.
+    #[derive(Debug)]
+    AttributePrefix(String) = attribute_prefix
+);
+scalar!(
     /// The key of a member of `tracestate`.
     #[derive(Debug)]
     MemberKey(String) = member_key
@@ -178,6 +183,109 @@ fn propagator(name: &str) -> Result<Option<Format>, String> {
         Ok(format) => Ok(Some(format)),
         Err(_) if name == "baggage" => Ok(None),
         Err(_) => Err(format!("not a propagator; there are {}", Format::ALL.map(Format::as_str).join(", "))),
+    }
+}
+
+/// The namespaces of OpenTelemetry's conventions, and those of the gateway.
+///
+/// [OpenTelemetry: attribute registry](https://opentelemetry.io/docs/specs/semconv/registry/attributes/)
+const RESERVED: [&str; 80] = [
+    "android",
+    "app",
+    "artifact",
+    "aspnetcore",
+    "aws",
+    "azure",
+    "browser",
+    "cassandra",
+    "cicd",
+    "client",
+    "cloud",
+    "cloudevents",
+    "cloudfoundry",
+    "code",
+    "container",
+    "cpu",
+    "cpython",
+    "db",
+    "deployment",
+    "destination",
+    "device",
+    "disk",
+    "dns",
+    "dotnet",
+    "elasticsearch",
+    "enduser",
+    "error",
+    "event",
+    "exception",
+    "faas",
+    "feature_flag",
+    "file",
+    "gcp",
+    "gen_ai",
+    "geo",
+    "go",
+    "graphql",
+    "hardware",
+    "heroku",
+    "host",
+    "http",
+    "hw",
+    "ios",
+    "jvm",
+    "k8s",
+    "linux",
+    "log",
+    "mainframe",
+    "mcp",
+    "messaging",
+    "net",
+    "network",
+    "nodejs",
+    "oci",
+    "onc_rpc",
+    "openai",
+    "opentracing",
+    "os",
+    "otel",
+    "peer",
+    "pool",
+    "pprof",
+    "process",
+    "profile",
+    "rpc",
+    "security_rule",
+    "server",
+    "service",
+    "session",
+    "signalr",
+    "source",
+    "system",
+    "telemetry",
+    "test",
+    "thread",
+    "tls",
+    "traceparent",
+    "url",
+    "user",
+    "user_agent",
+];
+
+fn attribute_prefix(text: &str) -> Result<String, &'static str> {
+    let prefix = text.strip_suffix('.').unwrap_or(text);
+    let is_name = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_lowercase())
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    if !prefix.split('.').all(is_name) {
+        return Err("give a name in lower case, such as shop or shop.request");
+    }
+    let is_reserved = prefix.split('.').next().is_some_and(|first| RESERVED.contains(&first));
+    if is_reserved {
+        Err("the conventions have this namespace; give a name of your own")
+    } else {
+        Ok(prefix.to_owned())
     }
 }
 

@@ -90,6 +90,8 @@ impl Sampler for Sampling {
 pub(crate) struct SpanAttributes {
     /// The lower-case prefixes of the request headers that become attributes.
     pub(crate) header_prefixes: Vec<String>,
+    /// The prefix of these attributes, without a dot at its end; `None` for that of the conventions.
+    pub(crate) attribute_prefix: Option<String>,
     /// The attributes of every span.
     pub(crate) fixed: Vec<(String, String)>,
 }

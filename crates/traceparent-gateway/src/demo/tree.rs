@@ -144,6 +144,7 @@ mod tests {
                 origin: Origin::Continued,
                 link: None,
                 refused: None,
+                rpc: None,
                 status: Some(200),
                 failure: None,
                 kept: false,

@@ -3,7 +3,7 @@ use std::{
     io::{self, Write},
 };
 
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeStruct},
@@ -80,6 +80,9 @@ impl Serialize for Attributes<'_> {
             match &attribute.value {
                 Value::I64(number) => object.serialize_entry(key, number)?,
                 Value::Bool(bool) => object.serialize_entry(key, bool)?,
+                Value::Array(Array::String(texts)) => {
+                    object.serialize_entry(key, &texts.iter().map(StringValue::as_str).collect::<Vec<_>>())?;
+                }
                 value => object.serialize_entry(key, &value.as_str())?,
             }
         }

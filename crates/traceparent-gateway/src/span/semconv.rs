@@ -9,14 +9,16 @@ use hyper::{
     header::{HOST, USER_AGENT},
     http::uri::Authority,
 };
-use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry::{Key, KeyValue, StringValue, Value};
 use traceparent_formats::Format;
 use traceparent_http::semconv::{
-    CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS, NETWORK_PEER_ADDRESS,
-    NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT, TRACEPARENT_CONFLICT,
-    TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
+    CLIENT_ADDRESS, HTTP_REQUEST_HEADER, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS,
+    NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT,
+    TRACEPARENT_CONFLICT, TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL,
+    protocol_version,
 };
 
+use super::forwarded::ForwardedRequest;
 use crate::{
     config::{Forwarded, Tracing},
     http::{PeerTls, host},
@@ -27,10 +29,6 @@ const TEXT_LIMIT: usize = 512;
 
 /// The largest number of attributes out of one request's headers.
 const HEADER_LIMIT: usize = 16;
-
-/// The prefixes of the keys that are the gateway's own.
-const OWN: [&str; 10] =
-    ["http.", "url.", "server.", "client.", "network.", "tls.", "user_agent.", "error.", "service.", "traceparent."];
 
 /// [OpenTelemetry: `tls.client.subject`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/tls/)
 const TLS_CLIENT_SUBJECT: &str = "tls.client.subject";
@@ -52,8 +50,10 @@ pub(crate) struct RequestInfo<'a> {
 pub(crate) struct Conventions {
     /// The methods that spans name.
     methods: &'static [&'static str],
-    /// The prefixes of headers that become attributes: with `x-shop-`, `x-shop-tenant-id` becomes `tenant.id`.
+    /// The prefixes of headers that become attributes, such as `x-shop-` for `x-shop-tenant-id`.
     header_prefixes: Vec<String>,
+    /// The operator's prefix of these attributes, without a dot at its end: with `shop`, it becomes `shop.tenant.id`.
+    attribute_prefix: Option<String>,
     /// The attributes of every span.
     fixed: Vec<KeyValue>,
 }
@@ -67,6 +67,7 @@ impl Conventions {
         Self {
             methods: tracing.known_methods.unwrap_or(&KNOWN_METHODS),
             header_prefixes: attributes.header_prefixes.clone(),
+            attribute_prefix: attributes.attribute_prefix.clone(),
             fixed: fixed.collect(),
         }
     }
@@ -83,7 +84,11 @@ impl Conventions {
         let (uri, headers) = (request.uri(), request.headers());
         let mut attributes = Vec::with_capacity(14);
         self.push_method(&mut attributes, request.method());
-        let scheme = if info.tls.is_some() { "https" } else { "http" };
+        let forwarded = match info.forwarded {
+            Forwarded::Append => ForwardedRequest::new(headers),
+            Forwarded::Replace => ForwardedRequest::default(),
+        };
+        let scheme = forwarded.scheme.unwrap_or(if info.tls.is_some() { "https" } else { "http" });
         attributes.push(KeyValue::new(URL_SCHEME, scheme));
         attributes.push(KeyValue::new(URL_PATH, cut(uri.path()).to_owned()));
         if let Some(query) = uri.query() {
@@ -92,17 +97,14 @@ impl Conventions {
         if let Some(route) = info.route {
             attributes.push(KeyValue::new(HTTP_ROUTE, route.to_owned()));
         }
-        let host = || headers.get(HOST)?.to_str().ok()?.parse().ok();
-        if let Some(authority) = uri.authority().cloned().or_else(host) {
-            push_server(&mut attributes, scheme, &authority);
+        let received = || headers.get(HOST)?.to_str().ok()?.parse().ok();
+        let authority = forwarded.host.and_then(|host| host.parse().ok());
+        if let Some(authority) = authority.or_else(|| uri.authority().cloned()).or_else(received) {
+            push_server(&mut attributes, scheme, &authority, forwarded.port);
         }
         if let Some(peer) = info.peer {
-            let address = peer.ip().to_string();
-            let client = match info.forwarded {
-                Forwarded::Append => forwarded_for(headers),
-                Forwarded::Replace => None,
-            };
-            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.unwrap_or(address)));
+            let client = forwarded.client.unwrap_or(peer.ip());
+            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.to_string()));
             push_peer(&mut attributes, peer);
         }
         if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
@@ -123,7 +125,7 @@ impl Conventions {
         self.push_method(&mut attributes, method);
         if let Some(authority) = target.authority() {
             let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
-            push_server(&mut attributes, scheme, authority);
+            push_server(&mut attributes, scheme, authority, None);
             let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
             let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
             attributes.push(KeyValue::new(URL_FULL, cut(&url).to_owned()));
@@ -140,21 +142,35 @@ impl Conventions {
         }
     }
 
-    /// Adds the attributes of headers, except for keys of the gateway's own.
+    /// Adds the attributes of headers: `http.request.header.<name>` with all values, or the operator's prefix and the rest of
+    /// the name, with the first value. Neither can be taken for an attribute of another meaning.
+    ///
+    /// [OpenTelemetry: `http.request.header`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
     fn collect(&self, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
         if self.header_prefixes.is_empty() {
             return;
         }
         let own = attributes.len();
-        for (name, value) in headers {
+        for name in headers.keys() {
             let mut prefixes = self.header_prefixes.iter();
             let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
-            let (Some(rest), Ok(value)) = (rest, value.to_str()) else { continue };
-            let key = cut(rest.trim_start_matches('-')).replace('-', ".");
-            let taken =
-                OWN.iter().any(|own| key.starts_with(own)) || attributes.iter().any(|own| own.key.as_str() == key);
-            if !key.is_empty() && !taken && attributes.len() - own < HEADER_LIMIT {
-                attributes.push(KeyValue::new(key, cut(value.trim()).to_owned()));
+            let Some(rest) = rest else { continue };
+            let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+            let mut values = values.map(|value| cut(value.trim()).to_owned()).take(HEADER_LIMIT);
+            let attribute = if let Some(prefix) = &self.attribute_prefix {
+                let rest = rest.trim_start_matches('-').replace('-', ".");
+                let Some(value) = values.next().filter(|_| !rest.is_empty()) else { continue };
+                KeyValue::new(cut(&format!("{prefix}.{rest}")).to_owned(), value)
+            } else {
+                let values: Vec<StringValue> = values.map(StringValue::from).collect();
+                if values.is_empty() {
+                    continue;
+                }
+                KeyValue::new(cut(&format!("{HTTP_REQUEST_HEADER}{name}")).to_owned(), Value::Array(values.into()))
+            };
+            let is_taken = attributes.iter().any(|other| other.key == attribute.key);
+            if !is_taken && attributes.len() - own < HEADER_LIMIT {
+                attributes.push(attribute);
             }
         }
     }
@@ -179,22 +195,16 @@ pub(crate) fn push_formats(attributes: &mut Vec<KeyValue>, format: Option<Format
     attributes.extend(conflict.map(|format| KeyValue::new(TRACEPARENT_CONFLICT, format.as_str())));
 }
 
-fn push_server(attributes: &mut Vec<KeyValue>, scheme: &str, authority: &Authority) {
+/// Adds the host and the port, which is the given one, that of the authority, or the default of the scheme.
+fn push_server(attributes: &mut Vec<KeyValue>, scheme: &str, authority: &Authority, port: Option<u16>) {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     attributes.push(text(SERVER_ADDRESS, cut(host)));
     let default = if scheme == "https" { 443 } else { 80 };
-    attributes.push(KeyValue::new(SERVER_PORT, i64::from(authority.port_u16().unwrap_or(default))));
+    attributes.push(KeyValue::new(SERVER_PORT, i64::from(port.or(authority.port_u16()).unwrap_or(default))));
 }
 
 fn text(key: &'static str, value: &str) -> KeyValue {
     KeyValue::new(Key::from_static_str(key), Value::from(value.to_owned()))
-}
-
-/// Returns the first address in `X-Forwarded-For`.
-fn forwarded_for(headers: &HeaderMap) -> Option<String> {
-    let first = headers.get("x-forwarded-for")?.to_str().ok()?.split(',').next()?.trim();
-    let address: std::net::IpAddr = first.parse().ok()?;
-    Some(address.to_string())
 }
 
 /// Returns a query with all its values removed, because they may be secrets.
@@ -297,6 +307,7 @@ mod tests {
         };
         let conventions = conventions(SpanAttributes {
             header_prefixes: vec!["x-shop-".to_owned()],
+            attribute_prefix: Some("shop".to_owned()),
             fixed: vec![("environment".to_owned(), "test".to_owned())],
         });
         assert_eq!(
@@ -315,7 +326,9 @@ mod tests {
                 "network.protocol.version=1.1",
                 "user_agent.original=curl/8",
                 "environment=test",
-                "tenant.id=acme",
+                "shop.tenant.id=acme",
+                "shop.http.route=forged",
+                "shop.environment=forged",
             ]
         );
         let disbelieved = listed(&conventions.of_server(&request, info(Forwarded::Replace)));
@@ -328,8 +341,11 @@ mod tests {
         for number in 0..100 {
             request = request.header(format!("x-shop-{number:02}-{}", "n".repeat(900)), "v".repeat(900));
         }
-        let conventions =
-            conventions(SpanAttributes { header_prefixes: vec!["x-shop-".to_owned()], ..SpanAttributes::default() });
+        let conventions = conventions(SpanAttributes {
+            header_prefixes: vec!["x-shop-".to_owned()],
+            attribute_prefix: Some("shop".to_owned()),
+            ..SpanAttributes::default()
+        });
         let info = RequestInfo { peer: None, tls: None, forwarded: Forwarded::Replace, route: None };
         let attributes = conventions.of_server(&request.body(()).unwrap(), info);
         let long: Vec<_> = attributes.iter().filter(|attribute| attribute.key.as_str().contains("nnn")).collect();
@@ -353,5 +369,66 @@ mod tests {
                 "url.full=http://[::1]/pot?a=REDACTED",
             ]
         );
+    }
+
+    #[test]
+    fn headers_go_by_the_conventions_without_a_prefix() {
+        let request = Request::builder()
+            .header("x-shop-tenant-id", " acme ")
+            .header("x-shop-tenant-id", "second")
+            .header("otel.status_code", "ERROR")
+            .header("exception.type", "forged")
+            .header("x-shop-", "nothing")
+            .body(())
+            .unwrap();
+        let prefixes = ["x-shop-", "otel", "exception"].map(str::to_owned).into();
+        let conventions = conventions(SpanAttributes { header_prefixes: prefixes, ..SpanAttributes::default() });
+        let info = RequestInfo { peer: None, tls: None, forwarded: Forwarded::Replace, route: None };
+        let listed = listed(&conventions.of_server(&request, info));
+        assert_eq!(
+            listed[4..],
+            [
+                "http.request.header.x-shop-tenant-id=[\"acme\",\"second\"]",
+                "http.request.header.otel.status_code=[\"ERROR\"]",
+                "http.request.header.exception.type=[\"forged\"]",
+                "http.request.header.x-shop-=[\"nothing\"]",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_holds() {
+        let described = |fields: &[(&str, &str)], forwarded| {
+            let mut request = Request::builder().uri("/").header("host", "inner.example:8080");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let peer = Some("10.0.0.1:4000".parse().unwrap());
+            let info = RequestInfo { peer, tls: None, forwarded, route: None };
+            let attributes = conventions(SpanAttributes::default()).of_server(&request.body(()).unwrap(), info);
+            let keys = [URL_SCHEME, SERVER_ADDRESS, SERVER_PORT, CLIENT_ADDRESS];
+            keys.map(|key| attributes.iter().find(|found| found.key.as_str() == key).unwrap().value.to_string())
+        };
+        let x_fields =
+            [("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example"), ("x-forwarded-for", "192.0.2.1")];
+        let own = ["http", "inner.example", "8080", "10.0.0.1"];
+        assert_eq!(described(&x_fields, Forwarded::Replace), own);
+        for (fields, expected) in [
+            (&[][..], own),
+            (&x_fields, ["https", "shop.example", "443", "192.0.2.1"]),
+            (
+                &[("forwarded", "for=192.0.2.1;proto=https;host=shop.example")],
+                ["https", "shop.example", "443", "192.0.2.1"],
+            ),
+            (&[("forwarded", "host=\"shop.example:81\"")], ["http", "shop.example", "81", "10.0.0.1"]),
+            (&[("forwarded", "host=\"[2001:db8::1]\";proto=https")], ["https", "2001:db8::1", "443", "10.0.0.1"]),
+            (
+                &[("x-forwarded-host", "shop.example"), ("x-forwarded-port", "8443")],
+                ["http", "shop.example", "8443", "10.0.0.1"],
+            ),
+            (&[("x-forwarded-proto", "https")], ["https", "inner.example", "8080", "10.0.0.1"]),
+        ] {
+            assert_eq!(described(fields, Forwarded::Append), expected, "{fields:?}");
+        }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn span(trace: u64, id: u64) -> Span {
         origin: Origin::Started,
         link: None,
         refused: None,
+        rpc: None,
         status: Some(200),
         failure: None,
         kept: false,

@@ -8,6 +8,7 @@ use std::{
 
 use traceparent::{ErrorKind, Origin, TraceId};
 use traceparent_formats::Format;
+use traceparent_http::semconv::GrpcStatus;
 
 pub(crate) use self::exposition::MetricsFormat;
 use self::{exposition::Exposition, histogram::Histogram};
@@ -50,6 +51,7 @@ pub(crate) struct Metrics {
     formats_refused: Labelled<9>,
     formats_in_conflict: Labelled<9>,
     failures: Labelled<64>,
+    calls: Labelled<18>,
     connections: Arc<ConnectionCounts>,
     upstream: Histogram,
     /// The counters of the access log; none without a log.
@@ -97,6 +99,11 @@ impl Metrics {
     /// Counts a request that is not sampled, and whose spans are kept.
     pub(crate) fn kept(&self, reason: &'static str) {
         self.kept.add(reason);
+    }
+
+    /// Counts a gRPC call that has ended.
+    pub(crate) fn called(&self, status: Option<GrpcStatus>) {
+        self.calls.add(status.map_or("none", GrpcStatus::as_str));
     }
 
     /// Records the time from a request to the head of the upstream's answer, and the trace of the request if it is sampled.
@@ -155,6 +162,11 @@ impl Metrics {
         out.head(requests, "counter", "Requests that have ended, by the class of their status.");
         for (class, count) in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(&self.requests) {
             out.sample(requests, format_args!("{{status=\"{class}\"}}"), count.load(Relaxed));
+        }
+        let calls = name!("grpc_calls_total");
+        out.head(calls, "counter", "gRPC calls that have ended, by their status.");
+        for (status, count) in self.calls.iter() {
+            out.sample(calls, format_args!("{{status=\"{status}\"}}"), count);
         }
         let failures = name!("failures_total");
         out.head(failures, "counter", "Requests that failed, by the kind of failure.");

@@ -49,6 +49,12 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for SpanBody<B> {
             Some(Ok(frame)) => {
                 // Trailers are the last frame, and what sends them does not ask for another.
                 self.ended |= frame.is_trailers();
+                if let Some(trailers) = frame.trailers_ref() {
+                    if let Some(call) = &mut self.call {
+                        call.received(trailers);
+                    }
+                    self.span.received(trailers);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {

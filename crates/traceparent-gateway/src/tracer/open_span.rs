@@ -14,7 +14,7 @@ use super::{HeldSpans, Tracer, context::Formats};
 use crate::{
     http::{Departure, Failure},
     span::{
-        Span,
+        RpcCall, Span,
         semconv::{push_peer, push_version},
     },
     telemetry::TraceRecord,
@@ -46,6 +46,8 @@ pub(crate) struct OpenSpan {
     /// The errors of the received context, in words.
     pub(super) refused: Option<Arc<str>>,
     request: RequestState,
+    /// The gRPC call of the request; `None` for any other request.
+    pub(super) rpc: Option<RpcCall>,
     start: SystemTime,
     started: Instant,
     status: Option<u16>,
@@ -79,6 +81,7 @@ impl OpenSpan {
             propagation: None,
             refused: None,
             request,
+            rpc: None,
             start: SystemTime::now(),
             started: Instant::now(),
             status: None,
@@ -98,7 +101,9 @@ impl OpenSpan {
         let name = self.tracer.method_name(method);
         let propagation = Propagation { context: context.child(&RandomIdGenerator), formats: formats.clone() };
         let describe = || self.tracer.0.conventions.of_client(method, target);
-        Self::new(tracer, SpanKind::Client, name.into(), propagation, request, describe)
+        let mut call = Self::new(tracer, SpanKind::Client, name.into(), propagation, request, describe);
+        call.rpc.clone_from(&self.rpc);
+        call
     }
 
     /// Returns what the access log says about this span, or `None` if the request is not traced.
@@ -121,6 +126,7 @@ impl OpenSpan {
     /// Records the head of the response.
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status().as_u16());
+        self.received(response.headers());
         if self.kind == SpanKind::Client {
             let sampled = self.propagation.as_ref().filter(|propagation| propagation.context.decision().is_sampled());
             let sampled = sampled.map(|propagation| propagation.context.traceparent().trace_id());
@@ -135,6 +141,13 @@ impl OpenSpan {
     pub(crate) fn connected(&mut self, peer: SocketAddr) {
         if let Some(attributes) = &mut self.attributes {
             push_peer(attributes, peer);
+        }
+    }
+
+    /// Records the status of a gRPC call out of the head or the trailers of its answer.
+    pub(crate) fn received(&mut self, fields: &HeaderMap) {
+        if let Some(rpc) = &mut self.rpc {
+            rpc.answered(fields);
         }
     }
 
@@ -180,10 +193,21 @@ impl Drop for OpenSpan {
         let recorder = &self.tracer.0.recorder;
         if self.kind == SpanKind::Server {
             self.tracer.0.metrics.ended(self.status, self.failure);
+            if let Some(rpc) = &self.rpc {
+                self.tracer.0.metrics.called(rpc.status());
+            }
         }
-        let (Some(attributes), Some(Propagation { context, .. })) = (self.attributes.take(), &self.propagation) else {
+        let (Some(mut attributes), Some(Propagation { context, .. })) = (self.attributes.take(), &self.propagation)
+        else {
             return;
         };
+        let rpc = self.rpc.take();
+        if let Some(rpc) = &rpc {
+            rpc.push_to(&mut attributes);
+            if let Some(method) = rpc.known_method() {
+                self.name = method.to_owned().into();
+            }
+        }
         let span = Span {
             service: Arc::clone(&self.tracer.0.service),
             kind: self.kind,
@@ -197,6 +221,7 @@ impl Drop for OpenSpan {
             refused: self.refused.take(),
             status: self.status,
             failure: self.failure,
+            rpc,
             kept: false,
             attributes,
         };

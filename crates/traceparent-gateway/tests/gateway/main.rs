@@ -15,6 +15,7 @@ mod deploy;
 mod faults;
 mod formats;
 mod forwarding;
+mod grpc;
 mod heads;
 mod hostile;
 mod http2;

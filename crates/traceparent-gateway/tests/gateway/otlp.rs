@@ -257,6 +257,7 @@ tracing:
   service_name: edge
   span_attributes:
     header_prefixes: [x-shop-, x-other-]
+    attribute_prefix: shop
     static: {{deployment.environment.name: test}}
   otlp:
     endpoint: http://{collector}
@@ -286,7 +287,7 @@ tracing:
         assert_eq!(server.span.name, "GET /shop");
         assert_eq!(server.attribute("http.route").as_deref(), Some("/shop"));
         assert_eq!(server.attribute("client.address").as_deref(), Some("127.0.0.1"));
-        assert_eq!(server.attribute("tenant.id").as_deref(), Some("acme"));
+        assert_eq!(server.attribute("shop.tenant.id").as_deref(), Some("acme"));
         for exported in [server, call] {
             assert_eq!(exported.attribute("deployment.environment.name").as_deref(), Some("test"));
         }

@@ -14,6 +14,7 @@ use crate::span::Span;
 /// Converts a span to that of the SDK, with the IDs, flags and `tracestate` that were sent.
 pub(super) fn to_span_data(span: Span) -> SpanData {
     let (error_type, is_error) = (span.error_type(), span.is_error());
+    let is_rpc_status_missing = span.is_rpc_status_missing();
     let mut attributes = span.attributes;
     if let Some(status) = span.status {
         attributes.push(KeyValue::new(semconv::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
@@ -56,6 +57,7 @@ pub(super) fn to_span_data(span: Span) -> SpanData {
         links,
         status: match span.failure {
             Some(failure) => Status::error(failure.to_string()),
+            None if is_rpc_status_missing => Status::error("the answer has no gRPC status"),
             // The status code is the description.
             None if is_error => Status::error(""),
             None => Status::Unset,

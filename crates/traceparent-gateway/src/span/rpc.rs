@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use hyper::{HeaderMap, Uri};
+use opentelemetry::KeyValue;
+use traceparent::sampler::SpanKind;
+use traceparent_http::semconv::{
+    GrpcStatus, OTHER_METHOD, RPC_METHOD, RPC_METHOD_ORIGINAL, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME, grpc_method,
+    is_grpc_web,
+};
+
+use super::semconv::cut;
+
+/// A gRPC call, and its status as far as it is known.
+///
+/// [OpenTelemetry: gRPC](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/)
+#[derive(Clone, Debug)]
+pub(crate) struct RpcCall {
+    /// Service and method.
+    method: Arc<str>,
+    /// Whether trailers are in the body, and so not seen.
+    is_web: bool,
+    status: Option<GrpcStatus>,
+}
+
+impl RpcCall {
+    /// The class of error of an answer without a status.
+    pub(crate) const STATUS_MISSING: &'static str = "grpc_status_missing";
+
+    /// Returns the call that a request makes, or `None` if it makes none.
+    pub(crate) fn new(headers: &HeaderMap, uri: &Uri) -> Option<Self> {
+        let method = cut(grpc_method(headers, uri)?).into();
+        Some(Self { method, is_web: is_grpc_web(headers), status: None })
+    }
+
+    /// Records the status that the head or the trailers of the answer have. That of trailers counts.
+    pub(crate) fn answered(&mut self, fields: &HeaderMap) {
+        self.status = GrpcStatus::extract(fields).or(self.status);
+    }
+
+    pub(crate) const fn status(&self) -> Option<GrpcStatus> {
+        self.status
+    }
+
+    /// Returns whether an answer that has ended lacks its status.
+    pub(crate) const fn is_status_missing(&self) -> bool {
+        self.status.is_none() && !self.is_web
+    }
+
+    /// Returns the status if it is an error for this side of the call.
+    pub(crate) fn error(&self, kind: SpanKind) -> Option<GrpcStatus> {
+        let is_error = |status: &GrpcStatus| match kind {
+            SpanKind::Client => status.is_client_error(),
+            _ => status.is_server_error(),
+        };
+        self.status.filter(is_error)
+    }
+
+    /// Returns the method if the answer shows that the server knows it. No other one names spans, since clients can send
+    /// any.
+    pub(crate) fn known_method(&self) -> Option<&str> {
+        self.status.filter(|status| *status != GrpcStatus::UNIMPLEMENTED).map(|_| &*self.method)
+    }
+
+    /// Adds the attributes of the call.
+    pub(crate) fn push_to(&self, attributes: &mut Vec<KeyValue>) {
+        attributes.push(KeyValue::new(RPC_SYSTEM_NAME, "grpc"));
+        if self.known_method().is_some() {
+            attributes.push(KeyValue::new(RPC_METHOD, Arc::clone(&self.method)));
+        } else {
+            attributes.push(KeyValue::new(RPC_METHOD, OTHER_METHOD));
+            attributes.push(KeyValue::new(RPC_METHOD_ORIGINAL, Arc::clone(&self.method)));
+        }
+        if let Some(status) = self.status {
+            attributes.push(KeyValue::new(RPC_RESPONSE_STATUS_CODE, status.as_str()));
+        }
+    }
+}
