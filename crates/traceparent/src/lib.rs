@@ -58,6 +58,7 @@ macro_rules! page {
 }
 
 page!(guide, "../docs/guide.md");
+page!(troubleshooting, "../docs/troubleshooting.md");
 page!(limits, "../docs/limits.md");
 page!(comparison, "../docs/comparison.md");
 page!(conformance, "../CONFORMANCE.md");
