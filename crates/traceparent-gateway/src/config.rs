@@ -16,6 +16,7 @@ mod file;
 mod keep;
 mod otlp;
 mod propagation;
+mod references;
 mod scalar;
 mod tls;
 mod tracing;

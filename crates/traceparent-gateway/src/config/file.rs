@@ -16,9 +16,10 @@ use super::{
     Limits, Listener, LogFormat, Otlp, OtlpProtocol, RequestTracing, Route, Routes, Sampling, ServerTls,
     SpanAttributes, TraceFields, Tracing, Underscores,
     error::Place,
+    references::within,
     scalar::{
         Address, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List,
-        MemberKey, Name, Percentage, Period, Prefix, Propagator, Retries, Secret, TrustLevel, UpstreamUrl,
+        MemberKey, Name, Percentage, Period, Prefix, Propagator, Retries, Secret, Text, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -149,7 +150,7 @@ struct SpanAttributesEntry {
     header_prefixes: Vec<Field>,
     attribute_prefix: Option<AttributePrefix>,
     #[serde(default, rename = "static")]
-    fixed: BTreeMap<Name, String>,
+    fixed: BTreeMap<Name, Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,8 +184,10 @@ struct AccessLogEntry {
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     let mut track = serde_path_to_error::Track::new();
     let options = serde_saphyr::options! { with_snippet: false };
-    let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        File::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
+    let parsed = within(path.parent().unwrap_or(Path::new("")), || {
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+            File::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
+        })
     });
     parsed.map_err(|error| {
         let position = error.location().map(|location| (location.line(), location.column()));
@@ -394,7 +397,7 @@ impl TracingEntry {
             span_attributes: SpanAttributes {
                 header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
                 attribute_prefix: span_attributes.attribute_prefix.map(|prefix| prefix.0),
-                fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value)).collect(),
+                fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value.0)).collect(),
             },
             otlp: self.otlp.map(|otlp| otlp.resolve(folder)).transpose()?,
             ..tracing

@@ -1,6 +1,6 @@
 //! The values of the file's keys, each with its own rule.
 
-use std::{fmt::Display, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{convert::Infallible, fmt::Display, net::SocketAddr, path::PathBuf, time::Duration};
 
 use hyper::{
     Uri,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use traceparent::{Percent, TraceState, Trust};
 use traceparent_formats::Format;
 
-use super::{Http2, Upstream};
+use super::{Http2, Upstream, references::expand};
 
 /// Declares a type that is parsed from a scalar by a function.
 macro_rules! scalar {
@@ -56,6 +56,11 @@ scalar!(
     /// A text that is not blank.
     #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
     Name(String) = name
+);
+scalar!(
+    /// Any text.
+    #[derive(Debug)]
+    Text(String) = |text| Ok::<_, Infallible>(text.to_owned())
 );
 scalar!(
     /// The name of a header, or its beginning.
@@ -118,7 +123,8 @@ fn read<'de, D: Deserializer<'de>, T, E: Display>(
     deserializer: D,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, D::Error> {
-    read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    let text = expand(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+    read(&text).map_err(D::Error::custom)
 }
 
 /// Parses an IP address and a port.

@@ -28,6 +28,7 @@ mod limits;
 #[cfg(feature = "tls")]
 mod listeners_tls;
 mod otlp;
+mod references;
 mod resources;
 mod restarts;
 mod sampling;
