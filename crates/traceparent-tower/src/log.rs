@@ -131,10 +131,14 @@ where
             Shape::Json => {
                 let mut line = String::with_capacity(512);
                 self.inner.format_event(context, Writer::new(&mut line), event)?;
-                write_json(&mut writer, &line, &span, &self.fields)
+                let removed: [(_, &dyn fmt::Display); 2] =
+                    [("trace_id", &span.trace_id()), ("span_id", &span.parent_id())];
+                // Most lines have no log span with IDs, and need no search for them.
+                let removed = if has_ids(context, &["trace_id", "span_id"]) { &removed[..] } else { &[] };
+                write_json(&mut writer, &line, &span, &self.fields, removed)
             }
             Shape::Text => {
-                if !has_ids(context) {
+                if !has_ids(context, &["trace_id"]) {
                     write_fields(&self.fields, &span, |name, value| write!(writer, "{name}={value} "))?;
                 }
                 self.inner.format_event(context, writer, event)
@@ -143,18 +147,25 @@ where
     }
 }
 
-/// Returns whether a log span of the line has IDs.
-fn has_ids<S, N>(context: &FmtContext<'_, S, N>) -> bool
+/// Returns whether a log span of the line has one of these fields.
+fn has_ids<S, N>(context: &FmtContext<'_, S, N>, names: &[&str]) -> bool
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     let mut spans = context.event_scope().into_iter().flatten();
-    spans.any(|span| span.metadata().fields().field("trace_id").is_some())
+    spans.any(|span| names.iter().any(|name| span.metadata().fields().field(name).is_some()))
 }
 
-/// Writes a line with the IDs as the first fields of its object, or as it is if it has no object.
-fn write_json(writer: &mut Writer<'_>, line: &str, span: &TraceParent, fields: &LogFields) -> fmt::Result {
+/// Writes a line with the IDs as the first fields of its object, and without some fields of inner ones. A line that is no
+/// object stays as it is.
+fn write_json(
+    writer: &mut Writer<'_>,
+    line: &str,
+    span: &TraceParent,
+    fields: &LogFields,
+    removed: &[(&str, &dyn fmt::Display)],
+) -> fmt::Result {
     let Some(members) = line.strip_prefix('{') else { return writer.write_str(line) };
     writer.write_char('{')?;
     let mut separator = "";
@@ -166,7 +177,7 @@ fn write_json(writer: &mut Writer<'_>, line: &str, span: &TraceParent, fields: &
     if !members.starts_with('}') {
         writer.write_char(',')?;
     }
-    write_without(writer, members, &[("trace_id", &span.trace_id()), ("span_id", &span.parent_id())])
+    write_without(writer, members, removed)
 }
 
 /// Writes the members of an object without some fields that its inner objects have.
