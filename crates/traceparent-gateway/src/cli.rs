@@ -33,6 +33,9 @@ Environment (flags and the file count more):
           a scheme is one of http
   OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_EXPORT_TIMEOUT
           How many spans wait, and for how long, in milliseconds
+  OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, OTEL_SPAN_LINK_COUNT_LIMIT,
+  OTEL_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT
+          The limits of exported spans
   OTEL_PROPAGATORS
           The formats of contexts, such as tracecontext,b3
   OTEL_SDK_DISABLED

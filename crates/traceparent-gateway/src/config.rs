@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod file;
 mod keep;
+mod limits;
 mod otlp;
 mod propagation;
 mod references;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     environment::{Environment, Exporters},
     error::ConfigError,
     keep::Keep,
+    limits::SpanLimits,
     otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
     propagation::{Baggage, EgressRule, RequestTracing},
     scalar::{parse_address, parse_collector, parse_percent},

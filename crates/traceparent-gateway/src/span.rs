@@ -10,6 +10,7 @@ use traceparent::{Origin, SpanId, TraceContext, TraceId, TraceParent, sampler::S
 use crate::http::Failure;
 
 mod forwarded;
+mod headers;
 mod json;
 mod rpc;
 pub(crate) mod semconv;

@@ -88,8 +88,8 @@ impl Telemetry {
 
     /// Exports sampled spans to a collector.
     pub(crate) fn export(&mut self, collector: Otlp) -> Result<(), OtlpError> {
-        let Environment { otlp, batch, .. } = &self.environment;
-        let (sink, worker) = otlp::start(collector, otlp, *batch, self.resource.clone())?;
+        let Environment { otlp, batch, limits, .. } = &self.environment;
+        let (sink, worker) = otlp::start(collector, otlp, *batch, *limits, self.resource.clone())?;
         self.sinks.push(sink);
         self.workers.push(worker);
         Ok(())

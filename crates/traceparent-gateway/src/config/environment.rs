@@ -4,7 +4,7 @@ use traceparent::sampler::{SamplerConfig, SamplerConfigError};
 use traceparent_formats::Propagators;
 
 use self::reader::Reader;
-use super::{Batch, OtlpVariables};
+use super::{Batch, OtlpVariables, SpanLimits};
 
 mod reader;
 #[cfg(test)]
@@ -33,6 +33,8 @@ pub(crate) struct Environment {
     pub(crate) otlp: OtlpVariables,
     /// `OTEL_BSP_*`.
     pub(crate) batch: Batch,
+    /// `OTEL_SPAN_*_LIMIT` and `OTEL_ATTRIBUTE_*_LIMIT`.
+    pub(crate) limits: SpanLimits,
     /// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`. The names live as long as the process, because span names borrow them.
     pub(crate) known_methods: Option<&'static [&'static str]>,
     /// `COLUMNS`, the width of a terminal.
@@ -84,6 +86,7 @@ impl Environment {
             exporters: reader.exporters(),
             otlp: reader.otlp(),
             batch: reader.batch(),
+            limits: reader.limits(),
             known_methods: reader.known_methods(),
             columns: reader.count("COLUMNS"),
             errors: reader.into_errors(),

@@ -9,19 +9,22 @@ use hyper::http::uri::Scheme;
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 use traceparent::{Trust, sampler::PercentageSampler};
-use traceparent_formats::{Format, Propagators};
+use traceparent_formats::Propagators;
 
+use self::propagation::{EgressEntry, PropagatorsEntry};
 use super::{
-    AccessLog, Admin, Baggage, ClientTls, Config, ConfigError, EgressRule, Environment, Forwarded, Identity, Keep,
-    Limits, Listener, LogFormat, Otlp, OtlpProtocol, RequestTracing, Route, Routes, Sampling, ServerTls,
-    SpanAttributes, TraceFields, Tracing, Underscores,
+    AccessLog, Admin, Baggage, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits,
+    Listener, LogFormat, Otlp, OtlpProtocol, RequestTracing, Route, Routes, Sampling, ServerTls, SpanAttributes,
+    TraceFields, Tracing, Underscores,
     error::Place,
     references::within,
     scalar::{
         Address, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List,
-        MemberKey, Name, Percentage, Period, Prefix, Propagator, Retries, Secret, Text, TrustLevel, UpstreamUrl,
+        Name, Percentage, Period, Prefix, Retries, Secret, Text, TrustLevel, UpstreamUrl,
     },
 };
+
+mod propagation;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,22 +97,6 @@ struct ClientTlsEntry {
     certificate: Option<Spanned<FilePath>>,
     key: Option<Spanned<FilePath>>,
     server_name: Option<Name>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum EgressEntry {
-    Inject,
-    Strip,
-    Only(List<MemberKey>),
-}
-
-/// The formats of contexts, by their names in `OTEL_PROPAGATORS`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PropagatorsEntry {
-    extract: Option<Vec<Propagator>>,
-    inject: Option<Vec<Propagator>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -423,33 +410,5 @@ impl OtlpEntry {
             timeout: self.timeout.map(|period| period.0),
             tls: self.tls.map(|tls| tls.resolve(folder)).transpose()?,
         })
-    }
-}
-
-impl From<EgressEntry> for EgressRule {
-    fn from(egress: EgressEntry) -> Self {
-        match egress {
-            EgressEntry::Inject => Self::Inject,
-            EgressEntry::Strip => Self::Strip,
-            EgressEntry::Only(keys) => Self::Only(keys.0.into_iter().map(|key| key.0).collect()),
-        }
-    }
-}
-
-impl PropagatorsEntry {
-    /// Returns the formats, which are W3C Trace Context unless others are named. What is read is written, too, unless the
-    /// file says otherwise. Both forms of B3 are read if one is.
-    fn resolve(&self) -> Propagators {
-        let formats = |list: &[Propagator]| -> Vec<Format> { list.iter().filter_map(|name| name.0).collect() };
-        let named = self.extract.as_deref().map_or(vec![Format::TraceContext], formats);
-        let extract: Vec<Format> = named
-            .iter()
-            .flat_map(|format| match format {
-                Format::B3 | Format::B3Multi => vec![Format::B3, Format::B3Multi],
-                other => vec![*other],
-            })
-            .collect();
-        let inject = self.inject.as_deref().map_or(named, formats);
-        Propagators::new(&extract, &inject)
     }
 }

@@ -5,20 +5,19 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{
-    HeaderMap, Method, Request, Uri, Version,
+    Method, Request, Uri, Version,
     header::{HOST, USER_AGENT},
     http::uri::Authority,
 };
-use opentelemetry::{Key, KeyValue, StringValue, Value};
+use opentelemetry::{Key, KeyValue, Value};
 use traceparent_formats::Format;
 use traceparent_http::semconv::{
-    CLIENT_ADDRESS, HTTP_REQUEST_HEADER, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS,
-    NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT,
-    TRACEPARENT_CONFLICT, TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL,
-    protocol_version,
+    CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS, NETWORK_PEER_ADDRESS,
+    NETWORK_PEER_PORT, NETWORK_PROTOCOL_VERSION, OTHER_METHOD, SERVER_ADDRESS, SERVER_PORT, TRACEPARENT_CONFLICT,
+    TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
 };
 
-use super::forwarded::ForwardedRequest;
+use super::{forwarded::ForwardedRequest, headers::HeaderAttributes};
 use crate::{
     config::{Forwarded, Tracing},
     http::{PeerTls, host},
@@ -26,9 +25,6 @@ use crate::{
 
 /// The length at which received texts are cut, in bytes.
 const TEXT_LIMIT: usize = 512;
-
-/// The largest number of attributes out of one request's headers.
-const HEADER_LIMIT: usize = 16;
 
 /// [OpenTelemetry: `tls.client.subject`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/tls/)
 const TLS_CLIENT_SUBJECT: &str = "tls.client.subject";
@@ -50,10 +46,7 @@ pub(crate) struct RequestInfo<'a> {
 pub(crate) struct Conventions {
     /// The methods that spans name.
     methods: &'static [&'static str],
-    /// The prefixes of headers that become attributes, such as `x-shop-` for `x-shop-tenant-id`.
-    header_prefixes: Vec<String>,
-    /// The operator's prefix of these attributes, without a dot at its end: with `shop`, it becomes `shop.tenant.id`.
-    attribute_prefix: Option<String>,
+    headers: HeaderAttributes,
     /// The attributes of every span.
     fixed: Vec<KeyValue>,
 }
@@ -66,8 +59,7 @@ impl Conventions {
         let fixed = attributes.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
         Self {
             methods: tracing.known_methods.unwrap_or(&KNOWN_METHODS),
-            header_prefixes: attributes.header_prefixes.clone(),
-            attribute_prefix: attributes.attribute_prefix.clone(),
+            headers: HeaderAttributes::new(attributes),
             fixed: fixed.collect(),
         }
     }
@@ -115,7 +107,7 @@ impl Conventions {
             attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, cut(agent).to_owned()));
         }
         attributes.extend(self.fixed.iter().cloned());
-        self.collect(headers, &mut attributes);
+        self.headers.push_to(&mut attributes, headers);
         attributes
     }
 
@@ -139,39 +131,6 @@ impl Conventions {
         attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD)));
         if known.is_none() {
             attributes.push(KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()).to_owned()));
-        }
-    }
-
-    /// Adds the attributes of headers: `http.request.header.<name>` with all values, or the operator's prefix and the rest of
-    /// the name, with the first value. Neither can be taken for an attribute of another meaning.
-    ///
-    /// [OpenTelemetry: `http.request.header`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
-    fn collect(&self, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
-        if self.header_prefixes.is_empty() {
-            return;
-        }
-        let own = attributes.len();
-        for name in headers.keys() {
-            let mut prefixes = self.header_prefixes.iter();
-            let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
-            let Some(rest) = rest else { continue };
-            let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-            let mut values = values.map(|value| cut(value.trim()).to_owned()).take(HEADER_LIMIT);
-            let attribute = if let Some(prefix) = &self.attribute_prefix {
-                let rest = rest.trim_start_matches('-').replace('-', ".");
-                let Some(value) = values.next().filter(|_| !rest.is_empty()) else { continue };
-                KeyValue::new(cut(&format!("{prefix}.{rest}")).to_owned(), value)
-            } else {
-                let values: Vec<StringValue> = values.map(StringValue::from).collect();
-                if values.is_empty() {
-                    continue;
-                }
-                KeyValue::new(cut(&format!("{HTTP_REQUEST_HEADER}{name}")).to_owned(), Value::Array(values.into()))
-            };
-            let is_taken = attributes.iter().any(|other| other.key == attribute.key);
-            if !is_taken && attributes.len() - own < HEADER_LIMIT {
-                attributes.push(attribute);
-            }
         }
     }
 }
@@ -336,26 +295,6 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_headers_are_bounded() {
-        let mut request = Request::builder();
-        for number in 0..100 {
-            request = request.header(format!("x-shop-{number:02}-{}", "n".repeat(900)), "v".repeat(900));
-        }
-        let conventions = conventions(SpanAttributes {
-            header_prefixes: vec!["x-shop-".to_owned()],
-            attribute_prefix: Some("shop".to_owned()),
-            ..SpanAttributes::default()
-        });
-        let info = RequestInfo { peer: None, tls: None, forwarded: Forwarded::Replace, route: None };
-        let attributes = conventions.of_server(&request.body(()).unwrap(), info);
-        let long: Vec<_> = attributes.iter().filter(|attribute| attribute.key.as_str().contains("nnn")).collect();
-        assert_eq!(long.len(), HEADER_LIMIT);
-        for attribute in long {
-            assert_eq!((attribute.key.as_str().len(), attribute.value.as_str().len()), (TEXT_LIMIT, TEXT_LIMIT));
-        }
-    }
-
-    #[test]
     fn a_call_is_described_by_the_conventions() {
         let (method, target) = (Method::from_bytes(b"BREW").unwrap(), Uri::from_static("http://u:p@[::1]/pot?a=b"));
         let attributes = conventions(SpanAttributes::default()).of_client(&method, &target);
@@ -367,31 +306,6 @@ mod tests {
                 "server.address=::1",
                 "server.port=80",
                 "url.full=http://[::1]/pot?a=REDACTED",
-            ]
-        );
-    }
-
-    #[test]
-    fn headers_go_by_the_conventions_without_a_prefix() {
-        let request = Request::builder()
-            .header("x-shop-tenant-id", " acme ")
-            .header("x-shop-tenant-id", "second")
-            .header("otel.status_code", "ERROR")
-            .header("exception.type", "forged")
-            .header("x-shop-", "nothing")
-            .body(())
-            .unwrap();
-        let prefixes = ["x-shop-", "otel", "exception"].map(str::to_owned).into();
-        let conventions = conventions(SpanAttributes { header_prefixes: prefixes, ..SpanAttributes::default() });
-        let info = RequestInfo { peer: None, tls: None, forwarded: Forwarded::Replace, route: None };
-        let listed = listed(&conventions.of_server(&request, info));
-        assert_eq!(
-            listed[4..],
-            [
-                "http.request.header.x-shop-tenant-id=[\"acme\",\"second\"]",
-                "http.request.header.otel.status_code=[\"ERROR\"]",
-                "http.request.header.exception.type=[\"forged\"]",
-                "http.request.header.x-shop-=[\"nothing\"]",
             ]
         );
     }

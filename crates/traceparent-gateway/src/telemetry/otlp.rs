@@ -21,7 +21,7 @@ use super::{
     sink::{Sink, SpanFilter},
 };
 use crate::{
-    config::{Batch, Otlp, OtlpVariables},
+    config::{Batch, Otlp, OtlpVariables, SpanLimits},
     http::{TlsClient, TlsError},
 };
 
@@ -54,12 +54,13 @@ pub(super) fn start(
     collector: Otlp,
     variables: &OtlpVariables,
     batch: Batch,
+    limits: SpanLimits,
     resource: Resource,
 ) -> Result<(Sink, Worker), OtlpError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let exporter = {
         let _entered = runtime.enter();
-        Exporter::new(&Settings::new(collector, variables), resource)?
+        Exporter::new(&Settings::new(collector, variables), resource, limits)?
     };
     let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
     let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));

@@ -442,6 +442,26 @@ fn a_time_limit_of_0_is_none() {
 }
 
 #[test]
+fn spans_keep_the_limits_of_the_environment() {
+    let collector = Collector::http();
+    let upstream = Upstream::start(ok);
+    let environment = [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "4"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+    ];
+    let gateway = start(&upstream, &["--trust", "restart"], "http/protobuf", collector.address, &environment);
+    get(gateway.address, &[&format!("traceparent: {}", traceparent("01"))]);
+    gateway.stop();
+    let spans = collector.all();
+    let (server, _) = server_and_call(&spans);
+    assert_eq!(server.span.attributes.len(), 4);
+    assert!(server.span.dropped_attributes_count > 0);
+    assert_eq!(server.attribute("server.address").as_deref(), Some("shop."));
+    assert_eq!((server.span.links.len(), server.span.dropped_links_count), (0, 1));
+}
+
+#[test]
 fn exports_are_compressed_if_the_environment_says_so() {
     for (protocol, collector) in collectors() {
         let upstream = Upstream::start(ok);

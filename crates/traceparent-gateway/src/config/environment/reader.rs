@@ -9,7 +9,9 @@ use traceparent::sampler::{SamplerConfig, SamplerConfigError};
 use traceparent_formats::Propagators;
 
 use super::{EnvironmentError, Exporters};
-use crate::config::{Batch, ClientTls, Identity, NO_LIMIT, OtlpEndpoint, OtlpProtocol, OtlpVariables, parse_collector};
+use crate::config::{
+    Batch, ClientTls, Identity, NO_LIMIT, OtlpEndpoint, OtlpProtocol, OtlpVariables, SpanLimits, parse_collector,
+};
 
 /// The largest queue of finished spans.
 const MAX_QUEUE: usize = 1 << 20;
@@ -165,6 +167,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             size: self.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(default.size).min(queue),
             delay: self.milliseconds("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(default.delay),
             timeout: self.value("OTEL_BSP_EXPORT_TIMEOUT", MILLISECONDS, limit).unwrap_or(default.timeout),
+        }
+    }
+
+    pub(super) fn limits(&mut self) -> SpanLimits {
+        let mut limit = |names: &[&str]| {
+            names.iter().find_map(|name| self.value(name, "a number of at least 0", |value| value.trim().parse().ok()))
+        };
+        let default = SpanLimits::default();
+        SpanLimits {
+            attributes: limit(&["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"])
+                .unwrap_or(default.attributes),
+            value_length: limit(&["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"])
+                .unwrap_or(default.value_length),
+            links: limit(&["OTEL_SPAN_LINK_COUNT_LIMIT"]).unwrap_or(default.links),
         }
     }
 

@@ -63,6 +63,15 @@ fn invalid_variables_are_ignored_and_reported() {
         }
     }
     assert_ignored("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "snappy", "gzip or none");
+    for name in [
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+    ] {
+        assert_ignored(name, "-1", "a number of at least 0");
+    }
     assert_ignored("OTEL_SDK_DISABLED", "1", "true or false");
     assert_ignored("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET,A B", "a list such as GET,POST");
 }
@@ -172,6 +181,17 @@ fn a_time_limit_of_0_is_none() {
     let found = environment(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0"), ("OTEL_BSP_EXPORT_TIMEOUT", " 0 ")]);
     assert_eq!((found.otlp.timeout, found.batch.timeout), (Some(NO_LIMIT), NO_LIMIT));
     assert!(found.errors.is_empty());
+}
+
+#[test]
+fn limits_of_spans_come_before_those_of_all_signals() {
+    let found = environment(&[
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", " 7 "),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+    ]);
+    assert_eq!(found.limits, SpanLimits { attributes: 3, value_length: 7, links: 0 });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
     settings::Settings,
     span_data::to_span_data,
 };
-use crate::{http::TlsError, operator::tell, span::Span};
+use crate::{config::SpanLimits, http::TlsError, operator::tell, span::Span};
 
 /// The number of attempts to export a batch.
 const ATTEMPTS: u32 = 4;
@@ -31,6 +31,7 @@ pub(super) struct Exporter {
     client: Client,
     timeout: Duration,
     resource: Resource,
+    limits: SpanLimits,
     by_service: HashMap<Arc<str>, ResourceAttributesWithSchema>,
     failing: bool,
     told_of_rejection: bool,
@@ -47,11 +48,12 @@ pub(super) struct Exported {
 
 impl Exporter {
     /// Creates an exporter. Must be called within a Tokio runtime.
-    pub(super) fn new(settings: &Settings, resource: Resource) -> Result<Self, TlsError> {
+    pub(super) fn new(settings: &Settings, resource: Resource, limits: SpanLimits) -> Result<Self, TlsError> {
         Ok(Self {
             client: Client::new(settings)?,
             timeout: settings.timeout,
             resource,
+            limits,
             by_service: HashMap::new(),
             failing: false,
             told_of_rejection: false,
@@ -81,7 +83,7 @@ impl Exporter {
         let mut groups: Vec<(Arc<str>, Vec<_>)> = Vec::new();
         for span in spans.drain(..) {
             let service = Arc::clone(&span.service);
-            let data = to_span_data(Arc::unwrap_or_clone(span));
+            let data = to_span_data(Arc::unwrap_or_clone(span), self.limits);
             match groups.iter_mut().find(|(known, _)| *known == service) {
                 Some((_, group)) => group.push(data),
                 None => groups.push((service, vec![data])),
