@@ -40,9 +40,16 @@ const DATADOG: Names = &[
     ("x-datadog-origin", 3),
 ];
 
-/// The letters, in the cases that names have. The first letter of a word may have either.
-const NEEDLES: [(&str, Names); 6] =
-    [("race", RACE), ("RACE", RACE), ("b3", B3), ("B3", B3), ("atadog", DATADOG), ("ATADOG", DATADOG)];
+/// The letters, in the cases that names have, and what may follow them: in a name, or behind it. The first letter of a word
+/// may have either case.
+const NEEDLES: [(&str, &[u8], Names); 6] = [
+    ("race", b"psrPSR-", RACE),
+    ("RACE", b"psrPSR-_", RACE),
+    ("b3", b"-:=,\"'\\ \t\r\n", B3),
+    ("B3", b"-:=,\"'\\ \t\r\n", B3),
+    ("atadog", b"-", DATADOG),
+    ("ATADOG", b"-", DATADOG),
+];
 
 /// A header that was found.
 struct Found<'a> {
@@ -55,12 +62,12 @@ struct Found<'a> {
 
 /// What finds headers.
 pub(super) struct Scanner {
-    finders: [(Finder<'static>, Names); NEEDLES.len()],
+    finders: [(Finder<'static>, &'static [u8], Names); NEEDLES.len()],
 }
 
 impl Scanner {
     pub(super) fn new() -> Self {
-        Self { finders: NEEDLES.map(|(needle, names)| (Finder::new(needle), names)) }
+        Self { finders: NEEDLES.map(|(needle, next, names)| (Finder::new(needle), next, names)) }
     }
 
     /// Counts the headers that begin in the block.
@@ -87,8 +94,11 @@ impl Scanner {
         // A name that begins in the block may end beyond it.
         let end = block.bytes.len().min(block.end + 32);
         let bytes = block.bytes.get(..end).unwrap_or_default();
-        for (finder, names) in &self.finders {
-            found.extend(finder.find_iter(bytes).filter_map(|hit| named_at(block, names, hit)));
+        for (finder, next, names) in &self.finders {
+            let length = finder.needle().len();
+            // This dismisses most words and hex digits.
+            let is_followed = |hit: &usize| bytes.get(hit + length).is_some_and(|byte| next.contains(byte));
+            found.extend(finder.find_iter(bytes).filter(is_followed).filter_map(|hit| named_at(block, names, hit)));
         }
         found
     }
