@@ -2,11 +2,11 @@ use std::{borrow::Cow, cell::OnceCell};
 
 use http::{
     Extensions, HeaderMap, Uri,
-    header::{CONTENT_TYPE, HOST, USER_AGENT},
+    header::{HOST, USER_AGENT},
     request::Parts,
 };
 use traceparent::sampler::{AttributeValue, Attributes};
-use traceparent_http::semconv::{self, known_method, protocol_version};
+use traceparent_http::semconv::{self, grpc_method, known_method, protocol_version};
 
 /// What a sampler can ask of a request, under the names of OpenTelemetry's conventions for HTTP.
 ///
@@ -35,8 +35,8 @@ impl Attributes for RequestAttributes<'_> {
             semconv::HTTP_REQUEST_METHOD => Some(known_method(method).unwrap_or(semconv::OTHER_METHOD).into()),
             semconv::HTTP_ROUTE => route(self.parts).map(Into::into),
             semconv::NETWORK_PROTOCOL_VERSION => protocol_version(*version).map(Into::into),
-            semconv::RPC_METHOD => grpc_method(self.parts).map(Into::into),
-            semconv::RPC_SYSTEM_NAME => grpc_method(self.parts).map(|_| "grpc".into()),
+            semconv::RPC_METHOD => grpc_method(&self.parts.headers, &self.parts.uri).map(Into::into),
+            semconv::RPC_SYSTEM_NAME => grpc_method(&self.parts.headers, &self.parts.uri).map(|_| "grpc".into()),
             semconv::SERVER_ADDRESS => self.host().map(Into::into),
             semconv::SERVER_PORT => port(uri, headers).map(|port| i64::from(port).into()),
             semconv::URL_PATH => Some(uri.path().into()),
@@ -50,7 +50,7 @@ impl Attributes for RequestAttributes<'_> {
 
 /// Returns the name of a server's span: its method and, if a router has matched one, its route.
 pub(crate) fn span_name(request: &Parts) -> Cow<'_, str> {
-    if let Some(method) = grpc_method(request) {
+    if let Some(method) = grpc_method(&request.headers, &request.uri) {
         return Cow::Borrowed(method);
     }
     let method = known_method(&request.method).unwrap_or("HTTP");
@@ -70,12 +70,6 @@ pub(crate) fn matched_route(request: &Extensions) -> Option<&str> {
 #[cfg(not(feature = "axum"))]
 pub(crate) fn matched_route(_: &Extensions) -> Option<&str> {
     None
-}
-
-/// Returns service and method of a gRPC call, such as `grpc.health.v1.Health/Check`.
-fn grpc_method(request: &Parts) -> Option<&str> {
-    let kind = request.headers.get(CONTENT_TYPE)?.as_bytes();
-    kind.starts_with(b"application/grpc").then(|| request.uri.path().strip_prefix('/'))?
 }
 
 /// Returns the host that a request is for, as [`EgressPolicy`](crate::EgressPolicy) describes it.

@@ -241,3 +241,30 @@ fn connections_to_the_upstream_are_kept() {
     // A connection is back only a moment after its response has gone out.
     assert!(upstream.connections() <= 2, "{}", upstream.connections());
 }
+
+#[test]
+fn spans_say_what_a_trusted_proxy_says() {
+    let upstream = Upstream::start(ok);
+    let listener = |forwarded: &str| {
+        let url = upstream.url();
+        format!("- address: 127.0.0.1:0\n  forwarded: {forwarded}\n  routes:\n  - prefix: /\n    upstream: {url}\n")
+    };
+    let text = format!("listeners:\n{}{}", listener("replace"), listener("append"));
+    let gateway = Gateway::configured(&text, &[]);
+    let fields = ["X-Forwarded-Proto: http", "Forwarded: for=\"[2001:db8::1]:4711\";proto=https;host=outer.example"];
+    for address in &gateway.addresses {
+        assert_eq!(get(*address, &fields).status, 200);
+    }
+    let servers: Vec<_> = gateway.spans().into_iter().filter(|span| span["kind"] == "server").collect();
+    let described = ["url.scheme", "server.address", "server.port", "client.address"]
+        .map(|key| [&servers[0]["attributes"][key], &servers[1]["attributes"][key]].map(ToString::to_string));
+    assert_eq!(
+        described,
+        [
+            ["\"http\"", "\"https\""],
+            ["\"shop.example\"", "\"outer.example\""],
+            ["80", "443"],
+            ["\"127.0.0.1\"", "\"2001:db8::1\""],
+        ]
+    );
+}
