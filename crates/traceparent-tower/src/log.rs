@@ -131,8 +131,8 @@ where
             Shape::Json => {
                 let mut line = String::with_capacity(512);
                 self.inner.format_event(context, Writer::new(&mut line), event)?;
-                let removed: [(_, &dyn fmt::Display); 2] =
-                    [("trace_id", &span.trace_id()), ("span_id", &span.parent_id())];
+                let (trace_id, span_id) = (span.trace_id(), span.parent_id());
+                let removed: [(_, &dyn fmt::Display); 2] = [("trace_id", &trace_id), ("span_id", &span_id)];
                 // Most lines have no log span with IDs, and need no search for them.
                 let removed = if has_ids(context, &["trace_id", "span_id"]) { &removed[..] } else { &[] };
                 write_json(&mut writer, &line, &span, &self.fields, removed)

@@ -96,10 +96,11 @@ pub(super) fn write_fields(
     let mut write_all =
         |values: &[Value<'_>]| fields.names().iter().zip(values).try_for_each(|(name, value)| write(name, value));
     match fields {
-        LogFields::OpenTelemetry => {
-            let flags = format_args!("{:02x}", flags.bits());
-            write_all(&[Value::Text(&trace_id), Value::Text(&span_id), Value::Text(&flags)])
-        }
+        LogFields::OpenTelemetry => write_all(&[
+            Value::Text(&trace_id),
+            Value::Text(&span_id),
+            Value::Text(&format_args!("{:02x}", flags.bits())),
+        ]),
         LogFields::Datadog => {
             let low_bits = trace_id.to_u128() & u128::from(u64::MAX);
             write_all(&[Value::Text(&low_bits), Value::Text(&span_id.to_u64())])
