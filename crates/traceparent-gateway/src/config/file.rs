@@ -19,8 +19,8 @@ use super::{
     error::Place,
     references::within,
     scalar::{
-        Address, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields, Http2Use, List,
-        Name, Percentage, Period, Prefix, Retries, Secret, Text, TrustLevel, UpstreamUrl,
+        Address, AttributeKey, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields,
+        Http2Use, List, Name, Percentage, Period, Prefix, Retries, Secret, Text, TrustLevel, UpstreamUrl,
     },
 };
 
@@ -137,7 +137,7 @@ struct SpanAttributesEntry {
     header_prefixes: Vec<Field>,
     attribute_prefix: Option<AttributePrefix>,
     #[serde(default, rename = "static")]
-    fixed: BTreeMap<Name, Text>,
+    fixed: BTreeMap<AttributeKey, Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -114,6 +114,11 @@ scalar!(
     AttributePrefix(String) = attribute_prefix
 );
 scalar!(
+    /// The key of an attribute that the gateway does not set itself.
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+    AttributeKey(String) = attribute_key
+);
+scalar!(
     /// The key of a member of `tracestate`.
     #[derive(Debug)]
     MemberKey(String) = member_key
@@ -292,6 +297,19 @@ fn attribute_prefix(text: &str) -> Result<String, &'static str> {
         Err("the conventions have this namespace; give a name of your own")
     } else {
         Ok(prefix.to_owned())
+    }
+}
+
+/// The beginnings of the keys of attributes that the gateway sets.
+const OWN: [&str; 10] =
+    ["http.", "url.", "server.", "client.", "network.", "tls.", "user_agent.", "error.", "rpc.", "traceparent."];
+
+fn attribute_key(text: &str) -> Result<String, &'static str> {
+    let key = name(text)?;
+    if OWN.iter().any(|own| key.starts_with(own)) {
+        Err("the gateway sets attributes of this namespace")
+    } else {
+        Ok(key)
     }
 }
 

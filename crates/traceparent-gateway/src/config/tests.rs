@@ -310,6 +310,14 @@ fn what_is_wrong_about_propagation_is_told() {
              b3, b3multi, xray, datadog, jaeger, grpc-trace-bin, cloudtrace, ottrace",
         ),
         (
+            format!("{LISTENER}tracing: {{span_attributes: {{attribute_prefix: otel.mine}}}}\n"),
+            "gateway.yaml:6:47: tracing.span_attributes.attribute_prefix: the conventions have this namespace; give a name of your own",
+        ),
+        (
+            format!("{LISTENER}tracing: {{span_attributes: {{static: {{http.route: x}}}}}}\n"),
+            "gateway.yaml:6:38: tracing.span_attributes.static.http.route: the gateway sets attributes of this namespace",
+        ),
+        (
             route("random_sampling: 101"),
             "gateway.yaml:6:26: listeners[0].routes[0].random_sampling: percentage is out of range; give a number from 0 to 100, such as 12.5",
         ),
