@@ -6,12 +6,14 @@
 use std::{error::Error, io, net::SocketAddr};
 
 use axum::{
-    Json, Router,
+    Router,
     body::{Body, Bytes},
     extract::{Path, State},
     response::Response,
     routing::get,
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_stream::StreamExt;
@@ -29,7 +31,7 @@ struct Orders {
     client: ClientWithMiddleware,
 }
 
-async fn order(State(orders): State<Orders>, Path(id): Path<u32>) -> Result<Json<usize>, String> {
+async fn order(State(orders): State<Orders>, Path(id): Path<u32>) -> Result<String, String> {
     info!(id, "an order arrives");
     let (written, receipt) = oneshot::channel();
     spawn(async move {
@@ -40,7 +42,7 @@ async fn order(State(orders): State<Orders>, Path(id): Path<u32>) -> Result<Json
     let response = orders.client.get(url).send().await.map_err(|error| error.to_string())?;
     let body = response.bytes().await.map_err(|error| error.to_string())?;
     receipt.await.map_err(|error| error.to_string())?;
-    Ok(Json(body.len()))
+    Ok(format!("{} bytes", body.len()))
 }
 
 /// The service behind it, which answers with a stream.
@@ -53,10 +55,16 @@ async fn stock(Path(id): Path<u32>) -> Response {
     Response::new(Body::from_stream(shelves))
 }
 
+/// Serves a router as `axum::serve` does, for which axum needs two more features.
 async fn serve(router: Router) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
     Ok(address)
 }
 
