@@ -72,8 +72,8 @@ class Hanging:
         try:
             while await reader.read(1 << 16):
                 await asyncio.sleep(3600)
-        except OSError:
-            pass
+        except (OSError, asyncio.CancelledError):
+            writer.close()
 
 
 class Gateway:

@@ -70,6 +70,12 @@ impl Activity {
         is_idle.then(|| Duration::from_nanos(self.since.load(Relaxed)))
     }
 
+    /// Returns how long no request has been under way, or `None` if one is or the connection has been evicted.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        let since = self.idle_since()?;
+        Some(START.elapsed().saturating_sub(since))
+    }
+
     /// Ends the connection.
     pub(super) fn evict(&self) {
         self.evicted.store(true, Relaxed);

@@ -8,13 +8,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 
 use super::{
     activity::Activity,
     counts::{ConnectionCounts, Refusal},
 };
 use crate::config::Limits;
+
+/// The time without a request that a connection has at least, so that a crowd of new ones does not evict a client whose first
+/// request is on its way.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// The number of idle connections that one look finds for the next evictions.
 const FOUND: usize = 64;
@@ -61,6 +65,8 @@ enum Answer {
     Taken(Key, Arc<Activity>),
     /// An idle connection has been told to end.
     Evicting,
+    /// All idle connections are too young to give way.
+    TooEarly(Duration),
     Refused(Refusal),
 }
 
@@ -85,6 +91,7 @@ impl Places {
                     self.0.counts.evicted();
                     freed.await;
                 }
+                Answer::TooEarly(left) => sleep(left).await,
                 Answer::Refused(refusal) => {
                     self.0.counts.refused(refusal);
                     return Err(refusal);
@@ -121,7 +128,12 @@ impl Table {
             return evict(self.oldest_of(network), Refusal::AddressFull);
         }
         if self.taken.len() >= limits.connections as usize {
-            return evict(self.oldest(), Refusal::ListenerFull);
+            let oldest = self.oldest();
+            // One address that has all of its connections does not hold up the others, so this is for the listener alone.
+            if let Some(left) = oldest.and_then(|oldest| GRACE.checked_sub(oldest.idle_for()?)) {
+                return Answer::TooEarly(left);
+            }
+            return evict(oldest, Refusal::ListenerFull);
         }
         let (key, activity) = ((network, self.next), Arc::new(Activity::new(Arc::clone(&self.idle))));
         self.next += 1;
@@ -160,8 +172,8 @@ impl Table {
             }
             self.oldest.sort_unstable_by(|one, other| other.cmp(one));
         }
-        let (_, key) = self.oldest.pop()?;
-        self.taken.get(&key)
+        let (_, key) = self.oldest.last()?;
+        self.taken.get(key)
     }
 }
 
@@ -225,6 +237,21 @@ mod tests {
         let _newest = places.take(address(5), limits(3, 3)).await.unwrap();
         (&mut held[0].1).await.unwrap();
         assert_eq!((counts.open(), counts.evictions()), (3, 3));
+    }
+
+    #[tokio::test]
+    async fn a_young_connection_has_time_for_a_request() {
+        let places = Places::new(Arc::default());
+        let young = places.take(address(0), limits(1, 1)).await.unwrap();
+        let activity = Arc::clone(young.activity());
+        let request = async {
+            tokio::task::yield_now().await;
+            assert_eq!(activity.idle_since().map(drop), Some(()));
+            activity.start();
+        };
+        let (refused, ()) = tokio::join!(places.take(address(1), limits(1, 1)), request);
+        assert_eq!(refused.unwrap_err(), Refusal::ListenerFull);
+        activity.end();
     }
 
     #[tokio::test]
