@@ -197,3 +197,47 @@ fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Res
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::config::{Environment, Tracing};
+
+    /// Pages are built one at a time, by another thread; what watches the gateway does not wait for them.
+    #[tokio::test]
+    async fn health_and_metrics_do_not_wait_for_pages() {
+        let mut telemetry = Telemetry::new(&Tracing::of_service("s"), Environment::default());
+        telemetry.keep();
+        let service = AdminService::new(&telemetry, Vec::new()).unwrap();
+        let uri = Uri::from_static;
+        let mut context = Context::from_waker(Waker::noop());
+
+        let another = Arc::clone(&service.builder).acquire_owned().await.unwrap();
+        for path in ["/traces", "/traces/1", "/api/traces", "/api/traces/1"] {
+            let path = uri(path);
+            let answer = pin!(service.answer(&path, ""));
+            assert!(answer.poll(&mut context).is_pending(), "{path}");
+        }
+        for path in ["/", "/healthz", "/metrics", "/nothing"] {
+            let path = uri(path);
+            let answer = pin!(service.answer(&path, ""));
+            assert!(matches!(answer.poll(&mut context), Poll::Ready(_)), "{path}");
+        }
+        drop(another);
+        // This thread is the only one of its runtime, so a page that is not there at once is built by another.
+        let path = uri("/traces");
+        let mut answer = pin!(service.answer(&path, ""));
+        assert!(answer.as_mut().poll(&mut context).is_pending());
+        let answer = answer.await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+}
