@@ -22,6 +22,7 @@ mod http2;
 mod http2_server;
 #[cfg(target_os = "linux")]
 mod idle;
+mod interim;
 mod keep;
 mod lifecycle;
 mod limits;
