@@ -6,6 +6,7 @@ mod differential;
 mod explain;
 mod formats;
 mod formats_differential;
+mod gateway;
 mod http;
 mod message;
 mod ot;
@@ -33,6 +34,7 @@ pub use self::{
     explain::explain,
     formats::formats,
     formats_differential::{FORMATS_DIFFERENCES, FormatsDifference, Library, Verdict, formats_differential},
+    gateway::gateway,
     http::http,
     ot::ot,
     policy::policy,
@@ -45,7 +47,7 @@ pub use self::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("traceparent", traceparent),
     ("tracestate", tracestate),
     ("policy", policy),
@@ -56,6 +58,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("explain", explain),
     ("check", check),
     ("formats_differential", formats_differential),
+    ("gateway", gateway),
     ("differential", differential),
 ];
 

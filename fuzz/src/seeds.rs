@@ -93,6 +93,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             // The first byte is the length of blocks of `check`.
             texts.map(|(i, text)| if target == "check" { [&[i as u8], &text[..]].concat() } else { text }).collect()
         }
+        "gateway" => gateway(),
         "differential" => {
             let examples = DIFFERENCES.iter().map(|difference| difference.example.as_bytes().to_vec());
             let lists = tracestates.iter().map(|list| [EXAMPLE, b"\n", list].concat());
@@ -100,6 +101,48 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         _ => panic!("no such target: {target}"),
     }
+}
+
+/// The requests of the rows that the conformance test of the gateway plays, for each of its configurations.
+fn gateway() -> Vec<Vec<u8>> {
+    let rows = [
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/01-request-framing.txt"),
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/02-request-heads.txt"),
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/03-hosts-and-targets.txt"),
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/04-connection-fields.txt"),
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/08-trailers.txt"),
+        include_str!("../../crates/traceparent-gateway/tests/conformance/rows/09-traces.txt"),
+    ];
+    let rows = rows.iter().flat_map(|file| file.split("\n== "));
+    let requests = rows.map(request).filter(|request| !request.is_empty());
+    requests.enumerate().map(|(i, request)| [&[i as u8][..], &request].concat()).collect()
+}
+
+/// The bytes that the client of a row writes.
+fn request(row: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in row.lines().filter_map(|line| line.strip_prefix('>')).filter(|line| !line.starts_with(['!', '+'])) {
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        let (line, end) = line.strip_suffix('\\').map_or((line, "\r\n"), |line| (line, ""));
+        let mut rest = line.as_bytes();
+        while let Some((first, after)) = rest.split_first() {
+            let (byte, after) = match (first, after) {
+                (b'\\', [b'r', after @ ..]) => (b'\r', after),
+                (b'\\', [b'n', after @ ..]) => (b'\n', after),
+                (b'\\', [b't', after @ ..]) => (b'\t', after),
+                (b'\\', [b'x', high, low, after @ ..]) => {
+                    let digits = [*high, *low];
+                    let digits = std::str::from_utf8(&digits).unwrap_or_default();
+                    (u8::from_str_radix(digits, 16).unwrap_or_default(), after)
+                }
+                (byte, after) => (*byte, after),
+            };
+            bytes.push(byte);
+            rest = after;
+        }
+        bytes.extend(end.as_bytes());
+    }
+    bytes
 }
 
 /// The text with every `V` of it replaced.

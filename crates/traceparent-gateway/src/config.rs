@@ -272,7 +272,16 @@ impl Config {
     /// error names the place.
     pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::read(path, &source))?;
-        file::parse(path, &text)?.resolve(path, environment)
+        Self::parse(path, &text, environment)
+    }
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`load`](Self::load) does.
+    pub(crate) fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        file::parse(path, text)?.resolve(path, environment)
     }
 
     /// Returns the files of certificates and keys of listeners and upstreams.

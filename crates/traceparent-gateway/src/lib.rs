@@ -15,6 +15,8 @@ mod cli;
 mod config;
 mod demo;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod operator;
 mod proxy;

@@ -13,8 +13,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 }
 
 fn load(text: &str, environment: &Environment) -> Result<Config, ConfigError> {
-    let path = Path::new("gateway.yaml");
-    file::parse(path, text)?.resolve(path, environment)
+    Config::parse(Path::new("gateway.yaml"), text, environment)
 }
 
 fn refused(text: &str) -> String {
