@@ -2,8 +2,6 @@
 
 use std::{future::pending, io, net::SocketAddr, path::Path, sync::Arc};
 
-use traceparent::Policy;
-
 use crate::{
     config::{Config, Environment},
     http::{Server, UpstreamPlaces},
@@ -23,9 +21,8 @@ pub async fn serve(configuration: &str) -> io::Result<SocketAddr> {
         Config::parse(Path::new("fuzzing.yaml"), configuration, &Environment::default()).map_err(io::Error::other)?;
     let listener = listeners.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
     let mut telemetry = Telemetry::new(&tracing, Environment::default());
-    let policy = Policy::new(tracing.sampling).with_trust(listener.trust);
-    let tracer =
-        Tracer::new(&tracing, policy, telemetry.recorder(), Arc::clone(telemetry.metrics()), listener.forwarded);
+    let (recorder, metrics) = (telemetry.recorder(), Arc::clone(telemetry.metrics()));
+    let tracer = Tracer::new(&tracing, listener.trust, recorder, metrics, listener.forwarded);
     let mut server = Server::bind(listener.address).await?;
     let address = server.address();
     let proxy = Arc::new(Proxy::new(tracer, listener, UpstreamPlaces::default()).map_err(io::Error::other)?);
