@@ -90,7 +90,9 @@ impl World {
         let sent = bytes.windows(6).filter(|window| window.eq_ignore_ascii_case(b"HTTP/1")).count();
         assert!(requests.len() <= sent || bytes.starts_with(b"PRI "), "{} requests out of {sent}", requests.len());
         for request in requests {
-            check(settings, &request.expect("the gateway sends valid requests"));
+            let request =
+                request.unwrap_or_else(|malformed| panic!("{malformed:?} for {:?}", bytes.escape_ascii().to_string()));
+            check(settings, &request);
         }
     }
 }

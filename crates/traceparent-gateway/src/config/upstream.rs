@@ -49,8 +49,8 @@ impl Upstream {
     /// Returns the URL that a request for this target is forwarded to: the upstream's own path, and the received path and
     /// query, unchanged. Returns `None` if that is too long for a URL.
     pub(crate) fn join(&self, target: &Uri) -> Option<Uri> {
-        // `http://a.example#` is parsed to an empty path.
-        let path = target.path_and_query().filter(|path| !path.as_str().is_empty());
+        // The path of `http://a.example#` is empty, looks like `/`, and is written as nothing.
+        let path = target.path_and_query().filter(|path| *path != "/");
         let path = path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let path = if self.base.is_empty() || path == "*" {
             path
