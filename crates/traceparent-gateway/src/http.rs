@@ -1,5 +1,8 @@
 //! HTTP without tracing: servers, clients, and the rules of a proxy for heads and bodies.
 
+#[macro_use]
+mod forward;
+
 mod body;
 mod client;
 mod coding;
