@@ -8,6 +8,10 @@ use crate::terminal::Style;
 #[allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "other tests use all of it")]
 mod core_vectors;
 
+#[path = "../../../traceparent-formats/tests/common/vectors.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "other tests use all of it")]
+mod formats_vectors;
+
 fn of(name: &'static str, value: &[u8]) -> Report {
     let headers = Headers { all: vec![Header { name, value: value.to_vec() }], ..Headers::default() };
     explain(&headers, None, None).unwrap()
@@ -48,15 +52,11 @@ fn every_vector_of_the_core_is_refused_by_the_same_rule() {
 
 #[test]
 fn every_vector_of_the_formats_is_refused_by_the_same_rule() {
-    let file = include_str!("../../../traceparent-formats/tests/data/formats.txt");
     let mut refused = 0;
-    for line in file.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let columns: Vec<_> = line.split('\t').collect();
-        let &[format, fields, verdict_column, _] = columns.as_slice() else { panic!("{line}") };
-        let format: Format = format.parse().unwrap();
-        let all = fields.split(" | ").filter(|field| !field.is_empty()).map(|field| {
-            let (name, value) = field.split_once(": ").unwrap();
-            Header { name: crate::headers::known(name.as_bytes()).unwrap(), value: core_vectors::unescape(value) }
+    for formats_vectors::Vector { line, format, fields, verdict: expected, .. } in formats_vectors::read() {
+        let all = fields.into_iter().map(|(name, value)| {
+            let name = crate::headers::known(name.as_bytes()).unwrap();
+            Header { name, value }
         });
         let headers = Headers { all: all.collect(), ..Headers::default() };
         // The core names the parts of a traceparent itself.
@@ -65,11 +65,11 @@ fn every_vector_of_the_formats_is_refused_by_the_same_rule() {
         }
         let report = explain(&headers, None, None).unwrap();
         assert_eq!(report.headers[0].format, format.as_str());
-        let expected = if verdict_column.starts_with("err") { verdict_column } else { "ok" };
-        assert_eq!(verdict(&report), expected, "{line}");
+        let expected = if expected.starts_with("err") { expected.as_str() } else { "ok" };
+        assert_eq!(verdict(&report), expected, "line {line}");
         refused += usize::from(expected != "ok");
         if let Some(error) = &report.headers[0].error {
-            assert!(error.rule.requirement.starts_with("F "), "{line}");
+            assert!(error.rule.requirement.starts_with("F "), "line {line}");
         }
         let text = render(&report, Style::PLAIN);
         assert!(text.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')), "{text}");

@@ -4,7 +4,9 @@ use crate::support::{
     CALLER, Exchange, Gateway, Head, TRACE_ID, Upstream, chunk, get, line, ok, send, server_and_call, traceparent,
 };
 
-const VECTORS: &str = include_str!("../../../traceparent-formats/tests/data/formats.txt");
+#[path = "../../../traceparent-formats/tests/common/vectors.rs"]
+#[allow(dead_code, reason = "the tests of the formats use all of it")]
+mod vectors;
 
 /// The names of the fields of all formats, and `baggage`.
 const NAMES: [&str; 22] = traceparent_formats::KNOWN_FIELDS;
@@ -28,33 +30,6 @@ fn request(fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
     request
 }
 
-/// Reads a value of the vectors' file, whose form is described on top of it.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[1..];
-        match c {
-            '\\' if rest.starts_with('t') => {
-                bytes.push(b'\t');
-                rest = &rest[1..];
-            }
-            '\\' => {
-                bytes.push(u8::from_str_radix(&rest[1..3], 16).unwrap());
-                rest = &rest[3..];
-            }
-            '{' => {
-                let (repeat, after) = rest.split_once('}').unwrap();
-                let (unit, count) = repeat.rsplit_once('*').unwrap();
-                bytes.extend(unit.repeat(count.parse().unwrap()).bytes());
-                rest = after;
-            }
-            c => bytes.push(u8::try_from(c).unwrap()),
-        }
-    }
-    bytes
-}
-
 #[test]
 fn every_vector_passes_through() {
     const FORMATS: [&str; 8] =
@@ -66,18 +41,9 @@ fn every_vector_passes_through() {
     let text = config(&upstream, &lines, "tracing: {random_sampling: 0}\n");
     let gateway = Gateway::configured(&text, &[]);
     let mut count = 0;
-    for vector in VECTORS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let columns: Vec<&str> = vector.split('\t').collect();
-        let [format, fields, verdict, _] = columns[..] else { panic!("{vector}") };
-        let Some(at) = FORMATS.iter().position(|known| *known == format) else { continue };
-        let fields: Vec<(&str, Vec<u8>)> = fields
-            .split(" | ")
-            .filter(|field| !field.is_empty())
-            .map(|field| {
-                let (name, value) = field.split_once(": ").or(field.split_once(':')).unwrap();
-                (name, unescape(value))
-            })
-            .collect();
+    for vectors::Vector { line, format, fields, verdict, .. } in vectors::read() {
+        let Some(at) = FORMATS.iter().position(|known| *known == format.as_str()) else { continue };
+        let fields: Vec<(&str, Vec<u8>)> = fields.iter().map(|(name, value)| (&**name, value.clone())).collect();
         if fields.iter().any(|(_, value)| value.trim_ascii() != value) {
             // White space around a value is HTTP's, and no part of it.
             continue;
@@ -85,30 +51,30 @@ fn every_vector_passes_through() {
         let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
         if fields.iter().any(|(_, value)| value.iter().any(is_control)) {
             // No field of HTTP has such a byte.
-            assert_eq!(send(gateway.addresses[at], request(&fields)).status, 400, "{vector}");
+            assert_eq!(send(gateway.addresses[at], request(&fields)).status, 400, "line {line}");
             continue;
         }
         let response = send(gateway.addresses[at], request(&fields));
         // Fields that are larger than a head may be are refused before.
         if fields.iter().map(|(_, value)| value.len()).sum::<usize>() > 30_000 {
-            assert_eq!(response.status, 431, "{vector}");
+            assert_eq!(response.status, 431, "line {line}");
             continue;
         }
-        assert_eq!(response.status, 200, "{vector}");
+        assert_eq!(response.status, 200, "line {line}");
         count += 1;
         let [_, trace_id, _, flags] = upstream.head().traceparent().map(str::to_owned);
         let words: Vec<&str> = verdict.split(' ').collect();
         match words[..] {
-            ["absent" | "err", ..] => assert_eq!(&flags, "02", "{vector}"),
+            ["absent" | "err", ..] => assert_eq!(&flags, "02", "line {line}"),
             [id, _, state, ..] => {
                 if id == "-" {
-                    assert!(matches!(&*flags, "02" | "03"), "{vector}");
+                    assert!(matches!(&*flags, "02" | "03"), "line {line}");
                 } else {
-                    assert_eq!(trace_id, id, "{vector}");
+                    assert_eq!(trace_id, id, "line {line}");
                 }
-                assert_eq!(matches!(&*flags, "01" | "03"), matches!(state, "accept" | "debug"), "{vector}");
+                assert_eq!(matches!(&*flags, "01" | "03"), matches!(state, "accept" | "debug"), "line {line}");
             }
-            _ => panic!("{vector}"),
+            _ => panic!("line {line}"),
         }
     }
     assert!(count > 150, "{count}");
