@@ -6,7 +6,6 @@ mod common;
 
 use std::{
     convert::Infallible,
-    io::Write,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -24,30 +23,8 @@ use traceparent_tower::{
     ExtractTraceContextLayer, InjectTraceContextLayer, InstrumentRequestLayer, SpanContext, request_span,
 };
 use tracing::{Level, field::Empty, info_span};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::common::{SAMPLED, TRACE_ID, request, started};
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use crate::common::{SAMPLED, TRACE_ID, lines::Lines, request, started};
 
 /// The log lines that are written while this runs, on one thread.
 fn logged(run: impl Future<Output = ()>) -> String {
@@ -56,8 +33,7 @@ fn logged(run: impl Future<Output = ()>) -> String {
     tracing::subscriber::with_default(subscriber, || {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run);
     });
-    let lines = lines.0.lock().unwrap();
-    String::from_utf8(lines.clone()).unwrap()
+    lines.written()
 }
 
 async fn handler(_: Request<()>) -> Result<Response<()>, Infallible> {

@@ -4,11 +4,7 @@
 
 mod common;
 
-use std::{
-    convert::Infallible,
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::convert::Infallible;
 
 use http::{Request, Response};
 use opentelemetry::trace::TracerProvider;
@@ -21,30 +17,9 @@ use traceparent_tower::{
     ExtractTraceContextLayer, InTraceExt, InstrumentRequestLayer, LogFields, TraceContextFormat, spawn,
 };
 use tracing::Subscriber;
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::common::{SAMPLED, TRACE_ID, request};
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use crate::common::{SAMPLED, TRACE_ID, lines::Lines, request};
 
 impl Lines {
     fn json(fields: LogFields) -> (Self, impl Subscriber + Send + Sync) {
@@ -60,9 +35,8 @@ impl Lines {
         (lines, subscriber.map_event_format(TraceContextFormat::text).finish())
     }
 
-    fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    fn all(&self) -> Vec<String> {
+        self.written().lines().map(str::to_owned).collect()
     }
 }
 
@@ -103,7 +77,7 @@ fn every_event_of_a_request_has_the_ids_once() {
     for instrument in [false, true] {
         let (lines, subscriber) = Lines::json(LogFields::OpenTelemetry);
         run(subscriber, serve(instrument));
-        let lines = lines.take();
+        let lines = lines.all();
         assert_eq!(lines.len(), 4);
         let span_id = parsed(&lines[0]).0["span_id"].clone();
         for line in &lines {
@@ -127,7 +101,7 @@ fn lines_of_text_have_the_ids_in_front_or_in_their_log_span() {
     for instrument in [false, true] {
         let (lines, subscriber) = Lines::text();
         run(subscriber, serve(instrument));
-        for line in &lines.take()[..3] {
+        for line in &lines.all()[..3] {
             assert_eq!(line.matches(TRACE_ID).count(), 1, "{line}");
             assert_eq!(line.starts_with(&format!("trace_id={TRACE_ID} span_id=")), !instrument, "{line}");
         }
@@ -145,7 +119,7 @@ fn lines_outside_of_a_trace_and_with_ids_of_their_own_stay() {
         });
         ExtractTraceContextLayer::new(AlwaysOn).layer(service).oneshot(Request::new(())).await.unwrap();
     });
-    let lines = lines.take();
+    let lines = lines.all();
     let [(outside, _), (own, count)] = [parsed(&lines[0]), parsed(&lines[1])];
     assert_eq!((outside.get("trace_id"), own.get("trace_id"), count), (None, None, 1));
     assert_eq!(own["fields"]["trace_id"], "mine");
@@ -156,7 +130,7 @@ fn vendors_have_names_of_their_own() {
     let first = |fields| {
         let (lines, subscriber) = Lines::json(fields);
         run(subscriber, serve(false));
-        parsed(&lines.take()[0]).0
+        parsed(&lines.all()[0]).0
     };
     let datadog = first(LogFields::Datadog);
     // The low half of the trace ID: a3ce929d0e0e4736.
@@ -188,7 +162,7 @@ fn spans_of_opentelemetry_are_the_source_where_they_are() {
             tracing::info!("in the outer span again");
         });
     });
-    let lines: Vec<_> = lines.take().iter().map(|line| parsed(line)).collect();
+    let lines: Vec<_> = lines.all().iter().map(|line| parsed(line)).collect();
     let ids = |index: usize| (&lines[index].0["trace_id"], &lines[index].0["span_id"]);
     assert_eq!(lines.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [0, 1, 1, 1]);
     assert_eq!(ids(1), ids(3));

@@ -1,5 +1,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod lines;
+
 use std::convert::Infallible;
 
 use http::{HeaderMap, Request, Response};
