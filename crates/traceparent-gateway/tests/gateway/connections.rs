@@ -1,10 +1,6 @@
-use std::{
-    io::Read,
-    net::SocketAddr,
-    sync::{Mutex, mpsc::channel},
-};
+use std::{io::Read, net::SocketAddr};
 
-use crate::support::{Connection, Gateway, Upstream, get, ok, send};
+use crate::support::{Connection, Gateway, Upstream, get, late, ok, send};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -73,13 +69,7 @@ fn the_connection_that_was_idle_longest_gives_way() {
 
 #[test]
 fn busy_connections_are_kept() {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
+    let (upstream, end) = late();
     let (gateway, admin) = start(&upstream.url(), "connections: 2");
     let mut busy = [gateway.connect(), gateway.connect()];
     for connection in &mut busy {
@@ -98,13 +88,7 @@ fn busy_connections_are_kept() {
 
 #[test]
 fn one_address_has_a_limit_of_its_own() {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
+    let (upstream, end) = late();
     let (gateway, admin) = start(&upstream.url(), "connections_per_address: 1");
     let mut busy = gateway.connect();
     busy.write(REQUEST);
@@ -141,13 +125,7 @@ fn upgraded_connections_count_until_they_end() {
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_to_upstreams_are_bounded() {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
+    let (upstream, end) = late();
     let (gateway, admin) = Gateway::start_with_descriptors(256, &upstream.url(), &["--admin", "127.0.0.1:0"]);
     let mut busy = Vec::new();
     for _ in 0..64 {

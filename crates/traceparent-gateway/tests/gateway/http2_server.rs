@@ -11,33 +11,18 @@ use serde_json::Value;
 use crate::support::{
     Gateway, Upstream,
     http2::{
-        ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE, frame, request,
+        ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WIDE,
+        WINDOW_UPDATE, request,
     },
-    ok, span_of,
+    late, ok, silent, span_of,
 };
 
 const NO_ERROR: u32 = 0;
-const PROTOCOL_ERROR: u32 = 1;
 const INTERNAL_ERROR: u32 = 2;
 const STREAM_CLOSED: u32 = 5;
 const CANCEL: u32 = 8;
-const ENHANCE_YOUR_CALM: u32 = 11;
-
-/// The window of those who take all that comes.
-const WIDE: u32 = 1 << 30;
 
 const LAST_STREAM: u32 = u32::MAX >> 1;
-
-fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
-    Gateway::configured(
-        &format!(
-            "listeners:\n  - address: 127.0.0.1:0\n    limits: {{{limits}}}\n    routes: [{{prefix: /, upstream: {}}}]\n",
-            upstream.url()
-        ),
-        &[],
-    )
-}
 
 /// An upstream that answers a path of digits with as many bytes, in chunks.
 fn bytes() -> Upstream {
@@ -55,17 +40,6 @@ fn bytes() -> Upstream {
         }
         exchange.write("0\r\n\r\n");
     })
-}
-
-/// An upstream that reads requests and answers none while the returned end is kept.
-fn silent() -> (Upstream, std::sync::mpsc::Sender<()>) {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-    });
-    (upstream, end)
 }
 
 fn errors(spans: &[Value]) -> Vec<&str> {
@@ -95,7 +69,7 @@ fn a_thousand_requests_go_one_after_another() {
 fn an_idle_client_gets_goaway() {
     for requests in 0..2 {
         let upstream = Upstream::start(ok);
-        let gateway = gateway(&upstream, "idle_timeout: 300ms");
+        let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 300ms");
         let mut client = Frames::open(gateway.address, WIDE);
         if requests > 0 {
             client.request(1, true);
@@ -115,7 +89,7 @@ fn an_idle_client_gets_goaway() {
 #[test]
 fn a_client_that_ignores_goaway_is_closed() {
     let upstream = Upstream::start(ok);
-    let gateway = gateway(&upstream, "idle_timeout: 100ms");
+    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms");
     let mut client = Frames::open(gateway.address, WIDE);
     assert_eq!(client.goaway().last(), LAST_STREAM);
     // A request that was on its way is served.
@@ -130,7 +104,7 @@ fn a_client_that_ignores_goaway_is_closed() {
 #[test]
 fn pings_keep_no_connection_open() {
     let upstream = Upstream::start(ok);
-    let gateway = gateway(&upstream, "idle_timeout: 300ms");
+    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 300ms");
     let mut client = Frames::open(gateway.address, WIDE);
     loop {
         client.send(PING, 0, 0, b"are you?");
@@ -144,14 +118,8 @@ fn pings_keep_no_connection_open() {
 
 #[test]
 fn a_connection_with_a_request_is_not_idle() {
-    let (go_on, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        waiting.lock().unwrap().recv().unwrap();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
-    let gateway = gateway(&upstream, "idle_timeout: 100ms, header_timeout: 100ms");
+    let (upstream, go_on) = late();
+    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms, header_timeout: 100ms");
     let mut client = Frames::open(gateway.address, WIDE);
     client.request(1, true);
     upstream.head();
@@ -162,13 +130,7 @@ fn a_connection_with_a_request_is_not_idle() {
 
 #[test]
 fn a_stop_finishes_what_is_under_way() {
-    let (go_on, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        waiting.lock().unwrap().recv().unwrap();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
+    let (upstream, go_on) = late();
     let gateway = Gateway::start(&upstream.url(), &[]);
     let mut client = Frames::open(gateway.address, WIDE);
     let mut idle = Frames::open(gateway.address, WIDE);
@@ -197,7 +159,7 @@ fn a_stop_finishes_what_is_under_way() {
 fn streams_whose_client_takes_nothing_are_reset() {
     for (window, length) in [(0, 1), (0, 1_000_000), (1000, 1_000_000), (999, 1000)] {
         let upstream = bytes();
-        let gateway = gateway(&upstream, "idle_timeout: 300ms");
+        let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 300ms");
         let mut client = Frames::open(gateway.address, window);
         for stream in [1, 3] {
             client.get(stream, &format!("/{length}"));
@@ -221,7 +183,7 @@ fn streams_whose_client_takes_nothing_are_reset() {
 #[test]
 fn a_client_that_takes_little_by_little_is_not_stalled() {
     let upstream = bytes();
-    let gateway = gateway(&upstream, "idle_timeout: 400ms");
+    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 400ms");
     let mut client = Frames::open(gateway.address, 100);
     client.get(1, "/1000");
     assert!(client.receive().unwrap().is_ok());
@@ -411,140 +373,6 @@ fn data_after_the_end_of_a_request_is_an_error() {
     let frame = client.receive().unwrap();
     assert!(matches!((frame.kind, frame.code()), (RST_STREAM, STREAM_CLOSED) | (GOAWAY, PROTOCOL_ERROR)), "{frame:?}");
     assert_eq!(errors(&gateway.spans()), [LEFT]);
-}
-
-/// Sends until the gateway closes the connection, and returns the code that it gives.
-fn flood(gateway: &Gateway, mut send: impl FnMut(&mut Frames, u32) -> bool) -> Option<u32> {
-    let mut client = Frames::open(gateway.address, WIDE);
-    let mut reader = Frames { stream: std::io::BufReader::new(client.stream.get_ref().try_clone().unwrap()) };
-    let reading = thread::spawn(move || {
-        let mut code = None;
-        while let Some(frame) = reader.receive() {
-            if frame.kind == GOAWAY {
-                code = Some(frame.code());
-            }
-        }
-        code
-    });
-    for number in 0..200_000 {
-        if !send(&mut client, number) {
-            return reading.join().unwrap();
-        }
-    }
-    panic!("a flood was borne")
-}
-
-fn assert_served(gateway: &Gateway) {
-    let mut client = Frames::open(gateway.address, WIDE);
-    client.request(1, true);
-    assert_eq!(client.body(1), b"ok");
-}
-
-/// Each flood ends with its connection, and others are served.
-#[test]
-fn floods_end_with_their_connection() {
-    let upstream = Upstream::start(ok);
-    let gateway = Gateway::start(&upstream.url(), &[]);
-    let end = END_HEADERS | END_STREAM;
-    let get = request("GET", "/");
-
-    // Requests that are reset at once.
-    let code = flood(&gateway, |client, number| client.request(2 * number + 1, true) && client.reset(2 * number + 1));
-    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
-    assert_served(&gateway);
-
-    // Requests that are malformed.
-    let malformed = [&get, b"\x00\x01a\x02 b".as_slice()].concat();
-    let code = flood(&gateway, |client, number| client.send(HEADERS, end, 2 * number + 1, &malformed));
-    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
-    assert_served(&gateway);
-
-    // A head that does not end.
-    let field = [b"\x00\x01a\x7f\x81\x02".as_slice(), &[b'x'; 384]].concat();
-    let code = flood(&gateway, |client, number| match number {
-        0 => client.send(HEADERS, 0, 1, &get),
-        _ => client.send(CONTINUATION, 0, 1, &field),
-    });
-    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM | PROTOCOL_ERROR)), "{code:?}");
-    assert_served(&gateway);
-
-    // A head that does not end and does not grow.
-    let code = flood(&gateway, |client, number| match number {
-        0 => client.send(HEADERS, 0, 1, &get),
-        _ => client.send(CONTINUATION, 0, 1, b""),
-    });
-    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM | PROTOCOL_ERROR)), "{code:?}");
-    assert_served(&gateway);
-
-    // Data without a byte.
-    let code = flood(&gateway, |client, number| match number {
-        0 => client.request(1, false),
-        _ => client.send(DATA, 0, 1, b""),
-    });
-    assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
-    assert_served(&gateway);
-}
-
-/// A client that waits for each of its requests to be taken resets them one by one.
-#[test]
-fn resets_that_are_not_in_a_hurry_are_counted_too() {
-    let (upstream, end) = silent();
-    let gateway = Gateway::start(&upstream.url(), &[]);
-    let mut client = Frames::open(gateway.address, WIDE);
-    let mut last = None;
-    for stream in (1..4000).step_by(2) {
-        client.request(stream, true);
-        client.send(PING, 0, 0, b"are you?");
-        last = client.receive();
-        if last.as_ref().is_none_or(|frame| frame.kind != PING) {
-            break;
-        }
-        client.reset(stream);
-    }
-    let goaway = last.unwrap();
-    assert_eq!((goaway.kind, goaway.code()), (GOAWAY, ENHANCE_YOUR_CALM));
-    assert!(goaway.last() < 3000, "{}", goaway.last());
-    drop(end);
-}
-
-/// The answers to control frames wait for the client, and with them all that it sends.
-#[cfg(target_os = "linux")]
-#[test]
-fn unread_answers_to_control_frames_take_no_memory() {
-    let upstream = Upstream::start(ok);
-    let gateway = gateway(&upstream, "idle_timeout: 500ms");
-    let memory = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.process())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().to_owned();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    };
-    assert_served(&gateway);
-    let before = memory();
-    for frame in [frame(PING, 0, 0, b"are you?"), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 9])] {
-        let mut client = Frames::open(gateway.address, WIDE);
-        let burst = frame.repeat(1000);
-        // The gateway closes the connection, because nothing that it sends is taken.
-        while client.write(&burst).is_ok() {}
-    }
-    let after = memory();
-    assert!(after < before + 20, "{before} MB before, {after} MB after");
-    assert_served(&gateway);
-}
-
-/// A few bytes can stand for a large head: each repetition counts with its length.
-#[test]
-fn small_blocks_that_stand_for_large_heads_are_refused() {
-    let upstream = Upstream::start(ok);
-    let gateway = Gateway::start(&upstream.url(), &[]);
-    let mut client = Frames::open(gateway.address, WIDE);
-    // A field of 3000 bytes goes into the dynamic table and is named twenty times.
-    let field = [b"\x40\x01a\x7f\xb9\x16".as_slice(), &[b'x'; 3000 - 8]].concat();
-    let block = [request("GET", "/"), field, vec![0xbe; 20]].concat();
-    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &block);
-    let answer = client.receive().unwrap();
-    assert!(!answer.is_ok(), "{answer:?}");
-    assert_eq!(upstream.next().map(|head| head.first_line), None);
-    assert_served(&gateway);
 }
 
 /// Priorities, unknown frames and padding are legal, and nothing follows from them.

@@ -1,9 +1,6 @@
-use std::{
-    net::TcpStream,
-    sync::{Mutex, mpsc::channel},
-};
+use std::net::TcpStream;
 
-use crate::support::{Connection, Gateway, Upstream, get, ok, server_and_call};
+use crate::support::{Connection, Gateway, Upstream, get, late, ok, server_and_call, silent};
 
 #[test]
 fn sigterm_and_ctrl_c_end_well_and_flush_the_spans() {
@@ -27,13 +24,7 @@ fn sigterm_and_ctrl_c_end_well_and_flush_the_spans() {
 
 #[test]
 fn a_request_in_flight_is_finished() {
-    let (go_on, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        waiting.lock().unwrap().recv().unwrap();
-        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
+    let (upstream, go_on) = late();
     let mut gateway = Gateway::start(&upstream.url(), &[]);
     let mut connection = gateway.connect();
     connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -52,12 +43,7 @@ fn a_request_in_flight_is_finished() {
 
 #[test]
 fn a_second_signal_cuts_requests_and_records_them() {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-    });
+    let (upstream, end) = silent();
     let mut gateway = Gateway::start(&upstream.url(), &[]);
     let mut connection = gateway.connect();
     connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");

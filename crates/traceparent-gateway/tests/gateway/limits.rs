@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Connection, Gateway, Upstream, chunk, get, line, ok, send, span_of};
+use crate::support::{Connection, Gateway, Upstream, chunk, get, line, ok, send, silent, span_of};
 
 /// Longer than any limit here: what comes sooner was not waited for until the test's own end.
 const LONG: Duration = Duration::from_secs(30);
@@ -20,17 +20,6 @@ fn gateway(upstream: &str, limits: &str, route: &str) -> Gateway {
         ),
         &[],
     )
-}
-
-/// An upstream that takes requests and answers none, as long as the returned end is kept.
-fn silent() -> (Upstream, std::sync::mpsc::Sender<()>) {
-    let (end, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-    });
-    (upstream, end)
 }
 
 #[track_caller]

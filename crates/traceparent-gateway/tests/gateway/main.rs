@@ -19,6 +19,7 @@ mod grpc;
 mod heads;
 mod hostile;
 mod http2;
+mod http2_floods;
 mod http2_server;
 #[cfg(target_os = "linux")]
 mod idle;

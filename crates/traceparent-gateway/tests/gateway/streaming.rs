@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Gateway, Upstream, chunk, line, ok, send, span_of};
+use crate::support::{Gateway, Upstream, chunk, line, ok, send, silent, span_of};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -124,12 +124,7 @@ fn an_upstream_that_dies_in_the_middle_is_recorded() {
 
 #[test]
 fn a_client_that_leaves_before_the_response_is_recorded() {
-    let (left, waiting) = channel::<()>();
-    let waiting = Mutex::new(waiting);
-    let upstream = Upstream::start(move |exchange| {
-        exchange.receive();
-        let _ = waiting.lock().unwrap().recv();
-    });
+    let (upstream, left) = silent();
     let gateway = Gateway::start(&upstream.url(), &[]);
     let mut connection = gateway.connect();
     // An answer that stays unread: leaving resets the connection, where it might else only end the client's half.

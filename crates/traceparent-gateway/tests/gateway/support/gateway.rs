@@ -44,6 +44,17 @@ impl Gateway {
         Self::start_unread_in(upstream, args, environment).read()
     }
 
+    /// A gateway in front of an upstream, with these limits of its listener.
+    pub(crate) fn with_limits(upstream: &str, limits: &str) -> Self {
+        Self::configured(
+            &format!(
+                "listeners:\n  - address: 127.0.0.1:0\n    limits: {{{limits}}}\n    \
+                 routes: [{{prefix: /, upstream: {upstream}}}]\n"
+            ),
+            &[],
+        )
+    }
+
     /// Starts a gateway with a configuration file, and these variables in its environment.
     pub(crate) fn configured(text: &str, environment: &[(&str, &str)]) -> Self {
         let file = file(text);

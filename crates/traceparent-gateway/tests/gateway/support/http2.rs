@@ -18,6 +18,12 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
+pub(crate) const PROTOCOL_ERROR: u32 = 1;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The window of those who take all that comes.
+pub(crate) const WIDE: u32 = 1 << 30;
+
 /// A client's connection over HTTP/2, frame by frame.
 pub(crate) struct Frames {
     pub(crate) stream: BufReader<TcpStream>,

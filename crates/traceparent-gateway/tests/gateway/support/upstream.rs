@@ -2,7 +2,7 @@ use std::{
     io::{BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, Sender, channel},
     },
@@ -39,6 +39,29 @@ impl Exchange {
         // The gateway may be gone.
         let _ = self.stream.get_mut().write_all(bytes.as_ref());
     }
+}
+
+/// An upstream that reads requests, and answers none while the returned end is kept.
+pub(crate) fn silent() -> (Upstream, Sender<()>) {
+    let (end, waiting) = channel();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+    });
+    (upstream, end)
+}
+
+/// An upstream that answers `late`, one request for each use of the returned end, and all when it is dropped.
+pub(crate) fn late() -> (Upstream, Sender<()>) {
+    let (go_on, waiting) = channel();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        let _ = waiting.lock().unwrap().recv();
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    (upstream, go_on)
 }
 
 /// Answers 200 with the body `ok`.
