@@ -24,6 +24,8 @@ mod foreign;
 mod model;
 #[path = "../../crates/traceparent/tests/common/naive.rs"]
 mod naive;
+#[path = "../../crates/traceparent-gateway/tests/conformance/text.rs"]
+mod rows;
 #[path = "../../crates/traceparent/tests/common/vectors.rs"]
 #[allow(dead_code, reason = "the tests of the core use all of it")]
 mod vectors;

@@ -1,6 +1,6 @@
 //! Inputs to start from, made of the vectors that the tests of the core read.
 
-use crate::{differential::DIFFERENCES, foreign, vectors};
+use crate::{differential::DIFFERENCES, foreign, rows, vectors};
 
 const EXAMPLE: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -120,29 +120,8 @@ fn gateway() -> Vec<Vec<u8>> {
 
 /// The bytes that the client of a row writes.
 fn request(row: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in row.lines().filter_map(|line| line.strip_prefix('>')).filter(|line| !line.starts_with(['!', '+'])) {
-        let line = line.strip_prefix(' ').unwrap_or(line);
-        let (line, end) = line.strip_suffix('\\').map_or((line, "\r\n"), |line| (line, ""));
-        let mut rest = line.as_bytes();
-        while let Some((first, after)) = rest.split_first() {
-            let (byte, after) = match (first, after) {
-                (b'\\', [b'r', after @ ..]) => (b'\r', after),
-                (b'\\', [b'n', after @ ..]) => (b'\n', after),
-                (b'\\', [b't', after @ ..]) => (b'\t', after),
-                (b'\\', [b'x', high, low, after @ ..]) => {
-                    let digits = [*high, *low];
-                    let digits = std::str::from_utf8(&digits).unwrap_or_default();
-                    (u8::from_str_radix(digits, 16).unwrap_or_default(), after)
-                }
-                (byte, after) => (*byte, after),
-            };
-            bytes.push(byte);
-            rest = after;
-        }
-        bytes.extend(end.as_bytes());
-    }
-    bytes
+    let lines = row.lines().filter_map(|line| line.strip_prefix('>')).filter(|line| !line.starts_with(['!', '+']));
+    lines.flat_map(|line| rows::line(line.strip_prefix(' ').unwrap_or(line))).collect()
 }
 
 /// The text with every `V` of it replaced.

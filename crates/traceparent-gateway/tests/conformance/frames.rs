@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use crate::row::bytes;
+use crate::text::bytes;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) const DATA: u8 = 0;

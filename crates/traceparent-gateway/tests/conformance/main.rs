@@ -9,6 +9,7 @@ mod message;
 mod play;
 mod proxy;
 mod row;
+mod text;
 
 use std::{collections::BTreeSet, env, fs, net::TcpListener, path::Path, thread};
 

@@ -13,7 +13,8 @@ use std::{
 use crate::{
     frames::{self, Frame},
     message::Message,
-    row::{Row, Step, bytes},
+    row::{Row, Step},
+    text::bytes,
 };
 
 /// The time after which a proxy counts as silent. No row that holds waits for it.
