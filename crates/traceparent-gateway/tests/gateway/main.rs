@@ -5,6 +5,7 @@ mod support;
 
 mod access_log;
 mod admin;
+mod closing;
 #[cfg(feature = "tls")]
 mod collectors_tls;
 mod config;

@@ -80,7 +80,7 @@ where
 
     /// Sends a request, and returns the connection to `idle` after the answer.
     pub(super) async fn send(
-        mut self,
+        self,
         mut parts: request::Parts,
         body: LentBody<B>,
         idle: &Arc<Idle<B>>,
@@ -89,30 +89,19 @@ where
         address(&mut parts);
         // Without it, a body is dropped whose method defines no meaning for one.
         frame(&mut parts.headers, &body);
-        let (transport, is_reused) = (Arc::clone(&self.transport), self.is_reused);
+        let Self { mut sender, insertions, transport, mut ended, is_reused, idle_since } = self;
         let received = transport.received();
-        let body = InsertingBody::new(body, Some(self.insertions.clone()));
+        let body = InsertingBody::new(body, Some(insertions.clone()));
         let mut request = Request::from_parts(parts, body);
         let interim = interim.clone();
         on_informational(&mut request, move |response| interim.send(response.status(), response.headers()));
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let answered = select! {
-            biased;
-            answer = &mut answer => Some(answer),
-            _ = &mut self.ended => None,
-        };
-        let (answer, connection) = if let Some(answer) = answered {
-            (answer, Some(self))
-        } else {
-            // A request that is queued while the connection ends stays in the queue until its last handle is dropped.
-            drop(self);
-            (answer.await, None)
-        };
+        let answer = sender.try_send_request(request);
+        let (answer, sender) = answer_or_end(answer, sender, &mut ended).await;
         match answer {
             Ok(mut response) => {
                 check_framing(&mut response).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
-                if let Some(connection) = connection {
-                    connection.release(idle);
+                if let Some(sender) = sender {
+                    Self { sender, insertions, transport, ended, is_reused, idle_since }.release(idle);
                 }
                 Ok(response)
             }
@@ -225,6 +214,27 @@ where
     }
 }
 
+/// Waits for an answer, and returns the sender unless the connection has ended.
+///
+/// A request that is queued while the connection ends stays in the queue until its last handle, the sender, is dropped.
+async fn answer_or_end<A: Future, S>(
+    answer: A,
+    sender: S,
+    ended: &mut oneshot::Receiver<Infallible>,
+) -> (A::Output, Option<S>) {
+    let mut answer = pin!(answer);
+    let answered = select! {
+        biased;
+        answer = &mut answer => Some(answer),
+        _ = ended => None,
+    };
+    if let Some(answer) = answered {
+        return (answer, Some(sender));
+    }
+    drop(sender);
+    (answer.await, None)
+}
+
 /// Writes the target in origin form, and its authority into `Host` unless there is one.
 fn address(parts: &mut request::Parts) {
     suit_http1(parts);
@@ -249,4 +259,32 @@ fn check_framing<B>(response: &mut Response<B>) -> Result<(), Failure> {
     }
     response.headers_mut().remove(CONTENT_LENGTH);
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_in_the_queue_of_an_ended_connection_comes_back() {
+        let (reply, answer) = oneshot::channel::<Infallible>();
+        let queue = [reply];
+        let (end, mut ended) = oneshot::channel();
+        drop(end);
+        let waited = timeout(Duration::from_secs(60), answer_or_end(answer, queue, &mut ended));
+        let (answer, queue) = waited.await.unwrap();
+        assert!(answer.is_err() && queue.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_although_the_connection_has_ended() {
+        let (reply, answer) = oneshot::channel();
+        reply.send("answer").unwrap();
+        let (end, mut ended) = oneshot::channel();
+        drop(end);
+        assert_eq!(answer_or_end(answer, (), &mut ended).await, (Ok("answer"), Some(())));
+    }
 }

@@ -1,0 +1,171 @@
+//! HTTP/1.1 upstreams that close connections on which the next request may be under way.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use crate::support::{Connection, Gateway, Head};
+
+const CLIENTS: usize = 32;
+/// The number of requests that may be repeated: they are idempotent and have no body.
+const REPEATABLE: usize = 2000;
+/// The number of requests that must not arrive twice.
+const SINGLE: usize = 1000;
+
+/// How often the upstream has read and answered each request, by its target.
+type Arrivals = Arc<Mutex<HashMap<String, Arrival>>>;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrival {
+    read: usize,
+    answered: usize,
+}
+
+struct Server {
+    stream: BufReader<TcpStream>,
+    arrivals: Arrivals,
+}
+
+impl Server {
+    /// Starts an upstream, which answers the first request on each connection and then closes that in one of several ways
+    /// within 30 ms.
+    fn start() -> (String, Arrivals) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let all = Arrivals::default();
+        let arrivals = Arc::clone(&all);
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let server = Self { stream: BufReader::new(stream.unwrap()), arrivals: Arc::clone(&arrivals) };
+                thread::spawn(move || server.serve(number));
+            }
+        });
+        (url, all)
+    }
+
+    fn serve(mut self, number: usize) {
+        let pause = Duration::from_millis(number as u64 % 31);
+        self.stream.get_ref().set_nodelay(true).unwrap();
+        let Some(target) = self.read() else { return };
+        self.answer(&target);
+        match number % 3 {
+            // It is busy with closing, and reads nothing.
+            0 => thread::sleep(pause),
+            // It closes after this time without a request.
+            1 => {
+                while self.has_request(pause) {
+                    let Some(target) = self.read() else { return };
+                    self.answer(&target);
+                }
+            }
+            // It reads one more request, and closes without an answer to it or within the answer.
+            _ => {
+                if let Some(target) = self.read().filter(|target| target.starts_with("/cut")) {
+                    self.write(if target.len() % 2 == 0 { "H" } else { "HTTP/1.1 200 OK\r\nContent-" });
+                }
+            }
+        }
+    }
+
+    fn has_request(&mut self, pause: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(pause.max(Duration::from_millis(1)))).unwrap();
+        let received = self.stream.fill_buf().is_ok_and(|received| !received.is_empty());
+        self.stream.get_ref().set_read_timeout(None).unwrap();
+        received
+    }
+
+    /// Reads a request, and returns its target.
+    fn read(&mut self) -> Option<String> {
+        let head = Head::read(&mut self.stream)?;
+        head.read_body(&mut self.stream);
+        let target = head.first_line.split(' ').nth(1).unwrap().to_owned();
+        self.arrivals.lock().unwrap().entry(target.clone()).or_default().read += 1;
+        Some(target)
+    }
+
+    fn answer(&mut self, target: &str) {
+        self.arrivals.lock().unwrap().entry(target.to_owned()).or_default().answered += 1;
+        self.write(&format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Target: {target}\r\n\r\n"));
+    }
+
+    fn write(&mut self, bytes: &str) {
+        // The gateway may be gone.
+        let _ = self.stream.get_mut().write_all(bytes.as_bytes());
+    }
+}
+
+/// Returns a request and its target.
+fn request(number: usize) -> (String, String) {
+    let (method, path, rest) = if number < REPEATABLE {
+        (["GET", "HEAD", "PUT", "DELETE", "OPTIONS"][number % 5], "repeatable", "\r\n")
+    } else {
+        [
+            ("POST", "single", "\r\n"),
+            ("POST", "single", "Content-Length: 4\r\n\r\nbody"),
+            ("PUT", "single", "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"),
+            ("PATCH", "single", "Content-Length: 0\r\n\r\n"),
+            ("GET", "cut", "\r\n"),
+            ("HEAD", "cut", "\r\n"),
+        ][number % 6]
+    };
+    let target = format!("/{path}/{number}");
+    (format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{rest}"), target)
+}
+
+/// Sends a client's share of the requests, and returns their targets, each with whether it was answered.
+fn send(mut connection: Connection, client: usize) -> Vec<(String, bool)> {
+    let mut answered = Vec::new();
+    for number in (client..REPEATABLE + SINGLE).step_by(CLIENTS) {
+        let (request, target) = request(number);
+        connection.write(&request);
+        let head = connection.head();
+        let is_answer = head.first_line == "HTTP/1.1 200 OK";
+        if is_answer {
+            assert_eq!(head.one("x-target"), target);
+        } else {
+            assert_eq!(head.first_line, "HTTP/1.1 502 Bad Gateway");
+        }
+        if !request.starts_with("HEAD") {
+            head.read_body(&mut connection.stream);
+        }
+        answered.push((target, is_answer));
+        thread::sleep(Duration::from_millis(number as u64 % 7 * 4));
+    }
+    // There is one response to each request.
+    connection.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    let mut rest = Vec::new();
+    connection.stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"");
+    answered
+}
+
+#[test]
+fn no_request_is_lost_or_sent_twice_when_connections_close() {
+    let (upstream, arrivals) = Server::start();
+    let gateway = Gateway::start(&upstream, &[]);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let connection = gateway.connect();
+            thread::spawn(move || send(connection, client))
+        })
+        .collect();
+    let answered: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    drop(gateway);
+    let arrivals = arrivals.lock().unwrap();
+    let of = |target: &str| arrivals.get(target).copied().unwrap_or_default();
+    let is_repeatable = |target: &str| target.starts_with("/repeatable");
+    let lost = answered.iter().filter(|(target, is_answered)| is_repeatable(target) && !is_answered).count();
+    assert_eq!(lost, 0, "of {REPEATABLE} requests");
+    for (target, is_answered) in &answered {
+        let Arrival { read, answered } = of(target);
+        assert_eq!(answered, usize::from(*is_answered), "{target}");
+        // What was read without an answer may be sent again, but nothing else.
+        let most = if is_repeatable(target) { 2 } else { 1 };
+        assert!(read <= most, "{target} arrived {read} times");
+    }
+}
