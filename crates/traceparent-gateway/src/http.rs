@@ -41,7 +41,7 @@ pub(crate) use self::{
     departure::Departure,
     descriptors::{for_upstreams, raise_limit, share},
     expect::ExpectBody,
-    failure::{Failure, TlsFailure},
+    failure::{Failure, TlsFailure, TlsPeer},
     fields::FieldRules,
     headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
     interim::{Answered, Interim, InterimReceiver},

@@ -6,7 +6,7 @@ use super::Paused;
 
 mod tls;
 
-pub(crate) use self::tls::TlsFailure;
+pub(crate) use self::tls::{TlsFailure, TlsPeer};
 
 /// A failure of a request, recorded in the span and, in fewer words, sent to the client.
 ///

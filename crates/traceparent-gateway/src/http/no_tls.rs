@@ -46,7 +46,7 @@ impl TlsServer {
         Err(TlsError)
     }
 
-    pub(crate) async fn accept<S>(&self, _: S) -> io::Result<Accepted<S>> {
+    pub(crate) async fn accept<S>(&self, _: S) -> Result<Accepted<S>, TlsFailure> {
         match self.0 {}
     }
 }

@@ -17,6 +17,7 @@ use tokio::{
 
 use self::{
     connection::{Client, Connection, Stopping},
+    handshakes::Handshakes,
     pause::AcceptPause,
     places::{Place, Places},
     refusal::Refuser,
@@ -31,11 +32,13 @@ mod body;
 mod connection;
 mod counts;
 mod framing;
+mod handshakes;
 mod http1;
 mod http2;
 mod pause;
 mod places;
 mod protocol;
+mod rarely;
 mod refusal;
 mod shared;
 mod stream;
@@ -98,6 +101,7 @@ pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     places: Places,
+    handshakes: Arc<Handshakes>,
     refuser: Refuser,
     connections: JoinSet<()>,
     /// A channel whose sender is kept by every connection, upgraded ones included.
@@ -113,6 +117,7 @@ impl Server {
             address: listener.local_addr()?,
             listener,
             places: Places::new(Arc::default()),
+            handshakes: Arc::default(),
             refuser: Refuser::default(),
             connections: JoinSet::new(),
             open: channel(1),
@@ -122,7 +127,8 @@ impl Server {
 
     /// Sets the counters of connections.
     pub(crate) fn with_counts(self, counts: &Arc<ConnectionCounts>) -> Self {
-        Self { places: Places::new(Arc::clone(counts)), ..self }
+        let handshakes = Arc::new(Handshakes::new(Arc::clone(counts)));
+        Self { places: Places::new(Arc::clone(counts)), handshakes, ..self }
     }
 
     /// Returns the address, with the port that was free for port 0.
@@ -146,7 +152,7 @@ impl Server {
                         pause.reset();
                         match self.places.take(client.ip(), handler.limits()).await {
                             Ok(place) => self.connect(stream, client, place, Arc::clone(&handler)),
-                            Err(_) => self.refuser.refuse(stream),
+                            Err(_) => self.refuser.refuse(stream, handler.tls().is_some()),
                         }
                     }
                     Err(error) if is_about_one_connection(&error) => {}
@@ -172,6 +178,7 @@ impl Server {
             requests: Requests::new(place, self.open.0.clone()),
             stopping: Stopping(self.stopping.subscribe()),
             tcp: stream.clone(),
+            handshakes: Arc::clone(&self.handshakes),
         };
         self.connections.spawn(async move {
             select! {

@@ -153,6 +153,15 @@ impl Metrics {
         for refusal in Refusal::ALL {
             out.sample(refused, format_args!("{{limit=\"{}\"}}", refusal.as_str()), counts.refusals(refusal));
         }
+        if cfg!(feature = "tls") {
+            let help = "TLS handshakes with clients that were completed.";
+            out.single(name!("tls_handshakes_total"), "counter", help, counts.completed_handshakes());
+            let failures = name!("tls_handshake_failures_total");
+            out.head(failures, "counter", "TLS handshakes with clients that failed, by reason.");
+            for (failure, count) in counts.failed_handshakes() {
+                out.sample(failures, format_args!("{{reason=\"{}\"}}", failure.reason()), count);
+            }
+        }
     }
 
     fn write_requests(&self, out: &mut Exposition) {

@@ -27,20 +27,22 @@ fn listener(folder: &Folder, upstream: &Upstream, tls: &str, keys: &str) -> Stri
     )
 }
 
-struct Scene {
-    folder: Folder,
-    authority: Authority,
-    upstream: Upstream,
+/// A certificate for a listener, its authority, and an upstream.
+pub(crate) struct Scene {
+    pub(crate) folder: Folder,
+    pub(crate) authority: Authority,
+    pub(crate) upstream: Upstream,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, authority) = (Folder::new(), Authority::new("shop"));
         folder.write_pair("server", &authority.server());
         Self { folder, authority, upstream: Upstream::start(ok) }
     }
 
-    fn text(&self, tls: &str, keys: &str) -> String {
+    /// A listener with more keys of `tls` and of itself.
+    pub(crate) fn text(&self, tls: &str, keys: &str) -> String {
         listener(&self.folder, &self.upstream, tls, keys)
     }
 
@@ -48,7 +50,7 @@ impl Scene {
         Gateway::configured(&self.text(tls, keys), &[])
     }
 
-    fn client(&self) -> ClientTls {
+    pub(crate) fn client(&self) -> ClientTls {
         ClientTls::trusting(&self.authority)
     }
 }

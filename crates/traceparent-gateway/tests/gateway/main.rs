@@ -17,6 +17,8 @@ mod faults;
 mod formats;
 mod forwarding;
 mod grpc;
+#[cfg(feature = "tls")]
+mod handshakes;
 mod heads;
 mod hostile;
 mod http2;

@@ -9,14 +9,16 @@ use tokio::{
 };
 
 use super::{
-    Handler, Peer, PeerTls, http1, http2,
+    Handler, Peer, PeerTls,
+    handshakes::Handshakes,
+    http1, http2,
     protocol::{HANDSHAKE, PeekedStream, Protocol},
     shared::SharedStream,
     stream::{ClientStream, Requests},
 };
 use crate::{
     config::Limits,
-    http::{Interim, TlsServer, departure::Departure, tls::Accepted},
+    http::{Interim, TlsFailure, TlsServer, departure::Departure, tls::Accepted},
 };
 
 /// The answer to a client in the clear where TLS is spoken.
@@ -37,6 +39,7 @@ pub(super) struct Connection<H> {
     pub(super) stopping: Stopping,
     /// The stream below, with which the client is lost.
     pub(super) tcp: SharedStream,
+    pub(super) handshakes: Arc<Handshakes>,
 }
 
 /// A client, as all of its requests know it.
@@ -64,17 +67,27 @@ impl<H: Handler> Connection<H> {
         let Some(tls) = tls else { return self.serve(stream, None).await };
         let tcp = stream.clone();
         let handshake = async {
-            if stream.peek().await? == HANDSHAKE {
+            // A client that leaves without a byte has not begun one.
+            let Ok(first) = stream.peek().await else { return Ok(None) };
+            if first == HANDSHAKE {
                 return tls.accept(stream).await.map(Some);
             }
             stream.refuse(NOT_TLS);
-            Ok(None)
+            Err(TlsFailure::NotTls)
         };
         let accepted = select! {
-            accepted = timeout(self.limits.header_timeout, handshake) => accepted,
+            accepted = timeout(self.limits.header_timeout, handshake) => accepted.unwrap_or(Err(TlsFailure::Late)),
             () = self.stopping.begun() => return,
         };
-        let Ok(Ok(Some(Accepted { stream, is_http2, subject }))) = accepted else { return tcp.linger().await };
+        let Accepted { stream, is_http2, subject } = match accepted {
+            Ok(Some(accepted)) => accepted,
+            Ok(None) => return,
+            Err(failure) => {
+                self.handshakes.failed(self.client.address.ip(), failure);
+                return tcp.linger().await;
+            }
+        };
+        self.handshakes.completed();
         self.client.tls = Some(PeerTls { subject });
         let protocol = is_http2.map(|is_http2| if is_http2 { Protocol::Http2 } else { Protocol::Http1 });
         self.serve(stream, protocol).await;

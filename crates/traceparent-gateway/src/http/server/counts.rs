@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::http::TlsFailure;
+
 /// The counters of connections of clients.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounts {
@@ -7,6 +9,8 @@ pub(crate) struct ConnectionCounts {
     closed: AtomicU64,
     evicted: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
+    handshakes_completed: AtomicU64,
+    handshakes_failed: [AtomicU64; TlsFailure::OF_CLIENTS.len()],
 }
 
 /// The reason for which a new connection is refused.
@@ -49,6 +53,17 @@ impl ConnectionCounts {
         }
     }
 
+    pub(super) fn handshake_completed(&self) {
+        self.handshakes_completed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn handshake_failed(&self, failure: TlsFailure) {
+        let mut kinds = TlsFailure::OF_CLIENTS.iter().zip(&self.handshakes_failed);
+        if let Some((_, count)) = kinds.find(|(kind, _)| **kind == failure) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Returns the number of connections that are open.
     pub(crate) fn open(&self) -> u64 {
         let closed = self.closed.load(Relaxed);
@@ -68,5 +83,16 @@ impl ConnectionCounts {
     /// Returns the number of connections that were refused for this reason.
     pub(crate) fn refusals(&self, refusal: Refusal) -> u64 {
         self.refused.get(refusal as usize).map_or(0, |count| count.load(Relaxed))
+    }
+
+    /// Returns the number of TLS handshakes with clients that were completed.
+    pub(crate) fn completed_handshakes(&self) -> u64 {
+        self.handshakes_completed.load(Relaxed)
+    }
+
+    /// Returns the numbers of TLS handshakes with clients that failed, for each kind of failure.
+    pub(crate) fn failed_handshakes(&self) -> impl Iterator<Item = (TlsFailure, u64)> {
+        let counts = self.handshakes_failed.iter().map(|count| count.load(Relaxed));
+        TlsFailure::OF_CLIENTS.into_iter().zip(counts)
     }
 }

@@ -5,6 +5,7 @@ use std::{
 
 use tokio::time::sleep;
 
+use super::rarely::Rarely;
 use crate::operator::tell;
 
 /// The pause after the first failure.
@@ -13,22 +14,17 @@ const LEAST: Duration = Duration::from_millis(50);
 /// The pause after many failures.
 const MOST: Duration = Duration::from_secs(1);
 
-/// The time between two messages about failures.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// The pause after the system has refused to accept a connection. It grows with each failure, and the operator is told now
 /// and then.
 #[derive(Debug)]
 pub(super) struct AcceptPause {
     next: Duration,
-    told: Option<Instant>,
-    /// The number of failures since the last message.
-    untold: u64,
+    rarely: Rarely,
 }
 
 impl Default for AcceptPause {
     fn default() -> Self {
-        Self { next: LEAST, told: None, untold: 0 }
+        Self { next: LEAST, rarely: Rarely::default() }
     }
 }
 
@@ -40,7 +36,9 @@ impl AcceptPause {
 
     /// Waits before another attempt.
     pub(super) async fn wait(&mut self, error: &io::Error) {
-        if let Some(message) = self.message(error, Instant::now()) {
+        let message =
+            self.rarely.message(format_args!("accepting connections failed, trying again: {error}"), Instant::now());
+        if let Some(message) = message {
             tell(message);
         }
         sleep(self.grow()).await;
@@ -50,20 +48,6 @@ impl AcceptPause {
         let pause = self.next;
         self.next = (pause * 2).min(MOST);
         pause
-    }
-
-    /// Returns the message to the operator, if it is time for one.
-    fn message(&mut self, error: &io::Error, now: Instant) -> Option<String> {
-        if self.told.is_some_and(|told| now.duration_since(told) < SILENCE) {
-            self.untold += 1;
-            return None;
-        }
-        self.told = Some(now);
-        let message = format!("accepting connections failed, trying again: {error}");
-        match std::mem::take(&mut self.untold) {
-            0 => Some(message),
-            untold => Some(format!("{message} ({untold} more failures since the last message)")),
-        }
     }
 }
 
@@ -78,17 +62,5 @@ mod tests {
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
         pause.reset();
         assert_eq!(pause.grow(), LEAST);
-    }
-
-    #[test]
-    fn messages_are_rare() {
-        let (mut pause, start, error) = (AcceptPause::default(), Instant::now(), io::Error::other("no"));
-        assert_eq!(pause.message(&error, start).as_deref(), Some("accepting connections failed, trying again: no"));
-        for seconds in 1..30 {
-            assert_eq!(pause.message(&error, start + Duration::from_secs(seconds)), None);
-        }
-        let message = pause.message(&error, start + SILENCE);
-        let expected = "accepting connections failed, trying again: no (29 more failures since the last message)";
-        assert_eq!(message.as_deref(), Some(expected));
     }
 }

@@ -4,7 +4,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::http::TlsFailure;
 
-/// Returns the failure of a handshake with a server.
+/// Returns the failure of a handshake.
 pub(super) fn handshake_failure(error: &io::Error) -> TlsFailure {
     failure(error).unwrap_or(TlsFailure::Closed)
 }
@@ -19,6 +19,7 @@ fn of_error(error: &Error) -> TlsFailure {
     match error {
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::AlertReceived(alert) => of_alert(*alert),
+        Error::NoCertificatesPresented => TlsFailure::ClientCertificateRequired,
         Error::NoApplicationProtocol => TlsFailure::NoCommonProtocol,
         Error::PeerIncompatible(_) => TlsFailure::Incompatible,
         Error::InvalidMessage(_) => TlsFailure::NotTls,
@@ -49,12 +50,13 @@ fn of_alert(alert: AlertDescription) -> TlsFailure {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => TlsFailure::ClientCertificateRefused,
+        | AlertDescription::AccessDenied => TlsFailure::GatewayCertificateRefused,
         AlertDescription::ProtocolVersion
         | AlertDescription::InsufficientSecurity
         | AlertDescription::HandshakeFailure => TlsFailure::Incompatible,
         AlertDescription::NoApplicationProtocol => TlsFailure::NoCommonProtocol,
         AlertDescription::UnrecognisedName => TlsFailure::UnknownName,
+        AlertDescription::CloseNotify | AlertDescription::UserCanceled => TlsFailure::Closed,
         _ => TlsFailure::Broken,
     }
 }

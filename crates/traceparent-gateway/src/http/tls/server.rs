@@ -1,4 +1,4 @@
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use rustls::{
     ServerConfig,
@@ -10,10 +10,11 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     H2, HTTP_1_1,
+    failure::handshake_failure,
     files::{Pair, TlsError, authorities, provider, read_certificates},
     subject::subject,
 };
-use crate::config::ServerTls;
+use crate::{config::ServerTls, http::TlsFailure};
 
 /// A connection over TLS to a client.
 pub(crate) type ServerStream<S> = Box<TlsStream<S>>;
@@ -58,8 +59,8 @@ impl TlsServer {
     }
 
     /// Performs the handshake on a new connection.
-    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Accepted<S>> {
-        let stream = self.0.accept(stream).await?;
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<Accepted<S>, TlsFailure> {
+        let stream = self.0.accept(stream).await.map_err(|error| handshake_failure(&error))?;
         let session = stream.get_ref().1;
         let is_http2 = session.alpn_protocol().map(|protocol| protocol == H2);
         let client = session.peer_certificates().and_then(<[_]>::first);

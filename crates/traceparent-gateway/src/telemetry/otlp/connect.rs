@@ -10,7 +10,7 @@ use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use crate::http::{Connect, Connector, Failure, Offer, Stream, TlsClient};
+use crate::http::{Connect, Connector, Failure, Offer, Stream, TlsClient, TlsPeer};
 
 /// The time limit for connecting to a collector.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub(super) struct ConnectError(Failure);
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Failure::Tls(failure) => failure.describe("collector", f),
+            Failure::Tls(failure) => failure.of(TlsPeer::Collector).fmt(f),
             Failure::Unreachable(kind) => write!(f, "cannot connect: {kind}"),
             Failure::UnknownHost => f.write_str("no address found for the host"),
             other => other.fmt(f),
