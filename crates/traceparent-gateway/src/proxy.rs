@@ -1,6 +1,6 @@
 //! A request's way through the gateway.
 
-use std::{fmt, future::pending, ptr, sync::Arc};
+use std::{fmt, future::pending, net::SocketAddr, ptr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http_body_util::{Either, Full};
@@ -228,6 +228,15 @@ impl Handler for Proxy {
         self.settings.load().tls.clone()
     }
 
+    /// Counts and logs a request that was refused before its head had ended. It has no span: neither its method nor its
+    /// target nor its trace is known, and each probe of a port would be a trace.
+    fn refused(&self, client: SocketAddr, failure: Failure) {
+        self.settings.load().tracer.refused(failure);
+        if let Some(log) = &self.access_log {
+            LogEntry::refused(log, client, failure);
+        }
+    }
+
     /// Forwards a request, or answers it with its failure. The span ends with the body.
     async fn handle(&self, client: Peer, request: Request<ClientBody>) -> Response<ResponseBody> {
         let settings = self.settings.load_full();
@@ -236,7 +245,8 @@ impl Handler for Proxy {
         let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
         let tracing = route.map_or(settings.tracing, |route| route.tracing);
         let mut span = settings.tracer.serve(&client, &request, name, tracing);
-        let mut entry = LogEntry::open(self.access_log.as_ref(), &client, &request, &span);
+        let log = self.access_log.as_ref();
+        let mut entry = LogEntry::open(log, &client, settings.forwarded, &request, &span);
         let (mut parts, body) = request.into_parts();
         let answer = match settings.admit(&mut parts, &self.pseudonym) {
             Ok(None) => {

@@ -17,6 +17,7 @@ pub(crate) mod semconv;
 mod tree;
 
 pub(crate) use self::{
+    forwarded::client_address,
     json::write_json,
     rpc::RpcCall,
     tree::{Row, rows},

@@ -11,7 +11,7 @@ use traceparent_formats::Propagators;
 
 use crate::{
     config::{Forwarded, Keep, RequestTracing, Sampling, Tracing},
-    http::Peer,
+    http::{Failure, Peer},
     span::{
         RpcCall,
         semconv::{Conventions, RequestInfo, push_formats},
@@ -118,6 +118,12 @@ impl Tracer {
         span.refused = reception.refused;
         span.rpc = RpcCall::new(request.headers(), request.uri());
         span
+    }
+
+    /// Counts a request that was refused before its head had ended.
+    pub(crate) fn refused(&self, failure: Failure) {
+        self.0.metrics.started();
+        self.0.metrics.ended(Some(failure.status().as_u16()), Some(failure));
     }
 
     /// Returns the policy for requests with a percentage of their own.

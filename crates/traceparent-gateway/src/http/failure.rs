@@ -37,6 +37,18 @@ pub(crate) enum Failure {
     RequestCut,
     #[error("the request's body paused for too long")]
     RequestPaused,
+    #[error("the request's head is not valid HTTP/1.1")]
+    InvalidHead,
+    #[error("the request's head exceeds the listener's header_bytes or header_fields")]
+    HeadTooLarge,
+    #[error("the request's head did not come to its end in time")]
+    HeadTooSlow,
+    #[error("the request has both a length and a transfer coding")]
+    AmbiguousLength,
+    #[error("the client does not speak TLS")]
+    NotTls,
+    #[error("the client speaks TLS")]
+    UnexpectedTls,
     #[error("the request has too many header fields")]
     TooManyFields,
     #[error("the request does not name one host")]
@@ -79,6 +91,12 @@ impl Failure {
             Self::AnswerPaused => "upstream_answer_paused",
             Self::RequestCut => "request_cut",
             Self::RequestPaused => "request_paused",
+            Self::InvalidHead => "invalid_head",
+            Self::HeadTooLarge => "head_too_large",
+            Self::HeadTooSlow => "head_too_slow",
+            Self::AmbiguousLength => "ambiguous_length",
+            Self::NotTls => "not_tls",
+            Self::UnexpectedTls => "unexpected_tls",
             Self::TooManyFields => "too_many_fields",
             Self::NotOneHost => "not_one_host",
             Self::InvalidTarget => "invalid_target",
@@ -108,12 +126,16 @@ impl Failure {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::RequestCut
+            | Self::InvalidHead
+            | Self::AmbiguousLength
+            | Self::NotTls
+            | Self::UnexpectedTls
             | Self::NotOneHost
             | Self::InvalidTarget
             | Self::RepeatedChunked
             | Self::InvalidMaxForwards => StatusCode::BAD_REQUEST,
-            Self::RequestPaused => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RequestPaused | Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyFields | Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Unreachable(io::ErrorKind::TimedOut)
@@ -137,7 +159,13 @@ impl Failure {
             Self::Tls(_) => "The service behind this gateway cannot be reached over TLS.\n",
             Self::NoAnswer | Self::AnswerCut => "The service behind this gateway closed the connection.\n",
             Self::NoAnswerInTime | Self::AnswerPaused => "The service behind this gateway takes too long.\n",
-            Self::RequestPaused => "The request takes too long.\n",
+            Self::RequestPaused | Self::HeadTooSlow => "The request takes too long.\n",
+            Self::InvalidHead => "The request is not valid HTTP/1.1.\n",
+            Self::HeadTooLarge => "The request's head is too large.\n",
+            Self::AmbiguousLength => "The request has both a length and a transfer coding.\n",
+            Self::NotTls => "This port speaks TLS: use https.\n",
+            // Tools that show the received bytes show it.
+            Self::UnexpectedTls => "This port does not speak TLS: use http.\n",
             Self::TooManyFields => "The request has too many header fields.\n",
             Self::NotOneHost => "The request does not name one host.\n",
             Self::InvalidTarget => "The request's host or target is not valid.\n",

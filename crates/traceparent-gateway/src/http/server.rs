@@ -24,7 +24,7 @@ use self::{
     shared::SharedStream,
     stream::Requests,
 };
-use super::{BoxError, Interim, TlsServer, departure::Departure, headers, tcp::tune};
+use super::{BoxError, Failure, Interim, TlsServer, departure::Departure, headers, tcp::tune};
 use crate::config::Limits;
 
 mod activity;
@@ -35,11 +35,13 @@ mod framing;
 mod handshakes;
 mod http1;
 mod http2;
+mod linger;
 mod pause;
 mod places;
 mod protocol;
 mod rarely;
 mod refusal;
+mod rest;
 mod shared;
 mod stream;
 
@@ -62,6 +64,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn tls(&self) -> Option<TlsServer> {
         None
     }
+
+    /// Takes note of a request that the server has refused, because its head is not one.
+    fn refused(&self, _client: SocketAddr, _failure: Failure) {}
 
     /// Answers a request of a client.
     fn handle(&self, client: Peer, request: Request<ClientBody>) -> impl Future<Output = Response<Self::Body>> + Send;

@@ -14,8 +14,12 @@ use hyper::{
 
 use super::body::RequestProgress;
 use crate::{
+    config::Forwarded,
     http::{BoxError, Departure, Failure, Peer, host},
-    span::semconv::{cut, redacted},
+    span::{
+        client_address,
+        semconv::{canonical, cut, redacted},
+    },
     telemetry::{AccessLog, AccessRecord},
     tracer::OpenSpan,
 };
@@ -37,16 +41,20 @@ struct OpenEntry {
 
 impl LogEntry {
     /// Opens the entry of a request that is served within a span.
-    pub(super) fn open<B>(log: Option<&AccessLog>, client: &Peer, request: &Request<B>, span: &OpenSpan) -> Self {
+    pub(super) fn open<B>(
+        log: Option<&AccessLog>,
+        client: &Peer,
+        forwarded: Forwarded,
+        request: &Request<B>,
+        span: &OpenSpan,
+    ) -> Self {
         Self(log.map(|log| {
             let (uri, headers) = (request.uri(), request.headers());
             let record = Box::new(AccessRecord {
-                time: SystemTime::now(),
-                duration: Duration::ZERO,
-                client: client.address.ip().to_canonical(),
-                method: request.method().clone(),
-                target: target(uri),
-                version: request.version(),
+                client: client_address(client.address, forwarded, headers),
+                method: Some(request.method().clone()),
+                target: Some(target(uri)),
+                version: Some(request.version()),
                 host: uri
                     .authority()
                     .map(|host| host.as_str().to_owned())
@@ -54,13 +62,8 @@ impl LogEntry {
                     .map(|name| short(host(&name).to_owned())),
                 referer: text(headers, REFERER).map(|url| short(redacted_url(&url))),
                 user_agent: text(headers, USER_AGENT).map(short),
-                status: None,
-                failure: None,
-                received: 0,
-                sent: 0,
-                upstream: None,
-                upstream_duration: None,
                 trace: span.trace_record(),
+                ..without_head(client.address)
             });
             let departure = client.departure.clone();
             Box::new(OpenEntry {
@@ -72,6 +75,12 @@ impl LogEntry {
                 record,
             })
         }))
+    }
+
+    /// Writes the entry of a request that was refused before its head had ended.
+    pub(super) fn refused(log: &AccessLog, client: SocketAddr, failure: Failure) {
+        let status = Some(failure.status().as_u16());
+        log.offer(Box::new(AccessRecord { status, failure: Some(failure), ..without_head(client) }));
     }
 
     /// Records the beginning of the call to the upstream.
@@ -136,6 +145,30 @@ impl Drop for LogEntry {
         record.duration = started.elapsed();
         record.received = progress.map_or(0, |progress| progress.received());
         log.offer(record);
+    }
+}
+
+/// Returns the record of a request that begins now, and of which nothing is known.
+fn without_head(client: SocketAddr) -> AccessRecord {
+    let peer = canonical(client);
+    AccessRecord {
+        time: SystemTime::now(),
+        duration: Duration::ZERO,
+        client: peer.ip(),
+        peer,
+        method: None,
+        target: None,
+        version: None,
+        host: None,
+        referer: None,
+        user_agent: None,
+        status: None,
+        failure: None,
+        received: 0,
+        sent: 0,
+        upstream: None,
+        upstream_duration: None,
+        trace: None,
     }
 }
 

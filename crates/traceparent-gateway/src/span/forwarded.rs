@@ -7,7 +7,8 @@ use hyper::{
     header::{FORWARDED, HeaderName, HeaderValue},
 };
 
-use crate::http::is_host;
+use super::semconv::canonical;
+use crate::{config::Forwarded, http::is_host};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -30,6 +31,15 @@ pub(super) struct ForwardedRequest {
     pub(super) port: Option<u16>,
     /// The client's address; `None` for an unknown or obfuscated one.
     pub(super) client: Option<IpAddr>,
+}
+
+/// Returns the address of the client that has sent a request over the connection of a peer, which may be a proxy.
+pub(crate) fn client_address(peer: SocketAddr, forwarded: Forwarded, headers: &HeaderMap) -> IpAddr {
+    let named = match forwarded {
+        Forwarded::Append => ForwardedRequest::new(headers).client,
+        Forwarded::Replace => None,
+    };
+    named.unwrap_or(canonical(peer).ip())
 }
 
 impl ForwardedRequest {

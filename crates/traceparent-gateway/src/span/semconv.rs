@@ -95,7 +95,7 @@ impl Conventions {
             push_server(&mut attributes, scheme, &authority, forwarded.port);
         }
         if let Some(peer) = info.peer {
-            let client = forwarded.client.unwrap_or(peer.ip());
+            let client = forwarded.client.unwrap_or(canonical(peer).ip());
             attributes.push(KeyValue::new(CLIENT_ADDRESS, client.to_string()));
             push_peer(&mut attributes, peer);
         }
@@ -135,8 +135,14 @@ impl Conventions {
     }
 }
 
+/// Returns an address of IPv4 as such, however the socket has it.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// Adds the address of the other end of a connection.
 pub(crate) fn push_peer(attributes: &mut Vec<KeyValue>, peer: SocketAddr) {
+    let peer = canonical(peer);
     attributes.push(KeyValue::new(NETWORK_PEER_ADDRESS, peer.ip().to_string()));
     attributes.push(KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())));
 }

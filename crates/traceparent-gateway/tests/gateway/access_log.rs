@@ -87,6 +87,40 @@ fn a_request_is_logged_with_its_trace() {
     fs::remove_file(path).unwrap();
 }
 
+/// The client is the one that the span names, and the other end of the connection has a name of its own.
+#[test]
+fn the_client_is_the_one_that_a_trusted_proxy_names() {
+    let upstream = Upstream::start(ok);
+    let fields = "X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n";
+    for (forwarded, fields, client) in [
+        ("append", fields, "192.0.2.7"),
+        ("append", "Forwarded: for=\"[2001:db8::1]:4711\"\r\n", "2001:db8::1"),
+        ("append", "X-Forwarded-For: unknown\r\n", "127.0.0.1"),
+        ("replace", fields, "127.0.0.1"),
+    ] {
+        for format in ["json", "combined"] {
+            let path = absent("forwarded");
+            let text = config(&upstream, &format!("{{path: '{}', format: {format}}}", path.display()));
+            let text = text.replace("    routes:", &format!("    forwarded: {forwarded}\n    routes:"));
+            let gateway = Gateway::configured(&text, &[]);
+            let mut connection = gateway.connect();
+            let peer = connection.stream.get_ref().local_addr().unwrap();
+            connection.write(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+            assert_eq!(connection.response().status, 200);
+            drop(connection);
+            let (span, _) = crate::support::server_and_call(&gateway.spans());
+            let line = &lines(&path, 1)[0];
+            assert_eq!(span["attributes"]["client.address"], client);
+            if format == "json" {
+                assert_eq!((&json(line)["client"], &json(line)["peer"]), (&client.into(), &peer.to_string().into()));
+            } else {
+                assert!(line.starts_with(&format!("{client} - - [")), "{line}");
+            }
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
 #[test]
 fn failures_and_refused_headers_are_logged() {
     let upstream = Upstream::start(|exchange| {

@@ -10,6 +10,7 @@ use hyper::{
     header::CONTENT_LENGTH,
 };
 
+use super::{rest::Rest, stream::UnderWay};
 use crate::http::{BoxError, stream_body::StreamBody, watch::PseudoEnds};
 
 /// The body of a client's request.
@@ -18,13 +19,25 @@ pub(crate) struct ClientBody(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Http1(Incoming),
+    Empty,
+    Http1(Http1Body),
     Http2(StreamBody),
 }
 
+/// A body over HTTP/1, which is read to its end even if it is dropped before. Until then, its request is under way.
+#[derive(Debug)]
+struct Http1Body {
+    /// `None` at the end.
+    unread: Option<(Incoming, UnderWay)>,
+    rest: Rest,
+}
+
 impl ClientBody {
-    pub(super) fn http1(body: Incoming) -> Self {
-        Self(Inner::Http1(body))
+    pub(super) fn http1(body: Incoming, under_way: &UnderWay, rest: &Rest) -> Self {
+        if body.is_end_stream() {
+            return Self(Inner::Empty);
+        }
+        Self(Inner::Http1(Http1Body { unread: Some((body, under_way.clone())), rest: rest.clone() }))
     }
 
     /// Creates the body that follows a head over HTTP/2.
@@ -44,22 +57,52 @@ impl Body for ClientBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match &mut self.get_mut().0 {
-            Inner::Http1(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Inner::Empty => Poll::Ready(None),
+            Inner::Http1(body) => body.poll(context),
             Inner::Http2(body) => body.poll(context).map(|frame| frame.map_err(Into::into).transpose()),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Http1(body) => body.is_end_stream(),
+            Inner::Empty => true,
+            Inner::Http1(body) => body.unread.is_none(),
             Inner::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Http1(body) => body.size_hint(),
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Http1(body) => {
+                body.unread.as_ref().map_or(SizeHint::with_exact(0), |(unread, _)| unread.size_hint())
+            }
             Inner::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Http1Body {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some((unread, _)) = &mut self.unread else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut *unread).poll_frame(context);
+        // Trailers are the last frame.
+        let is_last = match &frame {
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || unread.is_end_stream(),
+            Poll::Ready(_) => true,
+            Poll::Pending => false,
+        };
+        if is_last {
+            self.unread = None;
+        }
+        frame.map_err(Into::into)
+    }
+}
+
+impl Drop for Http1Body {
+    fn drop(&mut self) {
+        if let Some((unread, under_way)) = self.unread.take() {
+            self.rest.leave(unread, under_way);
         }
     }
 }

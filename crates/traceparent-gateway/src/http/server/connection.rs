@@ -1,33 +1,31 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::watch,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
     Handler, Peer, PeerTls,
     handshakes::Handshakes,
-    http1, http2,
+    http1::{self, Ended},
+    http2,
+    linger::Linger,
     protocol::{HANDSHAKE, PeekedStream, Protocol},
+    refusal::last_answer,
     shared::SharedStream,
     stream::{ClientStream, Requests},
 };
 use crate::{
     config::Limits,
-    http::{Interim, TlsFailure, TlsServer, departure::Departure, tls::Accepted},
+    http::{Failure, Interim, TlsFailure, TlsServer, departure::Departure, tls::Accepted},
 };
 
-/// The answer to a client in the clear where TLS is spoken.
-const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    content-length: 33\r\n\r\nThis port speaks TLS: use https.\n";
-
-/// The answer to a client with TLS where none is spoken. Tools that show the received bytes show it.
-const TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    content-length: 40\r\n\r\nThis port does not speak TLS: use http.\n";
+/// The time that a server which stops leaves to requests whose heads have not ended, and to lingering connections.
+const LAST: Duration = Duration::from_secs(1);
 
 /// A connection to a client, whatever its bytes go through.
 #[derive(Debug)]
@@ -65,15 +63,10 @@ impl<H: Handler> Connection<H> {
     /// Serves a new connection, after the handshake if there is TLS.
     pub(super) async fn accept(mut self, stream: SharedStream, tls: Option<TlsServer>) {
         let Some(tls) = tls else { return self.serve(stream, None).await };
-        let tcp = stream.clone();
         let handshake = async {
             // A client that leaves without a byte has not begun one.
             let Ok(first) = stream.peek().await else { return Ok(None) };
-            if first == HANDSHAKE {
-                return tls.accept(stream).await.map(Some);
-            }
-            stream.refuse(NOT_TLS);
-            Err(TlsFailure::NotTls)
+            if first == HANDSHAKE { tls.accept(stream).await.map(Some) } else { Err(TlsFailure::NotTls) }
         };
         let accepted = select! {
             accepted = timeout(self.limits.header_timeout, handshake) => accepted.unwrap_or(Err(TlsFailure::Late)),
@@ -84,7 +77,10 @@ impl<H: Handler> Connection<H> {
             Ok(None) => return,
             Err(failure) => {
                 self.handshakes.failed(self.client.address.ip(), failure);
-                return tcp.linger().await;
+                return match failure {
+                    TlsFailure::NotTls => self.refuse(Failure::NotTls).await,
+                    _ => self.linger().await,
+                };
             }
         };
         self.handshakes.completed();
@@ -108,17 +104,49 @@ impl<H: Handler> Connection<H> {
         };
         match protocol {
             None => {}
-            Some(Protocol::Http1) => http1::serve(self, stream).await,
+            Some(Protocol::Http1) => {
+                let Ended { refusal, is_unread } = http1::serve(&self, stream).await;
+                if let Some(failure) = refusal {
+                    self.handler.refused(self.client.address, failure);
+                }
+                if is_unread {
+                    self.linger().await;
+                }
+            }
             // What is inside of TLS is no more of it.
             Some(Protocol::Tls) if self.client.tls.is_some() => {}
-            Some(Protocol::Tls) => {
-                self.tcp.refuse(TLS);
-                self.tcp.linger().await;
-            }
+            Some(Protocol::Tls) => self.refuse(Failure::UnexpectedTls).await,
             Some(Protocol::Http2) => {
                 stream.get_mut().set_http2();
                 http2::serve(self, stream).await;
             }
+        }
+    }
+
+    /// Refuses a client that speaks no HTTP here.
+    async fn refuse(self, failure: Failure) {
+        self.handler.refused(self.client.address, failure);
+        self.tcp.refuse(&last_answer(failure));
+        self.linger().await;
+    }
+
+    /// Ends the connection, but drops what the client still sends. It gives way to other connections, and to a stop.
+    async fn linger(mut self) {
+        let stop = async {
+            self.stopping.begun().await;
+            sleep(LAST).await;
+        };
+        select! {
+            () = self.tcp.linger(Linger::LONG) => {}
+            () = stop => {}
+        }
+    }
+
+    /// Waits until it is too late for a request whose head has not ended, unless there is a request.
+    pub(super) async fn without_request(&self) {
+        sleep(LAST).await;
+        if self.requests.activity().is_busy() {
+            pending::<()>().await;
         }
     }
 

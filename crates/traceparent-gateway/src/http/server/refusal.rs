@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use tokio::{net::TcpStream, sync::Semaphore};
 
-use super::shared::SharedStream;
+use super::{linger::Linger, shared::SharedStream};
+use crate::http::Failure;
 
 /// The answer to a client for which there is no place.
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -29,16 +30,29 @@ impl Default for Refuser {
 }
 
 impl Refuser {
-    /// Answers 503, or with an alert over TLS, and closes the connection. A few connections read what the client sends first: closing before that may
-    /// destroy the answer.
+    /// Closes the connection with 503, or with an alert over TLS. A few connections read what the client sends first:
+    /// closing before that may destroy the answer.
     pub(super) fn refuse(&self, stream: TcpStream, is_tls: bool) {
         let stream = SharedStream::new(stream);
         // The buffer of a new connection has room for the answer.
         stream.refuse(if is_tls { NO_PLACE_TLS } else { NO_PLACE });
         let Ok(permit) = Arc::clone(&self.lingering).try_acquire_owned() else { return };
         tokio::spawn(async move {
-            stream.linger().await;
+            stream.linger(Linger::SHORT).await;
             drop(permit);
         });
     }
+}
+
+/// Returns the answer to a request whose head is not read to its end, after which the connection is closed.
+pub(super) fn last_answer(failure: Failure) -> Vec<u8> {
+    let (status, text) = (failure.status(), failure.answer());
+    let reason = status.canonical_reason().unwrap_or_default();
+    format!(
+        "HTTP/1.1 {} {reason}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: \
+         {}\r\n\r\n{text}",
+        status.as_str(),
+        text.len()
+    )
+    .into_bytes()
 }

@@ -1,25 +1,23 @@
 use std::{
     future::pending,
     io,
+    mem::MaybeUninit,
     net::Shutdown,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
     net::TcpStream,
-    time::timeout,
 };
 
-/// The longest time for which a connection that has ended stays open.
-const LINGER: Duration = Duration::from_secs(1);
+use super::linger::Linger;
 
-/// The largest number of bytes that are read from it.
-const LINGER_BYTES: usize = 64 * 1024;
+/// The size of the buffer for bytes that are dropped.
+const BUFFER: usize = 16 * 1024;
 
 /// A TCP stream that the watch for lost clients shares.
 #[derive(Clone, Debug)]
@@ -46,25 +44,28 @@ impl SharedStream {
         }
     }
 
+    /// Returns whether bytes of the client have arrived that were not read.
+    pub(super) fn has_unread(&self) -> bool {
+        let mut first = [MaybeUninit::uninit()];
+        SockRef::from(&*self.0).peek(&mut first).is_ok_and(|read| read > 0)
+    }
+
     /// Writes a last response, unless the client reads nothing.
     pub(super) fn refuse(&self, response: &[u8]) {
         let _ = self.0.try_write(response);
     }
 
-    /// Ends a connection, but reads for a moment what the client still sends: closing before that may destroy the last bytes
-    /// that were written.
-    pub(super) async fn linger(mut self) {
+    /// Ends a connection, but drops within limits what the client still sends: closing before that may destroy the last
+    /// bytes that were written.
+    pub(super) async fn linger(mut self, limits: Linger) {
         let _ = self.shutdown().await;
-        let read = async {
-            let (mut buffer, mut left) = ([0; 1024], LINGER_BYTES);
-            while let Ok(read @ 1..) = self.read(&mut buffer).await {
-                left = left.saturating_sub(read);
-                if left == 0 {
-                    return;
-                }
-            }
-        };
-        let _ = timeout(LINGER, read).await;
+        let mut buffer = vec![0; BUFFER];
+        let drain = limits.drain(|context| {
+            let mut read = ReadBuf::new(&mut buffer);
+            let result = ready!(Pin::new(&mut self).poll_read(context, &mut read));
+            Poll::Ready(Some(read.filled().len()).filter(|length| result.is_ok() && *length > 0))
+        });
+        drain.await;
     }
 
     fn poll_send(

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -12,21 +12,15 @@ use tokio::{
     time::Instant,
 };
 
-use super::{activity::Activity, framing::Framing, places::Place};
+use super::{activity::Activity, framing::Framing, places::Place, refusal::last_answer};
 use crate::{
     config::Limits,
     http::{Failure, departure::Departure, timer::IdleTimer},
 };
 
-/// The answer to a request whose head does not end in time.
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
-/// The answer to a request that can be read in two ways.
-const AMBIGUOUS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
 /// A client's connection, which ends when nothing happens on it for too long.
 ///
-/// After a timeout, reading returns the end of the stream, as if the client had left.
+/// After a timeout or a refusal, reading returns the end of the stream, as if the client had left.
 #[derive(Debug)]
 pub(super) struct ClientStream<S> {
     stream: S,
@@ -89,10 +83,12 @@ impl<S: AsyncWrite + Unpin> ClientStream<S> {
         !self.framing.is_ambiguous()
     }
 
-    /// Writes a last response, unless the client reads nothing.
-    fn refuse(&mut self, response: &[u8], context: &mut Context<'_>) {
-        let _ = Pin::new(&mut self.stream).poll_write(context, response);
-        let _ = Pin::new(&mut self.stream).poll_flush(context);
+    /// Refuses a request, with a last response unless the client reads nothing.
+    fn refuse(&mut self, failure: Failure, context: &mut Context<'_>) {
+        if self.requests.0.refusal.set(failure).is_ok() {
+            let _ = Pin::new(&mut self.stream).poll_write(context, &last_answer(failure));
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        }
     }
 
     /// Returns whether a request is under way. If one was since the last look, waiting begins anew.
@@ -137,18 +133,21 @@ impl<S: AsyncWrite + Unpin> ClientStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.requests.refusal().is_some() {
+            return Poll::Ready(Ok(()));
+        }
         let filled = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if read.is_ready() {
             if !this.receive(&buffer.filled()[filled..]) {
-                this.refuse(AMBIGUOUS, context);
+                this.refuse(Failure::AmbiguousLength, context);
                 buffer.set_filled(filled);
             }
             return read;
         }
         ready!(this.poll_timeout(context));
         if this.waiting == Waiting::ForHead {
-            this.refuse(TOO_SLOW, context);
+            this.refuse(Failure::HeadTooSlow, context);
         }
         Poll::Ready(Ok(()))
     }
@@ -195,12 +194,14 @@ pub(super) struct Requests(Arc<Shared>);
 struct Shared {
     place: Place,
     departure: Departure,
+    /// The reason for which a request is refused before its head has ended.
+    refusal: OnceLock<Failure>,
     _open: Sender<Infallible>,
 }
 
 impl Requests {
     pub(super) fn new(place: Place, open: Sender<Infallible>) -> Self {
-        Self(Arc::new(Shared { place, departure: Departure::default(), _open: open }))
+        Self(Arc::new(Shared { place, departure: Departure::default(), refusal: OnceLock::new(), _open: open }))
     }
 
     pub(super) fn start(&self) -> UnderWay {
@@ -211,6 +212,11 @@ impl Requests {
     /// Returns the departure of a client whose requests end with its connection.
     pub(super) fn departure(&self) -> &Departure {
         &self.0.departure
+    }
+
+    /// Returns the reason for which a request was refused before its head had ended, or `None` if none was.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        self.0.refusal.get().copied()
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {

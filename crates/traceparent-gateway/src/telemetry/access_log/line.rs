@@ -30,12 +30,13 @@ pub(super) fn push_line(lines: &mut Vec<u8>, record: &AccessRecord, format: LogF
 impl Serialize for AccessRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let trace = self.trace.as_ref();
-        let mut line = serializer.serialize_struct("AccessRecord", 19)?;
+        let mut line = serializer.serialize_struct("AccessRecord", 21)?;
         line.serialize_field("time", &Text(humantime::format_rfc3339_micros(self.time)))?;
         line.serialize_field("client", &self.client)?;
-        line.serialize_field("method", cut(self.method.as_str()))?;
+        line.serialize_field("peer", &self.peer)?;
+        line.serialize_field("method", &self.method.as_ref().map(|method| cut(method.as_str())))?;
         line.serialize_field("target", &self.target)?;
-        line.serialize_field("protocol", &Text(Protocol(self.version)))?;
+        line.serialize_field("protocol", &self.version.map(|version| Text(Protocol(version))))?;
         line.serialize_field("host", &self.host)?;
         line.serialize_field("status", &self.status)?;
         line.serialize_field("error", &self.failure.map(Failure::as_str))?;
@@ -87,17 +88,30 @@ impl Display for Combined<'_> {
         let Self(record) = self;
         write!(
             f,
-            "{} - - [{}] \"{} {} {}\" {} {} \"{}\" \"{}\"",
+            "{} - - [{}] \"{}\" {} {} \"{}\" \"{}\"",
             record.client,
             Clock(record.time),
-            Quoted(cut(record.method.as_str())),
-            Quoted(&record.target),
-            Protocol(record.version),
+            RequestLine(record),
             record.status.unwrap_or(CLIENT_LEFT),
             record.sent,
             Quoted(record.referer.as_deref().unwrap_or("-")),
             Quoted(record.user_agent.as_deref().unwrap_or("-")),
         )
+    }
+}
+
+/// The first line of a request, or `-` without one.
+struct RequestLine<'a>(&'a AccessRecord);
+
+impl Display for RequestLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AccessRecord { method, target, version, .. } = self.0;
+        match (method, target, version) {
+            (Some(method), Some(target), Some(version)) => {
+                write!(f, "{} {} {}", Quoted(cut(method.as_str())), Quoted(target), Protocol(*version))
+            }
+            _ => f.write_str("-"),
+        }
     }
 }
 
@@ -151,9 +165,10 @@ mod tests {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_753_123_500),
             duration: Duration::from_micros(12_345),
             client: "192.0.2.1".parse().unwrap(),
-            method: hyper::Method::GET,
-            target: "/a?b=REDACTED".to_owned(),
-            version: Version::HTTP_11,
+            peer: "10.0.0.1:4711".parse().unwrap(),
+            method: Some(hyper::Method::GET),
+            target: Some("/a?b=REDACTED".to_owned()),
+            version: Some(Version::HTTP_11),
             host: Some("shop.example".to_owned()),
             referer: None,
             user_agent: Some("curl/8".to_owned()),
@@ -183,8 +198,8 @@ mod tests {
     fn a_request_is_a_json_object() {
         assert_eq!(
             line(&record(), LogFormat::Json),
-            "{\"time\":\"2026-11-27T04:18:43.500000Z\",\"client\":\"192.0.2.1\",\"method\":\"GET\",\"target\":\"/a?b=REDACTED\",\
-             \"protocol\":\"HTTP/1.1\",\"host\":\"shop.example\",\"status\":200,\"error\":null,\"bytes_received\":3,\
+            "{\"time\":\"2026-11-27T04:18:43.500000Z\",\"client\":\"192.0.2.1\",\
+             \"peer\":\"10.0.0.1:4711\",\"method\":\"GET\",\"target\":\"/a?b=REDACTED\",\"protocol\":\"HTTP/1.1\",\"host\":\"shop.example\",\"status\":200,\"error\":null,\"bytes_received\":3,\
              \"bytes_sent\":5,\"duration_ms\":12.345,\"upstream\":\"127.0.0.1:8080\",\"upstream_ms\":7.0,\"referer\":null,\
              \"user_agent\":\"curl/8\",\"trace_id\":\"01010101010101010101010101010101\",\"span_id\":\"0000000000000002\",\
              \"sampled\":true,\"origin\":\"started\",\"refused\":null}\n"
@@ -203,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_without_a_head_has_no_first_line() {
+        let refused = AccessRecord {
+            method: None,
+            target: None,
+            version: None,
+            status: Some(408),
+            failure: Some(Failure::HeadTooSlow),
+            trace: None,
+            ..record()
+        };
+        assert!(line(&refused, LogFormat::Combined).contains("] \"-\" 408 5 "));
+        let json: serde_json::Value = serde_json::from_str(&line(&refused, LogFormat::Json)).unwrap();
+        for field in ["method", "target", "protocol", "trace_id"] {
+            assert!(json[field].is_null(), "{json}");
+        }
+        assert_eq!((json["status"].as_u64(), json["error"].as_str()), (Some(408), Some("head_too_slow")));
+    }
+
+    #[test]
     fn nothing_forges_a_field_or_breaks_a_line() {
         for hostile in [
             "\" 200 5 \"-\" \"forged",
@@ -214,19 +248,13 @@ mod tests {
             "\",\"status\":200,\"x\":\"",
         ] {
             let text = || Some(hostile.to_owned());
-            let record = AccessRecord {
-                target: hostile.to_owned(),
-                host: text(),
-                referer: text(),
-                user_agent: text(),
-                ..record()
-            };
+            let record = AccessRecord { target: text(), host: text(), referer: text(), user_agent: text(), ..record() };
             let json = line(&record, LogFormat::Json);
             let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
             for field in ["target", "host", "referer", "user_agent"] {
                 assert_eq!(parsed[field], hostile);
             }
-            assert_eq!((parsed["status"].as_u64(), parsed.as_object().unwrap().len()), (Some(200), 20));
+            assert_eq!((parsed["status"].as_u64(), parsed.as_object().unwrap().len()), (Some(200), 21));
             let combined = line(&record, LogFormat::Combined);
             assert_eq!(combined.matches('"').count(), 6, "{combined}");
             assert!(combined.is_ascii());

@@ -9,18 +9,23 @@ use traceparent::{Origin, SpanId, TraceId};
 
 use crate::http::Failure;
 
-/// A request that has ended.
+/// A request that has ended, or was refused before its head had.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessRecord {
     /// The time at which the head of the request had arrived.
     pub(crate) time: SystemTime,
     /// The time from then to the end of the response.
     pub(crate) duration: Duration,
+    /// The address of the client, by what a trusted proxy says or else by the connection.
     pub(crate) client: IpAddr,
-    pub(crate) method: Method,
-    /// The path, and the query without its values.
-    pub(crate) target: String,
-    pub(crate) version: Version,
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// `None` without a head.
+    pub(crate) method: Option<Method>,
+    /// The path, and the query without its values; `None` without a head.
+    pub(crate) target: Option<String>,
+    /// `None` without a head.
+    pub(crate) version: Option<Version>,
     pub(crate) host: Option<String>,
     /// The URL that led to the request, without the values of its query.
     pub(crate) referer: Option<String>,
@@ -54,7 +59,9 @@ pub(crate) struct TraceRecord {
 impl AccessRecord {
     /// Returns the approximate memory of the record, in bytes.
     pub(super) fn memory(&self) -> usize {
-        let texts = [&self.host, &self.referer, &self.user_agent].into_iter().flatten().map(String::capacity);
-        size_of::<Self>() + self.method.as_str().len() + self.target.capacity() + texts.sum::<usize>()
+        let texts = [&self.target, &self.host, &self.referer, &self.user_agent];
+        let texts = texts.into_iter().flatten().map(String::capacity);
+        let method = self.method.as_ref().map_or(0, |method| method.as_str().len());
+        size_of::<Self>() + method + texts.sum::<usize>()
     }
 }

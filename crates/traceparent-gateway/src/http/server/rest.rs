@@ -1,0 +1,150 @@
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use hyper::body::{Body, Bytes, Incoming};
+use tokio::select;
+
+use super::{linger::Linger, stream::UnderWay};
+
+/// The largest rest of a body that is read so that the connection can be used again. A larger one ends the connection.
+const SMALL: u64 = 64 * 1024;
+
+/// The bodies of a connection over HTTP/1 that are not read to their ends, because their requests were answered before.
+///
+/// They are read and dropped beside the answer, so that a client which writes first and reads later comes to read it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// A body that no other task reads any more.
+    body: Option<(Incoming, UnderWay)>,
+    /// The length of the body that is being dropped, which is the largest number if it is unknown; 0 without such a body.
+    length: u64,
+    /// Whether the connection ends with the current answer.
+    closes: bool,
+    /// Whether the current answer has come to its end.
+    is_answered: bool,
+    unread: Unread,
+    waker: Option<Waker>,
+}
+
+/// The bytes of the client that are not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Unread {
+    #[default]
+    None,
+    /// The rest of a body.
+    Body,
+    /// Those of another protocol.
+    Switched,
+}
+
+/// A guard of an answer under way.
+#[derive(Debug)]
+pub(super) struct Answering(Rest);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_answered = true;
+        state.wake();
+    }
+}
+
+impl Rest {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the answer to a request with a body.
+    pub(super) fn answering(&self) -> Answering {
+        self.lock().is_answered = false;
+        Answering(self.clone())
+    }
+
+    /// Takes a body that has not come to its end.
+    pub(super) fn leave(&self, body: Incoming, under_way: UnderWay) {
+        let mut state = self.lock();
+        state.length = body.size_hint().exact().unwrap_or(u64::MAX);
+        state.body = Some((body, under_way));
+        state.wake();
+    }
+
+    /// Returns whether a body is being dropped that is large, or of an unknown length.
+    pub(super) fn is_large(&self) -> bool {
+        self.lock().length > SMALL
+    }
+
+    /// Ends the connection with the current answer.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closes = true;
+        state.wake();
+    }
+
+    /// Notes that the connection has become one of another protocol.
+    pub(super) fn switch(&self) {
+        self.lock().unread = Unread::Switched;
+    }
+
+    /// Returns whether the connection has become one of another protocol.
+    pub(super) fn is_switched(&self) -> bool {
+        self.lock().unread == Unread::Switched
+    }
+
+    /// Returns whether a body was not read to its end.
+    pub(super) fn is_cut(&self) -> bool {
+        let state = self.lock();
+        state.unread == Unread::Body || state.body.is_some()
+    }
+
+    /// Reads and drops bodies for ever, each within the limits and, if the connection ends, until its answer has.
+    pub(super) async fn discard(&self) -> Infallible {
+        loop {
+            let (mut body, _under_way) = poll_fn(|context| self.lock().poll(context, |state| state.body.take())).await;
+            let all_read = Linger::LONG.drain(|context| {
+                let frame = Pin::new(&mut body).poll_frame(context);
+                frame.map(|frame| Some(frame?.ok()?.data_ref().map_or(0, Bytes::len)))
+            });
+            let is_read = select! {
+                biased;
+                is_read = all_read => is_read,
+                () = poll_fn(|context| self.lock().poll(context, State::is_over)) => false,
+            };
+            let mut state = self.lock();
+            state.length = 0;
+            if !is_read {
+                state.unread = Unread::Body;
+            }
+        }
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Is ready when there is something to take.
+    fn poll<T>(&mut self, context: &mut Context<'_>, take: impl FnOnce(&mut Self) -> Option<T>) -> Poll<T> {
+        if let Some(taken) = take(self) {
+            return Poll::Ready(taken);
+        }
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            self.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn is_over(&mut self) -> Option<()> {
+        (self.closes && self.is_answered).then_some(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Requests that are refused before their heads have ended are logged and counted, and have no span.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::support::{Connection, Gateway, Upstream, ok, send};
+
+/// Returns the path of a log of this test.
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refusals-{}-{name}.log", std::process::id()))
+}
+
+/// Starts a gateway with a log and an admin listener, and returns the address of that.
+fn start(listener: &str, log: &Path, format: &str) -> (Gateway, SocketAddr) {
+    let text = format!(
+        "listeners:\n  - address: 127.0.0.1:0\n    limits: {{header_timeout: 200ms, header_bytes: 131072}}\n    \
+         {listener}\naccess_log: {{path: '{}', format: {format}}}\nadmin: {{address: 127.0.0.1:0}}\n",
+        log.display()
+    );
+    let mut gateway = Gateway::configured(&text, &[]);
+    let admin = gateway.admin();
+    (gateway, admin)
+}
+
+fn routes(upstream: &Upstream) -> String {
+    format!("routes: [{{prefix: /, upstream: '{}'}}]", upstream.url())
+}
+
+/// Sends what is refused, and checks what the log and the metrics say about it.
+#[track_caller]
+fn assert_refused(listener: &str, requests: &[(&str, u16, &str)]) {
+    let log = path(requests[0].2);
+    let _ = fs::remove_file(&log);
+    let (gateway, admin) = start(listener, &log, "json");
+    let mut peers = Vec::new();
+    for (request, status, kind) in requests {
+        let mut connection = gateway.connect();
+        peers.push(connection.stream.get_ref().local_addr().unwrap().to_string());
+        connection.write(request);
+        assert_eq!(connection.response().status, *status, "{kind}");
+    }
+    let counted = |metrics: &str| {
+        let kinds = requests.iter().map(|(_, _, kind)| format!("failures_total{{kind=\"{kind}\"}} 1"));
+        let total = format!("requests_total{{status=\"4xx\"}} {}", requests.len());
+        let mut lines = kinds.chain([total, "requests_open 0".to_owned()]);
+        lines.all(|line| metrics.contains(&format!("\ntraceparent_gateway_{line}\n")))
+    };
+    // A request is counted a moment after its answer.
+    let mut metrics = (0..600).map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body
+    });
+    assert!(metrics.any(|metrics| counted(&metrics)), "{:?}", metrics.next());
+    assert!(gateway.stop().spans.is_empty());
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), requests.len(), "{text}");
+    for ((line, (_, status, kind)), peer) in lines.iter().zip(requests).zip(peers) {
+        for field in ["method", "target", "protocol", "host", "upstream", "trace_id", "origin"] {
+            assert!(line[field].is_null(), "{field}: {line}");
+        }
+        let found = (line["status"].as_u64(), line["error"].as_str(), line["client"].as_str());
+        assert_eq!(found, (Some(u64::from(*status)), Some(*kind), Some("127.0.0.1")));
+        assert_eq!(line["peer"], peer);
+    }
+    fs::remove_file(log).unwrap();
+}
+
+#[test]
+fn requests_without_a_whole_head_are_logged_and_counted() {
+    let upstream = Upstream::start(ok);
+    let (long_target, long_field) = ("a".repeat(70_000), "a".repeat(140_000));
+    let requests = [
+        ("\0\r\n\r\n", 400, "invalid_head"),
+        (&format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long_field}\r\n\r\n"), 431, "head_too_large"),
+        (&format!("GET /{long_target} HTTP/1.1\r\nHost: h\r\n\r\n"), 414, "target_too_long"),
+        ("GET / HTTP/1.1\r\nHost", 408, "head_too_slow"),
+        ("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "ambiguous_length"),
+        ("\x16\x03\x01", 400, "unexpected_tls"),
+    ];
+    assert_refused(&routes(&upstream), &requests);
+    assert_eq!(upstream.connections(), 0);
+}
+
+/// The beginning of a request that may become one of HTTP/2.
+#[test]
+fn a_beginning_that_stalls_is_refused_once() {
+    let upstream = Upstream::start(ok);
+    assert_refused(&routes(&upstream), &[("PR", 408, "head_too_slow")]);
+    let gateway = Gateway::with_limits(&upstream.url(), "header_timeout: 200ms");
+    let mut connection = gateway.connect();
+    connection.write("PRI * ");
+    assert_eq!(connection.response().status, 408);
+    assert_eq!(std::io::Read::read(&mut connection.stream, &mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn the_combined_format_has_no_first_line_for_them() {
+    let upstream = Upstream::start(ok);
+    let log = path("combined");
+    let (gateway, _) = start(&routes(&upstream), &log, "combined");
+    assert_eq!(send(gateway.address, "GET / HTTP/1.1\r\nHost").status, 408);
+    gateway.stop();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.starts_with("127.0.0.1 - - [") && text.ends_with("] \"-\" 408 0 \"-\" \"-\"\n"), "{text}");
+    fs::remove_file(log).unwrap();
+}
+
+/// A head that does not end is no request in flight.
+#[test]
+fn a_stop_does_not_wait_for_heads() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut half_open: Vec<Connection> = (0..3).map(|_| gateway.connect()).collect();
+    half_open[0].write("G");
+    half_open[1].write("GET / HTTP/1.1\r\nHost");
+    half_open[2].write("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost");
+    assert_eq!(half_open[2].response().status, 200);
+    let stopped = gateway.stop();
+    assert!(stopped.stderr.ends_with("; 0 connections cut\n"), "{}", stopped.stderr);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn requests_in_the_clear_are_logged_and_counted() {
+    let (folder, authority) = (crate::support::Folder::new(), crate::support::Authority::new("shop"));
+    folder.write_pair("server", &authority.server());
+    let upstream = Upstream::start(ok);
+    let pair = format!("{{certificate: {}, key: {}}}", folder.path("server.pem"), folder.path("server.key"));
+    let listener = format!("tls: {pair}\n    {}", routes(&upstream));
+    assert_refused(&listener, &[("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 400, "not_tls")]);
+}
