@@ -187,8 +187,10 @@ impl Server {
         };
         self.connections.spawn(async move {
             select! {
-                () = activity.evicted() => {}
+                // A connection that has something to say last is asked first.
+                biased;
                 () = connection.accept(stream, tls) => {}
+                () = activity.evicted() => {}
             }
         });
     }

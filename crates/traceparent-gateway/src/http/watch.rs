@@ -11,10 +11,16 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::frames::FrameReader;
+use self::{
+    calm::CalmCount,
+    frames::{FrameCounts, FrameReader},
+};
 
 mod block;
+mod calm;
 mod frames;
+
+pub(super) use self::calm::ClientCalm;
 
 /// The number of streams that are remembered. Their bodies forget them.
 const STREAMS: usize = 256;
@@ -55,20 +61,32 @@ impl PseudoEnds {
     }
 }
 
-/// A stream of HTTP/2 that finds trailers with pseudo-fields.
+/// A stream of HTTP/2 that finds trailers with pseudo-fields, and floods of a client.
 #[derive(Debug)]
 pub(super) struct WatchedStream<S> {
     stream: S,
     frames: FrameReader,
-    /// The last stream that a client opened; `None` for what a client receives.
-    last: Option<u32>,
+    /// What a server watches beside; `None` for what a client receives.
+    client: Option<WatchedClient>,
     ends: PseudoEnds,
+}
+
+/// A client that is watched.
+#[derive(Debug)]
+struct WatchedClient {
+    /// The last stream that it opened.
+    last: u32,
+    count: CalmCount,
+    calm: ClientCalm,
 }
 
 impl<S> WatchedStream<S> {
     /// Watches what a server receives.
-    pub(super) fn of_server(stream: S) -> (Self, PseudoEnds) {
-        Self::new(stream, FrameReader::of_server(), Some(0))
+    pub(super) fn of_server(stream: S) -> (Self, PseudoEnds, ClientCalm) {
+        let calm = ClientCalm::default();
+        let client = WatchedClient { last: 0, count: CalmCount::new(calm.clone()), calm: calm.clone() };
+        let (stream, ends) = Self::new(stream, FrameReader::of_server(), Some(client));
+        (stream, ends, calm)
     }
 
     /// Watches what a client receives.
@@ -76,29 +94,41 @@ impl<S> WatchedStream<S> {
         Self::new(stream, FrameReader::default(), None)
     }
 
-    fn new(stream: S, frames: FrameReader, last: Option<u32>) -> (Self, PseudoEnds) {
+    fn new(stream: S, frames: FrameReader, client: Option<WatchedClient>) -> (Self, PseudoEnds) {
         let ends = PseudoEnds::default();
-        (Self { stream, frames, last, ends: ends.clone() }, ends)
+        (Self { stream, frames, client, ends: ends.clone() }, ends)
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        let (last, ends) = (&mut self.last, &self.ends);
+        let (client, ends) = (&mut self.client, &self.ends);
         self.frames.push(bytes, |block, has_pseudo| {
-            let opens = last.as_mut().is_some_and(|last| {
-                let opens = block.stream > *last;
-                *last = block.stream.max(*last);
+            let opens = client.as_mut().is_some_and(|client| {
+                let opens = block.stream > client.last;
+                client.last = block.stream.max(client.last);
                 opens
             });
             if has_pseudo && block.ends_stream && !opens {
                 ends.insert(block.stream);
             }
         });
+        let FrameCounts { useful, useless } = self.frames.take_counts();
+        if let Some(client) = client {
+            client.count.receive(useful, useless);
+        }
+    }
+
+    fn is_flooded(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.calm.is_flooded())
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_flooded() {
+            // The server, which polls this, looks for it next.
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
         this.receive(buffer.filled().get(before..).unwrap_or_default());

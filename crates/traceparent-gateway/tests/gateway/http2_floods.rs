@@ -5,8 +5,8 @@ use std::thread;
 use crate::support::{
     Gateway, Upstream,
     http2::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frames, GOAWAY, HEADERS, PING, PROTOCOL_ERROR,
-        SETTINGS, WIDE, frame, request,
+        ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frames, GOAWAY, HEADERS, PING, PRIORITY,
+        PROTOCOL_ERROR, RST_STREAM, SETTINGS, WIDE, WINDOW_UPDATE, frame, request,
     },
     ok, silent,
 };
@@ -81,6 +81,53 @@ fn floods_end_with_their_connection() {
     });
     assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{code:?}");
     assert_served(&gateway);
+}
+
+/// Frames that are legal, ask for nothing, and are bounded by nothing else.
+#[test]
+fn floods_of_frames_without_a_use_end_with_their_connection() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let frames = [
+        ("PING", frame(PING, 0, 0, b"are you?")),
+        ("the answer to a PING", frame(PING, ACK, 0, b"are you?")),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("other SETTINGS", frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("WINDOW_UPDATE of a stream", frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])),
+        ("RST_STREAM", frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])),
+        ("PRIORITY", frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 1])),
+        ("an unknown frame", frame(0xee, 0, 0, b"")),
+    ];
+    for (name, frame) in frames {
+        let burst = frame.repeat(100);
+        let code = flood(&gateway, |client, number| match number {
+            0 => client.request(1, true),
+            _ => client.write(&burst).is_ok(),
+        });
+        // Of a connection that is closed while bytes arrive, the last ones may be lost.
+        assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM)), "{name}: {code:?}");
+        assert_served(&gateway);
+    }
+}
+
+/// A client that asks for much may say much.
+#[test]
+fn frames_that_follow_from_requests_are_no_flood() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut client = Frames::open(gateway.address, WIDE);
+    let beside = [
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 3]),
+        frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
+        frame(PING, ACK, 0, b"are you?"),
+    ]
+    .concat();
+    for stream in (1..6000).step_by(2) {
+        assert!(client.write(&beside.repeat(3)).is_ok());
+        client.request(stream, true);
+        assert_eq!(client.body(stream), b"ok");
+    }
 }
 
 /// A client that waits for each of its requests to be taken resets them one by one.

@@ -9,10 +9,10 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    Gateway, Upstream,
+    Gateway, Upstream, get,
     http2::{
-        ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WIDE,
-        WINDOW_UPDATE, request,
+        ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PRIORITY, PROTOCOL_ERROR, RST_STREAM,
+        SETTINGS, WIDE, WINDOW_UPDATE, request,
     },
     late, ok, silent, span_of,
 };
@@ -99,6 +99,25 @@ fn a_client_that_ignores_goaway_is_closed() {
     let second = client.goaway();
     assert_eq!((second.code(), second.last()), (NO_ERROR, 1));
     assert_eq!(client.receive(), None);
+}
+
+/// The client that gives way is told so, and which of its requests were processed.
+#[test]
+fn an_evicted_client_gets_goaway() {
+    for requests in 0..2 {
+        let upstream = Upstream::start(ok);
+        let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
+        let mut client = Frames::open(gateway.address, WIDE);
+        client.ping();
+        if requests > 0 {
+            client.request(1, true);
+            assert_eq!(client.body(1), b"ok");
+        }
+        assert_eq!(get(gateway.address, &[]).status, 200);
+        let goaway = client.receive().unwrap();
+        assert_eq!((goaway.kind, goaway.code(), goaway.last()), (GOAWAY, NO_ERROR, requests));
+        assert_eq!(client.receive(), None);
+    }
 }
 
 #[test]
@@ -381,7 +400,7 @@ fn frames_without_a_meaning_are_ignored() {
     let upstream = Upstream::start(ok);
     let gateway = Gateway::start(&upstream.url(), &[]);
     let mut client = Frames::open(gateway.address, WIDE);
-    client.send(2, 0, 3, &[0, 0, 0, 0, 9]);
+    client.send(PRIORITY, 0, 3, &[0, 0, 0, 0, 9]);
     client.send(0xee, 0xff, 1, b"unknown");
     client.send(SETTINGS, 0, 0, &[0xff, 0xff, 0, 0, 0, 1]);
     let padded = [&[4], request("POST", "/").as_slice(), &[0; 4]].concat();

@@ -82,6 +82,11 @@ impl Activity {
         self.eviction.notify_one();
     }
 
+    /// Returns whether the connection has to end.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed)
+    }
+
     /// Waits until the connection has to end.
     pub(super) async fn evicted(&self) {
         self.eviction.notified().await;

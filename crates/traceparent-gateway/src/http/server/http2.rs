@@ -25,7 +25,7 @@ use crate::{
         departure::Departure,
         field_values::are_valid,
         timer::IdleTimer,
-        watch::{PseudoEnds, WatchedStream},
+        watch::{ClientCalm, PseudoEnds, WatchedStream},
     },
 };
 
@@ -53,12 +53,12 @@ where
     H: Handler,
 {
     let limits = connection.limits;
-    let (stream, pseudo_ends) = WatchedStream::of_server(stream);
+    let (stream, pseudo_ends, calm) = WatchedStream::of_server(stream);
     let Ok(Ok(mut http2)) = timeout(limits.header_timeout, builder(limits).handshake(stream)).await else { return };
     let mut stopping = connection.stopping.clone();
     let mut stop = pin!(stopping.begun());
     let mut idle = Idle::new(limits.idle_timeout);
-    let requests = Requests { connection, pseudo_ends, resets: Resets::default() };
+    let requests = Requests { connection, pseudo_ends, calm, resets: Resets::default() };
     let mut is_leaving = false;
     let reason = loop {
         let event = poll_fn(|context| {
@@ -73,14 +73,23 @@ where
                 idle = Idle::new(LINGER);
                 http2.graceful_shutdown();
             }
-            Event::Stop | Event::Idle => break Reason::NO_ERROR,
+            Event::Stop | Event::Idle | Event::Evicted => break Reason::NO_ERROR,
             Event::Flood => break Reason::ENHANCE_YOUR_CALM,
             Event::End => return,
         }
     };
     http2.abrupt_shutdown(reason);
     // The last frames are GOAWAY, and what has been written before.
-    let _ = poll_fn(|context| http2.poll_closed(context)).await;
+    let _ = poll_fn(|context| match http2.poll_closed(context) {
+        // Another client waits for the place of this one.
+        Poll::Pending if requests.is_evicted() => Poll::Ready(Ok(())),
+        closed => closed,
+    })
+    .await;
+    if reason == Reason::ENHANCE_YOUR_CALM {
+        drop(http2);
+        requests.connection.tcp.linger().await;
+    }
 }
 
 fn builder(limits: Limits) -> Builder {
@@ -100,7 +109,9 @@ enum Event {
     Stop,
     /// No request has been under way for too long.
     Idle,
-    /// The client makes requests to reset them.
+    /// Another client takes the place of this one.
+    Evicted,
+    /// The client makes requests to reset them, or sends many frames without a use.
     Flood,
     /// The connection has ended.
     End,
@@ -111,6 +122,7 @@ enum Event {
 struct Requests<H> {
     connection: Connection<H>,
     pseudo_ends: PseudoEnds,
+    calm: ClientCalm,
     resets: Resets,
 }
 
@@ -131,9 +143,16 @@ impl<H: Handler> Requests<H> {
                 Poll::Ready(Some(Ok(_))) if self.resets.are_too_many() => return Poll::Ready(Event::Flood),
                 Poll::Ready(Some(Ok((request, respond)))) => self.answer(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
+                Poll::Pending if self.calm.is_flooded() => return Poll::Ready(Event::Flood),
+                Poll::Pending if self.is_evicted() => return Poll::Ready(Event::Evicted),
                 Poll::Pending => return idle.poll(http2.has_streams(), context).map(|()| Event::Idle),
             }
         }
+    }
+
+    /// Returns whether the connection has to end. The server wakes the task then.
+    fn is_evicted(&self) -> bool {
+        self.connection.requests.activity().is_evicted()
     }
 
     /// Answers a request in a task of its own.
@@ -154,6 +173,7 @@ impl<H: Handler> Requests<H> {
             started,
             idle_timeout: self.connection.limits.idle_timeout,
             pseudo_ends: self.pseudo_ends.clone(),
+            calm: self.calm.clone(),
         };
         tokio::spawn(exchange.answer(Arc::clone(&self.connection.handler), request));
     }

@@ -1,3 +1,5 @@
+use std::mem;
+
 use super::block::BlockReader;
 
 /// The length of the preface that a client sends before its first frame.
@@ -5,6 +7,7 @@ const PREFACE: usize = 24;
 
 const HEAD: usize = 9;
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 
@@ -32,6 +35,16 @@ pub(super) struct FrameReader {
     /// The frame that began the current block.
     block: Block,
     reader: BlockReader,
+    frames: FrameCounts,
+}
+
+/// The numbers of frames that have been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FrameCounts {
+    /// Those of messages, with a byte at least.
+    pub(super) useful: u32,
+    /// All others but continuations, which the library counts.
+    pub(super) useless: u32,
 }
 
 /// A stream, and what it was sent.
@@ -45,6 +58,11 @@ impl FrameReader {
     /// Creates a reader of what a server receives.
     pub(super) fn of_server() -> Self {
         Self { skip: PREFACE, ..Self::default() }
+    }
+
+    /// Returns the numbers of frames since the last call.
+    pub(super) fn take_counts(&mut self) -> FrameCounts {
+        mem::take(&mut self.frames)
     }
 
     /// Reads the next bytes, and reports blocks that are complete and whether they have pseudo-fields.
@@ -81,6 +99,11 @@ impl FrameReader {
     fn begin(&mut self) {
         let [high, middle, low, kind, flags, stream @ ..] = self.head;
         self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
+        match kind {
+            DATA | HEADERS if self.payload > 0 => self.frames.useful += 1,
+            CONTINUATION => {}
+            _ => self.frames.useless += 1,
+        }
         match kind {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
@@ -158,6 +181,25 @@ mod tests {
             frame(HEADERS, END_HEADERS | END_STREAM, 5, b""),
         ];
         assert_found(&[(1, false, true), (1, true, false), (3, true, true), (5, true, false)], &bytes.concat());
+    }
+
+    #[test]
+    fn frames_of_messages_are_told_from_others() {
+        let bytes = [
+            frame(HEADERS, END_HEADERS, 1, b"\x82"),
+            frame(DATA, 0, 1, b"data"),
+            frame(DATA, 0, 1, b""),
+            frame(HEADERS, 0, 3, b"\x82"),
+            frame(CONTINUATION, END_HEADERS, 3, b""),
+        ];
+        let mut reader = FrameReader::default();
+        reader.push(&bytes.concat(), |_, _| {});
+        assert_eq!(reader.take_counts(), FrameCounts { useful: 3, useless: 1 });
+        for kind in [2, 3, 4, 6, 8, 0xee] {
+            reader.push(&frame(kind, 0, 0, b"payload"), |_, _| {});
+            assert_eq!(reader.take_counts(), FrameCounts { useful: 0, useless: 1 });
+        }
+        assert_eq!(reader.take_counts(), FrameCounts::default());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::http::{
     departure::Departure,
     pipe::{Pipe, PipeError},
     server::{ClientBody, Handler},
-    watch::PseudoEnds,
+    watch::{ClientCalm, PseudoEnds},
 };
 
 /// A request, and the stream on which it is answered.
@@ -28,12 +28,13 @@ pub(super) struct Exchange {
     pub(super) started: Started,
     pub(super) idle_timeout: Duration,
     pub(super) pseudo_ends: PseudoEnds,
+    pub(super) calm: ClientCalm,
 }
 
 impl Exchange {
     /// Answers the request. If the client resets the stream, the handler is dropped.
     pub(super) async fn answer<H: Handler>(self, handler: Arc<H>, request: Request<RecvStream>) {
-        let Self { client, departure, mut interim, mut respond, started, idle_timeout, pseudo_ends } = self;
+        let Self { client, departure, mut interim, mut respond, started, idle_timeout, pseudo_ends, calm } = self;
         let _under_way = client.under_way.clone();
         let (parts, stream) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
@@ -69,7 +70,7 @@ impl Exchange {
             while let Some(Ok(_)) = body.frame().await {}
             return;
         }
-        let mut pipe = pin!(Pipe::of_response(body, stream, idle_timeout));
+        let mut pipe = pin!(Pipe::of_response(body, stream, idle_timeout, calm));
         if let Err(PipeError::Stalled) = pipe.as_mut().await {
             departure.set(Failure::ClientStalled);
         }
