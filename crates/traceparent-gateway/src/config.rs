@@ -170,9 +170,9 @@ impl Routes {
         Self { routes }
     }
 
-    /// Returns the route for a path.
-    pub(crate) fn find(&self, path: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| route.matches(path))
+    /// Returns the route for a path, and its place among all.
+    pub(crate) fn find(&self, path: &str) -> Option<(usize, &Route)> {
+        self.routes.iter().enumerate().find(|(_, route)| route.matches(path))
     }
 
     /// Returns an iterator over the routes, longest prefix first.

@@ -1,13 +1,12 @@
 //! A request's way through the gateway.
 
-use std::{fmt, future::pending, net::SocketAddr, ptr, sync::Arc};
+use std::{fmt, future::pending, net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body, Bytes},
-    header::{CONTENT_TYPE, HeaderValue},
     http::request::Parts,
     upgrade::OnUpgrade,
 };
@@ -18,6 +17,7 @@ use traceparent_http::{Egress, strip};
 use self::{
     access::{LogEntry, LoggedBody},
     body::{RequestBody, ResponseBody, UpstreamBody},
+    refusal::RefusalForm,
     upgrade::switch,
 };
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
 
 mod access;
 mod body;
+mod refusal;
 mod upgrade;
 
 /// Forwards the requests of one listener, with a span for each.
@@ -112,12 +113,6 @@ impl Settings {
         Ok(Self { tracer, forwarded, tracing, limits, routes, tls, ways })
     }
 
-    /// Returns the way of one of the routes.
-    fn way(&self, route: &Route) -> Option<&Way> {
-        let mut routes = self.routes.iter().zip(&self.ways);
-        routes.find(|(other, _)| ptr::eq(*other, route)).map(|(_, way)| way)
-    }
-
     /// Checks the head of a request, and answers it if it has reached its last hop.
     fn admit(&self, parts: &mut Parts, pseudonym: &Pseudonym) -> Result<Option<Response<Full<Bytes>>>, Failure> {
         if parts.method == Method::CONNECT {
@@ -136,7 +131,7 @@ impl Settings {
 
     async fn forward(
         &self,
-        route: Option<&Route>,
+        route: Option<(usize, &Route)>,
         sender: Peer,
         pseudonym: &Pseudonym,
         request: Request<ClientBody>,
@@ -144,8 +139,8 @@ impl Settings {
         entry: &mut LogEntry,
     ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
         let (mut parts, body) = request.into_parts();
-        let route = route.ok_or(Failure::NoRoute)?;
-        let Way { client, rules } = self.way(route).ok_or(Failure::NoRoute)?;
+        let (place, route) = route.ok_or(Failure::NoRoute)?;
+        let Way { client, rules } = self.ways.get(place).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 == Http2::Always { None } else { upgrade(&parts) };
         let options = ForwardOptions {
@@ -242,11 +237,12 @@ impl Handler for Proxy {
         let settings = self.settings.load_full();
         let route = settings.routes.find(request.uri().path());
         // The route of all requests is no name for one.
-        let name = route.map(|route| route.prefix.as_str()).filter(|prefix| *prefix != "/");
-        let tracing = route.map_or(settings.tracing, |route| route.tracing);
+        let name = route.map(|(_, route)| route.prefix.as_str()).filter(|prefix| *prefix != "/");
+        let tracing = route.map_or(settings.tracing, |(_, route)| route.tracing);
         let mut span = settings.tracer.serve(&client, &request, name, tracing);
         let log = self.access_log.as_ref();
         let mut entry = LogEntry::open(log, &client, settings.forwarded, &request, &span);
+        let refusal = RefusalForm::of(request.headers(), request.uri());
         let (mut parts, body) = request.into_parts();
         let answer = match settings.admit(&mut parts, &self.pseudonym) {
             Ok(None) => {
@@ -265,7 +261,7 @@ impl Handler for Proxy {
             Err(failure) => {
                 span.failed(failure);
                 entry.failed(failure);
-                (refusal(failure).map(Either::Right), None)
+                (refusal.answer(failure).map(Either::Right), None)
             }
         };
         span.answered(&response);
@@ -302,13 +298,6 @@ fn connect_options(route: &Route) -> Result<ConnectOptions, TlsError> {
             idle_timeout: route.pool_idle_timeout,
         },
     })
-}
-
-fn refusal(failure: Failure) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(failure.answer()));
-    *response.status_mut() = failure.status();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }
 
 impl fmt::Debug for Proxy {

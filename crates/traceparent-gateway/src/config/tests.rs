@@ -32,11 +32,11 @@ fn the_sample_says_what_it_means() {
     assert_eq!((listener.trust, listener.forwarded), (Trust::Continue, Forwarded::Replace));
     assert_eq!(listener.limits, Limits::default());
 
-    let chat = listener.routes.find("/v1/chat/completions").unwrap();
+    let chat = listener.routes.find("/v1/chat/completions").unwrap().1;
     assert_eq!(chat.upstream.to_string(), "http://127.0.0.1:9000/llm");
     assert_eq!((chat.egress.clone(), chat.http2, chat.timeout), (EgressRule::Strip, Http2::Auto, None));
-    assert_eq!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().http2, Http2::Always);
-    let shop = listener.routes.find("/cart").unwrap();
+    assert_eq!(listener.routes.find("/inventory.v1.Inventory/Reserve").unwrap().1.http2, Http2::Always);
+    let shop = listener.routes.find("/cart").unwrap().1;
     assert_eq!(shop.connect_timeout, Duration::from_secs(5));
     assert_eq!((shop.timeout, shop.idle_timeout), (Some(Duration::from_secs(120)), Some(Duration::from_secs(300))));
 
@@ -79,7 +79,7 @@ fn the_readmes_sample_is_right() {
     let readme = include_str!("../../README.md");
     let sample = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let config = load(sample, &Environment::default()).unwrap();
-    assert_eq!(config.listeners[0].routes.find("/v1/chat/completions").unwrap().egress, EgressRule::Strip);
+    assert_eq!(config.listeners[0].routes.find("/v1/chat/completions").unwrap().1.egress, EgressRule::Strip);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn the_longest_prefix_of_whole_segments_counts() {
         ("/files/a", "/files/"),
     ];
     for (path, prefix) in cases {
-        assert_eq!(routes.find(path).unwrap().prefix, prefix, "{path}");
+        assert_eq!(routes.find(path).unwrap().1.prefix, prefix, "{path}");
     }
 }
 

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 
 use super::Paused;
 
+mod grpc;
 mod tls;
 
 pub(crate) use self::tls::{TlsFailure, TlsPeer};

@@ -20,6 +20,8 @@ pub(crate) struct RpcCall {
     /// Whether trailers are in the body, and so not seen.
     is_web: bool,
     status: Option<GrpcStatus>,
+    /// Whether the status is one of the gateway, which says nothing about the method.
+    is_refused: bool,
 }
 
 impl RpcCall {
@@ -29,12 +31,18 @@ impl RpcCall {
     /// Returns the call that a request makes, or `None` if it makes none.
     pub(crate) fn new(headers: &HeaderMap, uri: &Uri) -> Option<Self> {
         let method = cut(grpc_method(headers, uri)?).into();
-        Some(Self { method, is_web: is_grpc_web(headers), status: None })
+        Some(Self { method, is_web: is_grpc_web(headers), status: None, is_refused: false })
     }
 
     /// Records the status that the head or the trailers of the answer have. That of trailers counts.
     pub(crate) fn answered(&mut self, fields: &HeaderMap) {
         self.status = GrpcStatus::extract(fields).or(self.status);
+    }
+
+    /// Records the status with which the gateway refuses the call.
+    pub(crate) fn refused(&mut self, fields: &HeaderMap) {
+        self.answered(fields);
+        self.is_refused = true;
     }
 
     pub(crate) const fn status(&self) -> Option<GrpcStatus> {
@@ -58,7 +66,8 @@ impl RpcCall {
     /// Returns the method if the answer shows that the server knows it. No other one names spans, since clients can send
     /// any.
     pub(crate) fn known_method(&self) -> Option<&str> {
-        self.status.filter(|status| *status != GrpcStatus::UNIMPLEMENTED).map(|_| &*self.method)
+        let is_known = !self.is_refused && self.status.is_some_and(|status| status != GrpcStatus::UNIMPLEMENTED);
+        is_known.then_some(&*self.method)
     }
 
     /// Adds the attributes of the call.

@@ -126,7 +126,11 @@ impl OpenSpan {
     /// Records the head of the response.
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status().as_u16());
-        self.received(response.headers());
+        match (&mut self.rpc, self.failure) {
+            // Without an answer of the upstream, it is one of the gateway.
+            (Some(rpc), Some(_)) => rpc.refused(response.headers()),
+            _ => self.received(response.headers()),
+        }
         if self.kind == SpanKind::Client {
             let sampled = self.propagation.as_ref().filter(|propagation| propagation.context.decision().is_sampled());
             let sampled = sampled.map(|propagation| propagation.context.traceparent().trace_id());

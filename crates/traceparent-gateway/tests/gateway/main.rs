@@ -18,6 +18,7 @@ mod faults;
 mod formats;
 mod forwarding;
 mod grpc;
+mod grpc_refusals;
 #[cfg(feature = "tls")]
 mod handshakes;
 mod heads;
