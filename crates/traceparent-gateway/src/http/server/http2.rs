@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use self::{answer::Exchange, resets::Resets};
-use super::{Handler, connection::Connection};
+use super::{Handler, connection::Connection, linger::Linger};
 use crate::{
     config::Limits,
     http::{
@@ -88,7 +88,7 @@ where
     .await;
     if reason == Reason::ENHANCE_YOUR_CALM {
         drop(http2);
-        requests.connection.tcp.linger().await;
+        requests.connection.tcp.linger(Linger::SHORT).await;
     }
 }
 
