@@ -176,9 +176,11 @@ fn bare<'a>(block: &'a Block, found: &mut Vec<Found<'a>>) {
         let Some(window) = bytes.get(at..=at + STRIDE) else { break };
         // Five looks without a branch in between: letters are hex digits too often to be guessed right.
         if window.iter().step_by(STRIDE / 4).fold(true, |all, &byte| all & HEX[usize::from(byte)]) {
-            let digits = bytes.get(..at).unwrap_or_default();
-            let before = digits.iter().rev().take(STRIDE).take_while(|byte| byte.is_ascii_hexdigit()).count();
-            if let Some(range) = (at - before).checked_sub(3).and_then(|start| whole(bytes, start)) {
+            // Most digits are those of other IDs, which no dash precedes.
+            let from = at.saturating_sub(STRIDE);
+            let dash = bytes.get(from..at).and_then(|before| memchr::memrchr(b'-', before));
+            let start = dash.and_then(|dash| (from + dash).checked_sub(2));
+            if let Some(range) = start.and_then(|start| whole(bytes, start)) {
                 let is_own = (block.start..block.end).contains(&range.start);
                 let known = found.get(..named).unwrap_or_default();
                 let i = known.partition_point(|found| found.range.start <= range.start);
