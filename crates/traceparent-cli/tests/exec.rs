@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Command, Output, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -19,7 +22,12 @@ const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-
 fn exec(options: &[&str], command: &[&str]) -> Command {
     let mut exec = Command::new(env!("CARGO_BIN_EXE_traceparent"));
     exec.arg("exec").args(options).arg("--").args(command);
-    exec.env_remove("TRACEPARENT").env_remove("TRACESTATE").env_remove("OTEL_SERVICE_NAME");
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy().to_ascii_uppercase();
+        if ["TRACE", "OTEL_"].iter().any(|start| name_text.starts_with(start)) || name_text.ends_with("_PROXY") {
+            exec.env_remove(name);
+        }
+    }
     exec
 }
 
@@ -35,26 +43,29 @@ fn stderr(output: &Output) -> &str {
 fn collector(status: &'static str) -> (String, thread::JoinHandle<Span>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let collector = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (head, body) = request(&mut stream);
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
-        assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1:"), "{head}");
-        assert!(head.contains("\r\nContent-Type: application/x-protobuf\r\n"), "{head}");
-        let mut request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
-        request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
-    });
+    let collector = thread::spawn(move || serve(listener.accept().unwrap().0, status).1);
     (url, collector)
 }
 
-fn request(stream: &mut TcpStream) -> (String, Vec<u8>) {
+/// Takes a request and answers it. Returns its head and the span.
+fn serve(mut stream: impl Read + Write, status: &str) -> (String, Span) {
+    let (head, body) = request(&mut stream);
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+    stream.flush().unwrap();
+    assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("\r\ncontent-type: application/x-protobuf\r\n"), "{head}");
+    let mut request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    (head, request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0))
+}
+
+fn request(stream: &mut impl Read) -> (String, Vec<u8>) {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
     }
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
+    let length = head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap()];
     reader.read_exact(&mut body).unwrap();
     (head, body)
 }
@@ -168,6 +179,40 @@ fn a_collector_that_fails_does_not_fail_the_command() {
         assert!(stderr(&output).contains(told), "{}", stderr(&output));
     }
     collector.join().unwrap();
+}
+
+#[test]
+fn a_collector_has_tls_if_its_certificate_is_trusted() {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("collector.pem");
+    fs::write(&file, issued.cert.pem()).unwrap();
+    let collector = thread::spawn(move || {
+        let tls = || rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        // Of the first one, the certificate is not trusted.
+        let mut stream = listener.accept().unwrap().0;
+        assert!(tls().complete_io(&mut stream).is_err());
+        serve(rustls::StreamOwned::new(tls(), listener.accept().unwrap().0), "200 OK")
+    });
+    let output = exec(&["--otlp", &url], &["true"]).output().unwrap();
+    assert!(output.status.success() && stderr(&output).contains("invalid peer certificate"), "{}", stderr(&output));
+    let mut exec = exec(&["--otlp", &url], &["true"]);
+    exec.env("OTEL_EXPORTER_OTLP_CERTIFICATE", &file).env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b");
+    let output = exec.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
+    let (head, span) = collector.join().unwrap();
+    assert!(head.contains("\r\napi-key: a b\r\n"), "{head}");
+    assert_eq!(span.name, "true");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Exited(i32),
+    #[cfg(unix)]
     Signalled(i32),
     NotStarted(io::ErrorKind),
 }
@@ -19,7 +20,11 @@ impl Ending {
     }
 
     pub(super) fn signal(self) -> Option<i32> {
-        if let Self::Signalled(signal) = self { Some(signal) } else { None }
+        match self {
+            #[cfg(unix)]
+            Self::Signalled(signal) => Some(signal),
+            _ => None,
+        }
     }
 
     /// Ends as the command has ended: by its signal, or with its exit code. A command that cannot be started has the exit
@@ -27,8 +32,8 @@ impl Ending {
     pub(super) fn end(self) -> ExitCode {
         match self {
             Self::Exited(code) => ExitCode::from(code as u8),
+            #[cfg(unix)]
             Self::Signalled(signal) => {
-                #[cfg(unix)]
                 super::signals::end_by(signal);
                 ExitCode::from(128_u8.wrapping_add(signal as u8))
             }

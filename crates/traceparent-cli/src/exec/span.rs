@@ -70,8 +70,6 @@ fn error(ending: Ending) -> Option<String> {
             let name = signal_hook::low_level::signal_name(signal);
             Some(name.map_or_else(|| format!("signal {signal}"), str::to_owned))
         }
-        #[cfg(not(unix))]
-        Ending::Signalled(signal) => Some(format!("signal {signal}")),
         Ending::NotStarted(kind) => Some(kind.to_string()),
     }
 }
