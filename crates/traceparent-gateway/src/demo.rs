@@ -42,7 +42,7 @@ pub(crate) async fn demo(args: DemoArgs, environment: Environment) -> Result<(),
     let columns = environment.columns;
     let mut telemetry = Telemetry::new(&Tracing::of_service("demo"), environment);
     if let Some(endpoint) = args.otlp {
-        telemetry.export(Otlp { endpoint: Some(endpoint), ..Otlp::default() })?;
+        telemetry.export(Otlp { endpoint: Some(endpoint), ..Otlp::default() }).map_err(Error::Exporter)?;
     }
     telemetry.keep();
     let Recording { answer, spans } = play(&mut telemetry).await?;

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, io, net::SocketAddr, process::ExitCode};
 
-use crate::{config::ConfigError, http::TlsError, telemetry::OtlpError};
+use crate::{config::ConfigError, http::TlsError};
 
 /// The error returned when the program fails.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +32,12 @@ pub(crate) enum Error {
     /// Ctrl-C and SIGTERM cannot be caught.
     #[error("cannot catch the signals that stop the gateway: {0}")]
     Signals(io::Error),
-    /// The exporter of spans is misconfigured.
-    #[error(transparent)]
-    Otlp(#[from] OtlpError),
+    /// A certificate or a key for the collector cannot be used.
+    #[error("cannot set up TLS to the collector: {0}")]
+    CollectorTls(TlsError),
+    /// The thread that exports spans cannot be started.
+    #[error("cannot start the OTLP exporter: {0}")]
+    Exporter(io::Error),
     /// The scene of the demo failed.
     #[error("the demo failed: {0}")]
     Scene(Box<dyn std::error::Error + Send + Sync>),

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let mut config = configured(&args, &environment)?;
     if args.check {
         config.listeners.iter().try_for_each(Proxy::check)?;
-        Telemetry::check(config.tracing.otlp, &environment)?;
+        Telemetry::check(config.tracing.otlp, &environment).map_err(Error::CollectorTls)?;
         tell("configuration OK");
         return Ok(());
     }
@@ -61,12 +61,13 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         servers.push(Server::bind(listener.address).await.map_err(Error::listen(listener.address, setting))?);
     }
     let mut telemetry = Telemetry::new(&config.tracing, environment.clone());
-    telemetry.send(config.tracing.otlp.clone(), stdout())?;
+    telemetry.send(config.tracing.otlp.clone(), stdout()).map_err(Error::Exporter)?;
     if config.admin.is_some() {
         telemetry.keep();
     }
     let access_log = config.access_log.as_ref().map(|config| telemetry.log(config)).transpose();
     let access_log = access_log.map_err(Error::AccessLog)?;
+    let mut files = watch_files(&config, &telemetry);
     let (recorder, metrics) = (telemetry.recorder(), Arc::clone(telemetry.metrics()));
 
     let (go_on, phase) = watch::channel(Phase::Serving);
@@ -93,7 +94,6 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
         None => None,
     };
 
-    let mut files = FileWatch::new(running.config.tls_files());
     loop {
         let signal = select! {
             signal = signals.next() => Some(signal),
@@ -105,15 +105,23 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
                 if let Some(log) = &access_log {
                     log.reopen();
                 }
-                match configured(&args, &environment).and_then(|config| Ok(running.reload(config)?)) {
+                let reloaded = configured(&args, &environment).and_then(|config| {
+                    // What changes from now on is read again.
+                    let new_files = watch_files(&config, &telemetry);
+                    running.reload(config)?;
+                    files = new_files;
+                    Ok(())
+                });
+                telemetry.reload_tls();
+                match reloaded {
                     Ok(()) => tell("configuration reloaded"),
                     Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
                 }
-                files = FileWatch::new(running.config.tls_files());
             }
-            None => match running.reload(running.config.clone()) {
-                Ok(()) => tell("certificates and keys reloaded"),
-                Err(error) => {
+            None => match (telemetry.reload_tls(), running.reload(running.config.clone())) {
+                (true, Ok(())) => tell("certificates and keys reloaded"),
+                (false, Ok(())) => tell("certificates and keys reloaded, except for those to the collector"),
+                (_, Err(error)) => {
                     tell(format_args!("cannot set up TLS, keeping the current certificates and keys: {error}"));
                 }
             },
@@ -139,6 +147,11 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
     let spans = telemetry.finish(SPANS_LIMIT).await;
     tell(format_args!("stopped: {}; {cut} connections cut", summary(&spans)));
     Ok(())
+}
+
+/// Watches the files of certificates and keys.
+fn watch_files(config: &Config, telemetry: &Telemetry) -> FileWatch {
+    FileWatch::new(config.tls_files().into_iter().chain(telemetry.tls_files()))
 }
 
 /// Serves a listener until it stops, and returns the number of connections that were cut.

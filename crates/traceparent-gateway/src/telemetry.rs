@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     mem,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +11,10 @@ use std::{
 use opentelemetry_sdk::Resource;
 use tokio::time::Instant;
 
-use crate::config::{self, Environment, Exporters, Otlp, Tracing};
+use crate::{
+    config::{self, Environment, Exporters, Otlp, Tracing},
+    http::TlsError,
+};
 
 mod access_log;
 #[cfg(test)]
@@ -26,13 +30,12 @@ mod store;
 pub(crate) use self::{
     access_log::{AccessLog, AccessRecord, TraceRecord},
     metrics::{FormatOutcome, Metrics, MetricsFormat},
-    otlp::OtlpError,
     queue::{Counts, Outlet, Report},
     recorder::Recorder,
     sink::SpanFilter,
     store::Store,
 };
-use self::{queue::Worker, sink::Sink};
+use self::{otlp::CollectorTls, queue::Worker, sink::Sink};
 
 /// The ways of finished spans: one thread for each place where they go.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct Telemetry {
     store: Option<Arc<Store>>,
     sinks: Vec<Sink>,
     workers: Vec<Worker>,
+    /// One for each collector over TLS.
+    collectors: Vec<CollectorTls>,
     access_log: Option<Worker>,
 }
 
@@ -56,6 +61,7 @@ impl Telemetry {
             store: None,
             sinks: Vec::new(),
             workers: Vec::new(),
+            collectors: Vec::new(),
             access_log: None,
         }
     }
@@ -64,7 +70,7 @@ impl Telemetry {
     /// environment names one, and as JSON lines to `out` if not. A collector of the configuration always counts.
     ///
     /// Sends no spans if the environment disables them.
-    pub(crate) fn send(&mut self, collector: Option<Otlp>, out: impl Write + Send + 'static) -> Result<(), OtlpError> {
+    pub(crate) fn send(&mut self, collector: Option<Otlp>, out: impl Write + Send + 'static) -> io::Result<()> {
         if self.environment.is_disabled {
             return Ok(());
         }
@@ -80,19 +86,30 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Checks whether spans can be sent so.
-    pub(crate) fn check(collector: Option<Otlp>, environment: &Environment) -> Result<(), OtlpError> {
+    /// Checks the certificates and keys for a collector.
+    pub(crate) fn check(collector: Option<Otlp>, environment: &Environment) -> Result<(), TlsError> {
         let named = collector.is_some() || environment.otlp.endpoint.is_some();
         if named { otlp::check(collector.unwrap_or_default(), &environment.otlp) } else { Ok(()) }
     }
 
     /// Exports sampled spans to a collector.
-    pub(crate) fn export(&mut self, collector: Otlp) -> Result<(), OtlpError> {
+    pub(crate) fn export(&mut self, collector: Otlp) -> io::Result<()> {
         let Environment { otlp, batch, limits, .. } = &self.environment;
-        let (sink, worker) = otlp::start(collector, otlp, *batch, *limits, self.resource.clone())?;
+        let (sink, worker, tls) = otlp::start(collector, otlp, *batch, *limits, self.resource.clone())?;
+        self.collectors.extend(tls);
         self.sinks.push(sink);
         self.workers.push(worker);
         Ok(())
+    }
+
+    /// Returns the files of certificates and keys for collectors.
+    pub(crate) fn tls_files(&self) -> Vec<PathBuf> {
+        self.collectors.iter().flat_map(CollectorTls::files).cloned().collect()
+    }
+
+    /// Reads these files again, and returns whether all can be used. Those that cannot are reported to the operator.
+    pub(crate) fn reload_tls(&self) -> bool {
+        self.collectors.iter().fold(true, |usable, tls| tls.reload() && usable)
     }
 
     /// Writes all spans as JSON lines.

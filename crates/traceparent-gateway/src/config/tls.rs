@@ -42,7 +42,7 @@ pub(crate) struct ClientTls {
 }
 
 impl ClientTls {
-    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.ca.iter().chain(self.identity.iter().flat_map(Identity::files))
     }
 }

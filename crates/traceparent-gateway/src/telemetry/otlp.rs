@@ -31,44 +31,38 @@ mod exporter;
 mod resource;
 mod settings;
 mod span_data;
+mod tls;
 
 pub(super) use self::resource::resource;
+pub(crate) use self::tls::CollectorTls;
 
 /// The approximate size limit of a batch, in bytes. Collectors refuse messages of more than 4 MiB, and a batch holds
 /// untrusted input.
 const BATCH_BYTES: usize = 3 << 20;
 
-/// The error returned when spans cannot be exported.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OtlpError {
-    /// The exporter's runtime cannot be started.
-    #[error("cannot start the OTLP exporter: {0}")]
-    System(#[from] io::Error),
-    /// A certificate or a key cannot be used.
-    #[error("cannot set up TLS to the collector: {0}")]
-    Tls(#[from] TlsError),
-}
-
-/// Starts a thread that exports sampled spans in batches, each under the resource of its service.
+/// Starts a thread that exports sampled spans in batches, each under the resource of its service. If the collector's URL has
+/// `https`, returns the certificates and keys for it, too.
 pub(super) fn start(
     collector: Otlp,
     variables: &OtlpVariables,
     batch: Batch,
     limits: SpanLimits,
     resource: Resource,
-) -> Result<(Sink, Worker), OtlpError> {
+) -> io::Result<(Sink, Worker, Option<CollectorTls>)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let settings = Settings::new(collector, variables);
+    let tls = settings.tls.clone().map(CollectorTls::new);
     let exporter = {
         let _entered = runtime.enter();
-        Exporter::new(&Settings::new(collector, variables), resource, limits)?
+        Exporter::new(settings, tls.as_ref(), resource, limits)
     };
     let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
     let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));
-    Ok((sink, worker))
+    Ok((sink, worker, tls))
 }
 
 /// Checks the certificates and keys for a collector.
-pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), OtlpError> {
+pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), TlsError> {
     let settings = Settings::new(collector, variables);
     settings.tls.as_ref().map(TlsClient::load).transpose()?;
     Ok(())

@@ -107,6 +107,84 @@ fn a_collector_that_proves_nothing_gets_nothing() {
     }
 }
 
+/// Spans are exported at once.
+const AT_ONCE: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "20");
+
+#[test]
+fn files_that_cannot_be_used_stop_no_request() {
+    let (folder, authority, upstream) = (Folder::new(), Authority::new("shop"), Upstream::start(ok));
+    for protocol in PROTOCOLS {
+        let collector = collector(protocol);
+        let (address, connections) = tls_in_front_of(&server(protocol, authority.server()), collector.address);
+        let ca = folder.path(&format!("{}.pem", address.port()));
+        let text = text(&upstream, &otlp(protocol, address, &format!("{{ca: {ca}}}")));
+        let (told, mut gateway) = Gateway::configured_told(&text, &[AT_ONCE]);
+        let absent = format!("{ca}: cannot be read: No such file or directory (os error 2)");
+        assert_eq!(told, [format!("cannot set up TLS to the collector, dropping spans: {absent}")]);
+        assert_eq!(get(gateway.address, &[]).status, 200);
+        assert_eq!(gateway.told(), "export failed, dropping spans: there is no TLS to the collector");
+        assert_eq!(connections.load(Relaxed), 0);
+        // Still not there.
+        let told = gateway.reload(&text);
+        assert_eq!(
+            told,
+            format!("cannot set up TLS to the collector, dropping spans: {absent}\nconfiguration reloaded")
+        );
+
+        std::fs::write(&ca, authority.certificate.pem()).unwrap();
+        assert_eq!(gateway.told(), "certificates and keys reloaded");
+        assert_eq!(get(gateway.address, &[]).status, 200);
+        assert_eq!(gateway.told(), "export recovered");
+        let stopped = gateway.stop();
+        assert!(stopped.stderr.contains("stopped: 2 spans exported, 2 dropped"), "{}", stopped.stderr);
+        assert_eq!(collector.all().len(), 2, "{protocol}");
+    }
+}
+
+#[test]
+fn certificates_are_read_again() {
+    let (folder, authority, upstream) = (Folder::new(), Authority::new("shop"), Upstream::start(ok));
+    let ca = folder.write("ca.pem", &authority.certificate.pem());
+    let renew = |authority: &Authority| folder.write_pair("client", &authority.client("gateway"));
+    let (certificate, key) = (folder.path("client.pem"), folder.path("client.key"));
+    for protocol in PROTOCOLS {
+        let collector = collector(protocol);
+        let tls = server(protocol, authority.server()).for_clients_of(&authority);
+        let (address, connections) = tls_in_front_of(&tls, collector.address);
+        renew(&Authority::new("others"));
+        let keys = format!("{{ca: {ca}, certificate: {certificate}, key: {key}}}");
+        let text = text(&upstream, &otlp(protocol, address, &keys));
+        let mut gateway = Gateway::configured(&text, &[AT_ONCE, ("OTEL_BSP_EXPORT_TIMEOUT", "1000")]);
+        let served = |gateway: &Gateway| assert_eq!(get(gateway.address, &[]).status, 200);
+        served(&gateway);
+        assert!(gateway.told().starts_with("export failed, dropping spans: "));
+
+        renew(&authority);
+        assert_eq!(gateway.reload(&text), "configuration reloaded");
+        served(&gateway);
+        assert_eq!(gateway.told(), "export recovered");
+        assert_eq!((collector.received().1.len(), connections.load(Relaxed)), (2, 1), "{protocol}");
+
+        // Another certificate is for another connection.
+        renew(&authority);
+        assert_eq!(gateway.reload(&text), "configuration reloaded");
+        served(&gateway);
+        assert_eq!((collector.received().1.len(), connections.load(Relaxed)), (2, 2), "{protocol}");
+
+        // One that cannot be used changes nothing.
+        folder.write("client.key", "");
+        let told = format!(
+            "cannot set up TLS to the collector, keeping the current certificates and keys: {key}: no private key without a \
+             password in PEM form"
+        );
+        assert_eq!(gateway.reload(&text), format!("{told}\nconfiguration reloaded"));
+        served(&gateway);
+        assert_eq!((collector.received().1.len(), connections.load(Relaxed)), (2, 2), "{protocol}");
+        let stopped = gateway.stop();
+        assert!(stopped.stderr.contains("stopped: 6 spans exported, 2 dropped"), "{}", stopped.stderr);
+    }
+}
+
 #[test]
 fn keys_are_printed_nowhere() {
     let (folder, upstream) = (Folder::new(), Upstream::start(ok));

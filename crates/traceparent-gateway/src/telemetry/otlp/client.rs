@@ -27,7 +27,7 @@ use tonic_types::StatusExt;
 use super::{connect::CollectorConnector, settings::Settings};
 use crate::{
     config::OtlpProtocol,
-    http::{Offer, TlsClient, TlsError},
+    http::{Offer, TlsClient},
 };
 
 /// The size limit of a collector's answer, in bytes.
@@ -46,12 +46,11 @@ pub(super) enum Client {
 }
 
 impl Client {
-    /// Creates a client, which connects with the first request, with the certificates and keys of its TLS. Must be called
-    /// within a Tokio runtime.
-    pub(super) fn new(settings: &Settings) -> Result<Self, TlsError> {
-        let Settings { endpoint, protocol, headers, gzip, tls, .. } = settings.clone();
-        let tls = tls.as_ref().map(TlsClient::load).transpose()?;
-        Ok(match protocol {
+    /// Creates a client, which connects with the first request; without TLS, in the clear. Must be called within a Tokio
+    /// runtime.
+    pub(super) fn new(settings: &Settings, tls: Option<TlsClient>) -> Self {
+        let Settings { endpoint, protocol, headers, gzip, .. } = settings.clone();
+        match protocol {
             OtlpProtocol::Grpc => {
                 let endpoint = Endpoint::from(endpoint);
                 let endpoint = endpoint.clone().user_agent(NAME).unwrap_or(endpoint);
@@ -69,7 +68,7 @@ impl Client {
                 let client = HttpClient::builder(TokioExecutor::new()).build(connector);
                 Self::Http { client, url: endpoint, headers, gzip }
             }
-        })
+        }
     }
 
     /// Sends spans once.
@@ -125,6 +124,11 @@ pub(super) struct SendError {
 }
 
 impl SendError {
+    /// Returns the error of a collector to which there is no TLS, and to which nothing is sent in the clear.
+    pub(super) fn without_tls() -> Self {
+        Self::fatal("there is no TLS to the collector".to_owned())
+    }
+
     fn fatal(what: String) -> Self {
         Self { what, retry: None }
     }

@@ -5,16 +5,20 @@ use opentelemetry_proto::{
     transform::{common::tonic::ResourceAttributesWithSchema, trace::tonic::group_spans_by_resource_and_scope},
 };
 use opentelemetry_sdk::Resource;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use traceparent::{IdGenerator, RandomIdGenerator};
 
 use super::{
+    CollectorTls,
     client::{Client, SendError},
     resource::resource_of,
     settings::Settings,
     span_data::to_span_data,
 };
-use crate::{config::SpanLimits, http::TlsError, operator::tell, span::Span};
+use crate::{config::SpanLimits, http::TlsClient, operator::tell, span::Span};
 
 /// The number of attempts to export a batch.
 const ATTEMPTS: u32 = 4;
@@ -28,8 +32,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An exporter of the spans of all services, each under its own resource.
 #[derive(Debug)]
 pub(super) struct Exporter {
-    client: Client,
-    timeout: Duration,
+    settings: Settings,
+    /// `None` for a collector in the clear.
+    tls: Option<watch::Receiver<Option<TlsClient>>>,
+    /// `None` while there is no TLS for a collector that needs it.
+    client: Option<Client>,
     resource: Resource,
     limits: SpanLimits,
     by_service: HashMap<Arc<str>, ResourceAttributesWithSchema>,
@@ -48,25 +55,30 @@ pub(super) struct Exported {
 
 impl Exporter {
     /// Creates an exporter. Must be called within a Tokio runtime.
-    pub(super) fn new(settings: &Settings, resource: Resource, limits: SpanLimits) -> Result<Self, TlsError> {
-        Ok(Self {
-            client: Client::new(settings)?,
-            timeout: settings.timeout,
+    pub(super) fn new(settings: Settings, tls: Option<&CollectorTls>, resource: Resource, limits: SpanLimits) -> Self {
+        let mut tls = tls.map(CollectorTls::subscribe);
+        Self {
+            client: connect(&settings, tls.as_mut()),
+            tls,
+            settings,
             resource,
             limits,
             by_service: HashMap::new(),
             failing: false,
             told_of_rejection: false,
-        })
+        }
     }
 
     /// Exports spans within a time limit, and within that of the settings.
     pub(super) async fn export(&mut self, spans: &mut Vec<Arc<Span>>, limit: Duration) -> Exported {
+        if self.tls.as_ref().is_some_and(|tls| tls.has_changed().is_ok_and(|changed| changed)) {
+            self.client = connect(&self.settings, self.tls.as_mut());
+        }
         let count = spans.len() as u64;
         let request = self.request(spans);
         let mut failed = None;
-        let attempts = attempts(&mut self.client, &request, &mut failed);
-        let answer = timeout(limit.min(self.timeout), attempts).await.ok().flatten();
+        let attempts = attempts(self.client.as_mut(), &request, &mut failed);
+        let answer = timeout(limit.min(self.settings.timeout), attempts).await.ok().flatten();
         let exported = match &answer {
             Some(answer) => {
                 let lost = self.rejected(answer).min(count);
@@ -124,12 +136,25 @@ impl Exporter {
     }
 }
 
+/// Returns a client of the collector; `None` if it needs TLS and there is none.
+fn connect(settings: &Settings, tls: Option<&mut watch::Receiver<Option<TlsClient>>>) -> Option<Client> {
+    let tls = match tls {
+        Some(tls) => Some(tls.borrow_and_update().clone()?),
+        None => None,
+    };
+    Some(Client::new(settings, tls))
+}
+
 /// Sends a request until it has been taken, or another attempt has no purpose. The last error is kept.
 async fn attempts(
-    client: &mut Client,
+    client: Option<&mut Client>,
     request: &ExportTraceServiceRequest,
     failed: &mut Option<SendError>,
 ) -> Option<ExportTraceServiceResponse> {
+    let Some(client) = client else {
+        *failed = Some(SendError::without_tls());
+        return None;
+    };
     for attempt in 0..ATTEMPTS {
         let error = match client.send(request).await {
             Ok(answer) => return Some(answer),

@@ -57,12 +57,17 @@ impl Gateway {
 
     /// Starts a gateway with a configuration file, and these variables in its environment.
     pub(crate) fn configured(text: &str, environment: &[(&str, &str)]) -> Self {
+        Self::configured_told(text, environment).1
+    }
+
+    /// Starts a gateway with a configuration file, and returns the lines that it says before it listens.
+    pub(crate) fn configured_told(text: &str, environment: &[(&str, &str)]) -> (Vec<String>, Self) {
         let file = file(text);
         let mut command = Command::new(BINARY);
         command.arg("run").arg("--config").arg(&file).envs(environment.iter().copied());
-        let mut gateway = Self::spawn(&mut command, text.matches("- address:").count());
+        let (told, mut gateway) = Self::spawn_told(&mut command, text.matches("- address:").count());
         gateway.file = Some(file);
-        gateway.read()
+        (told, gateway.read())
     }
 
     /// Starts a gateway with the configuration file at this path, whose standard output is not read.
