@@ -6,6 +6,7 @@ pub(crate) enum Signal {
     /// Ctrl-C, or SIGTERM on Unix.
     Stop,
     /// SIGHUP on Unix, if it is caught.
+    #[cfg_attr(not(unix), allow(dead_code))]
     Reload,
 }
 
