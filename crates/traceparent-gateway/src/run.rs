@@ -105,26 +105,9 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<(), E
                 if let Some(log) = &access_log {
                     log.reopen();
                 }
-                let reloaded = configured(&args, &environment).and_then(|config| {
-                    // What changes from now on is read again.
-                    let new_files = watch_files(&config, &telemetry);
-                    running.reload(config)?;
-                    files = new_files;
-                    Ok(())
-                });
-                telemetry.reload_tls();
-                match reloaded {
-                    Ok(()) => tell("configuration reloaded"),
-                    Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
-                }
+                running.read_file(&args, &telemetry, &environment, &mut files);
             }
-            None => match (telemetry.reload_tls(), running.reload(running.config.clone())) {
-                (true, Ok(())) => tell("certificates and keys reloaded"),
-                (false, Ok(())) => tell("certificates and keys reloaded, except for those to the collector"),
-                (_, Err(error)) => {
-                    tell(format_args!("cannot set up TLS, keeping the current certificates and keys: {error}"));
-                }
-            },
+            None => running.read_tls_files(&telemetry),
         }
     }
     drop((running, access_log));
@@ -211,6 +194,33 @@ impl Running {
     fn tracer(&self, tracing: &Tracing, listener: &Listener) -> Tracer {
         let (trust, forwarded) = (listener.trust, listener.forwarded);
         Tracer::new(tracing, trust, self.recorder.clone(), Arc::clone(&self.metrics), forwarded)
+    }
+
+    /// Reads the configuration file again, and the files that it names.
+    fn read_file(&mut self, args: &RunArgs, telemetry: &Telemetry, environment: &Environment, files: &mut FileWatch) {
+        let reloaded = configured(args, environment).and_then(|config| {
+            // What changes from now on is read again.
+            let new_files = watch_files(&config, telemetry);
+            self.reload(config)?;
+            *files = new_files;
+            Ok(())
+        });
+        telemetry.reload_tls();
+        match reloaded {
+            Ok(()) => tell("configuration reloaded"),
+            Err(error) => tell(format_args!("reload failed, keeping the current configuration: {error}")),
+        }
+    }
+
+    /// Reads the files of certificates and keys again.
+    fn read_tls_files(&mut self, telemetry: &Telemetry) {
+        match (telemetry.reload_tls(), self.reload(self.config.clone())) {
+            (true, Ok(())) => tell("certificates and keys reloaded"),
+            (false, Ok(())) => tell("certificates and keys reloaded, except for those to the collector"),
+            (_, Err(error)) => {
+                tell(format_args!("cannot set up TLS, keeping the current certificates and keys: {error}"));
+            }
+        }
     }
 
     /// Applies the settings that can change, and reports those that need a restart. Changes nothing if a certificate or a key

@@ -46,8 +46,8 @@ pub(crate) struct Telemetry {
     store: Option<Arc<Store>>,
     sinks: Vec<Sink>,
     workers: Vec<Worker>,
-    /// One for each collector over TLS.
-    collectors: Vec<CollectorTls>,
+    /// `None` without a collector over TLS.
+    collector: Option<CollectorTls>,
     access_log: Option<Worker>,
 }
 
@@ -61,7 +61,7 @@ impl Telemetry {
             store: None,
             sinks: Vec::new(),
             workers: Vec::new(),
-            collectors: Vec::new(),
+            collector: None,
             access_log: None,
         }
     }
@@ -96,20 +96,20 @@ impl Telemetry {
     pub(crate) fn export(&mut self, collector: Otlp) -> io::Result<()> {
         let Environment { otlp, batch, limits, .. } = &self.environment;
         let (sink, worker, tls) = otlp::start(collector, otlp, *batch, *limits, self.resource.clone())?;
-        self.collectors.extend(tls);
+        self.collector = tls;
         self.sinks.push(sink);
         self.workers.push(worker);
         Ok(())
     }
 
-    /// Returns the files of certificates and keys for collectors.
+    /// Returns the files of certificates and keys for the collector.
     pub(crate) fn tls_files(&self) -> Vec<PathBuf> {
-        self.collectors.iter().flat_map(CollectorTls::files).cloned().collect()
+        self.collector.iter().flat_map(CollectorTls::files).cloned().collect()
     }
 
-    /// Reads these files again, and returns whether all can be used. Those that cannot are reported to the operator.
+    /// Reads these files again, and returns whether they can be used. If not, that is reported to the operator.
     pub(crate) fn reload_tls(&self) -> bool {
-        self.collectors.iter().fold(true, |usable, tls| tls.reload() && usable)
+        self.collector.as_ref().is_none_or(CollectorTls::reload)
     }
 
     /// Writes all spans as JSON lines.
