@@ -5,8 +5,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::{
+    HeaderMap,
+    body::{Body, Bytes, Frame, SizeHint},
+};
 use tokio::sync::oneshot::{self, Receiver, Sender};
+
+use crate::http::headers::section_size;
 
 /// A request's body on its way out, which comes back when it is dropped while all that has been taken from it is still
 /// there.
@@ -14,20 +19,29 @@ use tokio::sync::oneshot::{self, Receiver, Sender};
 pub(super) struct LentBody<B> {
     /// `None` for an empty body.
     body: Option<B>,
+    has_ended: bool,
     /// What has been taken before, and comes once more.
-    replay: VecDeque<Bytes>,
-    taken: VecDeque<Bytes>,
+    replay: VecDeque<Part>,
+    taken: VecDeque<Part>,
     /// How many more bytes may be taken and come back.
     room: usize,
     /// `None` where the body does not come back.
     owner: Option<Sender<Returned<B>>>,
 }
 
+/// A part of a body that is not empty.
+#[derive(Clone, Debug)]
+enum Part {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
 /// A body that has come back.
 #[derive(Debug)]
 pub(super) struct Returned<B> {
     body: B,
-    taken: VecDeque<Bytes>,
+    has_ended: bool,
+    taken: VecDeque<Part>,
     room: usize,
 }
 
@@ -38,34 +52,60 @@ pub(super) enum Return<B> {
     Lent(Receiver<Returned<B>>),
 }
 
+impl Part {
+    fn new(frame: Frame<Bytes>) -> Option<Self> {
+        match frame.into_data() {
+            Ok(data) => Some(Self::Data(data)),
+            Err(frame) => frame.into_trailers().ok().map(Self::Trailers),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Trailers(trailers) => section_size(trailers),
+        }
+    }
+
+    fn into_frame(self) -> Frame<Bytes> {
+        match self {
+            Self::Data(data) => Frame::data(data),
+            Self::Trailers(trailers) => Frame::trailers(trailers),
+        }
+    }
+}
+
 impl<B: Body<Data = Bytes>> LentBody<B> {
     /// Lends a body, which comes back as long as at most `room` bytes have been taken from it.
     pub(super) fn new(body: B, room: usize) -> (Self, Return<B>) {
-        if body.is_end_stream() { (Self::empty(), Return::Empty) } else { Self::lend(body, VecDeque::new(), room) }
+        if body.is_end_stream() {
+            return (Self::empty(), Return::Empty);
+        }
+        Self::lend(Returned { body, has_ended: false, taken: VecDeque::new(), room })
     }
 
-    fn lend(body: B, replay: VecDeque<Bytes>, room: usize) -> (Self, Return<B>) {
+    /// Lends a body that has come back, once more from its beginning.
+    fn lend(returned: Returned<B>) -> (Self, Return<B>) {
+        let Returned { body, has_ended, taken: replay, room } = returned;
         let (owner, receiver) = oneshot::channel();
-        let lent = Self { body: Some(body), replay, taken: VecDeque::new(), room, owner: Some(owner) };
+        let lent = Self { body: Some(body), has_ended, replay, taken: VecDeque::new(), room, owner: Some(owner) };
         (lent, Return::Lent(receiver))
     }
 
     fn empty() -> Self {
-        Self { body: None, replay: VecDeque::new(), taken: VecDeque::new(), room: 0, owner: None }
+        Self { body: None, has_ended: true, replay: VecDeque::new(), taken: VecDeque::new(), room: 0, owner: None }
     }
 
     /// Notes what is taken, as long as there is room for it and a use.
-    fn take(&mut self, frame: Option<&Bytes>) {
+    fn take(&mut self, part: &Part) {
         let Some(owner) = &self.owner else { return };
-        match frame {
-            Some(data) if data.len() <= self.room && !owner.is_closed() => {
-                self.room -= data.len();
-                self.taken.push_back(data.clone());
-            }
-            _ => {
-                self.owner = None;
-                self.taken = VecDeque::new();
-            }
+        let size = part.size();
+        if size > self.room || owner.is_closed() {
+            self.owner = None;
+            self.taken = VecDeque::new();
+        } else if size > 0 {
+            self.room -= size;
+            self.taken.push_back(part.clone());
         }
     }
 }
@@ -77,8 +117,8 @@ impl<B: Body<Data = Bytes>> Return<B> {
         match self {
             Self::Empty => Some((LentBody::empty(), Self::Empty)),
             Self::Lent(returned) => {
-                let Returned { body, taken, room } = returned.await.ok()?;
-                (may_replay || taken.is_empty()).then(|| LentBody::lend(body, taken, room))
+                let returned = returned.await.ok()?;
+                (may_replay || returned.taken.is_empty()).then(|| LentBody::lend(returned))
             }
         }
     }
@@ -93,23 +133,29 @@ impl<B: Body<Data = Bytes> + Unpin> Body for LentBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.get_mut();
-        if let Some(data) = this.replay.pop_front() {
-            this.take(Some(&data));
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        let part = if let Some(part) = this.replay.pop_front() {
+            Some(part)
+        } else {
+            let rest = this.body.as_mut().filter(|body| !this.has_ended && !body.is_end_stream());
+            let Some(body) = rest else { return Poll::Ready(None) };
+            ready!(Pin::new(body).poll_frame(context)).transpose()?.and_then(Part::new)
+        };
+        match &part {
+            Some(part) => this.take(part),
+            None => this.has_ended = true,
         }
-        let Some(body) = this.body.as_mut().filter(|body| !body.is_end_stream()) else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(context)).transpose()?;
-        this.take(frame.as_ref().and_then(Frame::data_ref));
-        Poll::Ready(frame.map(Ok))
+        Poll::Ready(part.map(Part::into_frame).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.replay.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.replay.is_empty() && (self.has_ended || self.body.as_ref().is_none_or(Body::is_end_stream))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let replay = self.replay.iter().map(|data| data.len() as u64).sum::<u64>();
-        let rest = self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let data = self.replay.iter().filter(|part| matches!(part, Part::Data(_)));
+        let replay = data.map(|data| data.size() as u64).sum::<u64>();
+        let rest = self.body.as_ref().filter(|_| !self.has_ended);
+        let rest = rest.map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + replay);
         if let Some(upper) = rest.upper() {
@@ -123,9 +169,9 @@ impl<B> Drop for LentBody<B> {
     fn drop(&mut self) {
         if let (Some(owner), Some(body)) = (self.owner.take(), self.body.take()) {
             let mut taken = mem::take(&mut self.taken);
-            let room = self.room + taken.iter().map(Bytes::len).sum::<usize>();
+            let room = self.room + taken.iter().map(Part::size).sum::<usize>();
             taken.append(&mut self.replay);
-            let _ = owner.send(Returned { body, taken, room });
+            let _ = owner.send(Returned { body, has_ended: self.has_ended, taken, room });
         }
     }
 }
@@ -136,6 +182,7 @@ mod tests {
     use std::{convert::Infallible, future::poll_fn};
 
     use http_body_util::{BodyExt, StreamBody};
+    use hyper::header::HeaderValue;
 
     use super::*;
 
@@ -171,6 +218,34 @@ mod tests {
     async fn a_long_body_does_not_come_back() {
         assert_eq!(lent_again(&[64, 1], 1, true).await, Some(65));
         assert_eq!(lent_again(&[64, 1], 2, true).await, None);
+    }
+
+    /// A body whose end is told by nothing but the end, and its trailers.
+    #[tokio::test]
+    async fn a_body_comes_back_after_its_end() {
+        let mut sum = HeaderMap::new();
+        sum.insert("x-sum", HeaderValue::from_static("7"));
+        let frames = [Frame::data(Bytes::from_static(b"data")), Frame::trailers(sum.clone())];
+        let frames = frames.into_iter().map(Ok::<_, Infallible>);
+        let (mut lent, mut owner) = LentBody::new(StreamBody::new(tokio_stream::iter(frames)), 64);
+        for _ in 0..3 {
+            assert!(!lent.is_end_stream());
+            let whole = Pin::new(&mut lent).collect().await.unwrap();
+            assert_eq!(whole.trailers(), Some(&sum));
+            assert_eq!(whole.to_bytes(), "data");
+            assert!(lent.is_end_stream());
+            drop(lent);
+            (lent, owner) = owner.again(true).await.unwrap();
+        }
+        drop(lent);
+        assert!(owner.again(false).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_of_nothing_comes_back_after_its_end() {
+        let (lent, owner) = LentBody::new(body(&[0]), 0);
+        assert_eq!(lent.collect().await.unwrap().to_bytes(), "");
+        assert!(owner.again(false).await.is_some());
     }
 
     #[tokio::test]
