@@ -6,7 +6,10 @@ use hyper::{
     body::{Bytes, Frame, SizeHint},
 };
 
-use super::{field_values::are_valid, watch::PseudoEnds};
+use super::{
+    field_values::are_valid,
+    watch::{PseudoEnds, StreamEnds},
+};
 
 /// A body that is received over a stream of HTTP/2. It is complete only if the stream says so.
 #[derive(Debug)]
@@ -17,15 +20,34 @@ pub(super) struct StreamBody {
     has_ended: bool,
     /// The streams of the connection that ended with pseudo-fields.
     pseudo_ends: PseudoEnds,
+    /// The streams of the connection that have come to their end, if the library may forget it.
+    ends: Option<StreamEnds>,
 }
 
 impl StreamBody {
     pub(super) fn new(stream: RecvStream, length: Option<u64>, pseudo_ends: PseudoEnds) -> Self {
-        Self { has_ended: stream.is_end_stream(), stream, length, pseudo_ends }
+        Self { has_ended: stream.is_end_stream(), stream, length, pseudo_ends, ends: None }
+    }
+
+    /// Sets the streams of the connection that have come to their end.
+    pub(super) fn with_ends(mut self, ends: StreamEnds) -> Self {
+        self.ends = Some(ends);
+        self
     }
 
     /// Receives the next frame, and makes room for as much more.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, h2::Error>> {
+        let received = ready!(self.poll_frame(context));
+        let stream = self.stream.stream_id().as_u32();
+        if received.as_ref().is_err_and(h2::Error::is_io) && self.ends.as_ref().is_some_and(|ends| ends.contain(stream))
+        {
+            self.has_ended = true;
+            return Poll::Ready(Ok(None));
+        }
+        Poll::Ready(received)
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, h2::Error>> {
         if let Some(data) = ready!(self.stream.poll_data(context)).transpose()? {
             self.stream.flow_control().release_capacity(data.len())?;
             self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));

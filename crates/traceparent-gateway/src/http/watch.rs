@@ -13,14 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::{
     calm::CalmCount,
-    frames::{FrameCounts, FrameReader},
+    frames::{Found, FrameCounts, FrameReader},
 };
 
 mod block;
 mod calm;
+mod ends;
 mod frames;
 
-pub(super) use self::calm::ClientCalm;
+pub(super) use self::{calm::ClientCalm, ends::StreamEnds};
 
 /// The number of streams that are remembered. Their bodies forget them.
 const STREAMS: usize = 256;
@@ -61,14 +62,16 @@ impl PseudoEnds {
     }
 }
 
-/// A stream of HTTP/2 that finds trailers with pseudo-fields, and floods of a client.
+/// A stream of HTTP/2 that finds trailers with pseudo-fields, floods of a client, and the ends of an upstream's answers.
 #[derive(Debug)]
 pub(super) struct WatchedStream<S> {
     stream: S,
     frames: FrameReader,
     /// What a server watches beside; `None` for what a client receives.
     client: Option<WatchedClient>,
-    ends: PseudoEnds,
+    pseudo_ends: PseudoEnds,
+    /// What a client watches beside.
+    ends: Option<StreamEnds>,
 }
 
 /// A client that is watched.
@@ -85,31 +88,48 @@ impl<S> WatchedStream<S> {
     pub(super) fn of_server(stream: S) -> (Self, PseudoEnds, ClientCalm) {
         let calm = ClientCalm::default();
         let client = WatchedClient { last: 0, count: CalmCount::new(calm.clone()), calm: calm.clone() };
-        let (stream, ends) = Self::new(stream, FrameReader::of_server(), Some(client));
-        (stream, ends, calm)
+        let pseudo_ends = PseudoEnds::default();
+        let watched = Self {
+            stream,
+            frames: FrameReader::of_server(),
+            client: Some(client),
+            pseudo_ends: pseudo_ends.clone(),
+            ends: None,
+        };
+        (watched, pseudo_ends, calm)
     }
 
     /// Watches what a client receives.
-    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds) {
-        Self::new(stream, FrameReader::default(), None)
-    }
-
-    fn new(stream: S, frames: FrameReader, client: Option<WatchedClient>) -> (Self, PseudoEnds) {
-        let ends = PseudoEnds::default();
-        (Self { stream, frames, client, ends: ends.clone() }, ends)
+    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds, StreamEnds) {
+        let (pseudo_ends, ends) = (PseudoEnds::default(), StreamEnds::default());
+        let watched = Self {
+            stream,
+            frames: FrameReader::default(),
+            client: None,
+            pseudo_ends: pseudo_ends.clone(),
+            ends: Some(ends.clone()),
+        };
+        (watched, pseudo_ends, ends)
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        let (client, ends) = (&mut self.client, &self.ends);
-        self.frames.push(bytes, |block, has_pseudo| {
-            let opens = client.as_mut().is_some_and(|client| {
-                let opens = block.stream > client.last;
-                client.last = block.stream.max(client.last);
-                opens
-            });
-            if has_pseudo && block.ends_stream && !opens {
-                ends.insert(block.stream);
+        let Self { frames, client, pseudo_ends, ends, .. } = self;
+        let end = |stream| ends.iter().for_each(|ends| ends.insert(stream));
+        frames.push(bytes, |found| match found {
+            Found::Block { stream, ends_stream, has_pseudo } => {
+                let opens = client.as_mut().is_some_and(|client| {
+                    let opens = stream > client.last;
+                    client.last = stream.max(client.last);
+                    opens
+                });
+                if has_pseudo && ends_stream && !opens {
+                    pseudo_ends.insert(stream);
+                }
+                if ends_stream {
+                    end(stream);
+                }
             }
+            Found::LastData { stream } => end(stream),
         });
         let FrameCounts { useful, useless } = self.frames.take_counts();
         if let Some(client) = client {

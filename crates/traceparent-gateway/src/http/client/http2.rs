@@ -26,7 +26,7 @@ use crate::http::{
     headers::{section_size, suit_http2},
     pipe::Pipe,
     stream_body::StreamBody,
-    watch::{PseudoEnds, WatchedStream},
+    watch::{PseudoEnds, StreamEnds, WatchedStream},
 };
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
@@ -42,6 +42,7 @@ pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) liveness: Arc<Liveness>,
     pseudo_ends: PseudoEnds,
+    ends: StreamEnds,
     header_bytes: usize,
     header_fields: usize,
 }
@@ -53,7 +54,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (stream, transport) = TransportStream::new(connected);
-        let (stream, pseudo_ends) = WatchedStream::of_client(stream);
+        let (stream, pseudo_ends, ends) = WatchedStream::of_client(stream);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -70,9 +71,9 @@ impl Connection {
         })
         .await?;
         let liveness = Arc::new(Liveness::new(transport));
-        tokio::spawn(watch(connection, Arc::clone(&liveness), options.liveness));
+        tokio::spawn(watch(connection, Arc::clone(&liveness), ends.clone(), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
-        Ok(Self { sender, liveness, pseudo_ends, header_bytes, header_fields })
+        Ok(Self { sender, liveness, pseudo_ends, ends, header_bytes, header_fields })
     }
 
     /// Returns how many requests the upstream takes at a time.
@@ -118,7 +119,7 @@ impl Connection {
         let answer = answer.await.map_err(|error| self.refusal(&error, waiting.is_reused() && !has_begun));
         let slot = waiting.end();
         let (parts, stream) = answer?.into_parts();
-        let stream = StreamBody::new(stream, None, self.pseudo_ends.clone());
+        let stream = StreamBody::new(stream, None, self.pseudo_ends.clone()).with_ends(self.ends.clone());
         if !are_valid(&parts.headers) {
             return Err(AttemptError::new(Failure::InvalidAnswer, Progress::Unknown));
         }

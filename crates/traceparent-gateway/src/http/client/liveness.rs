@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::transport::Transport;
+use crate::http::watch::StreamEnds;
 
 /// When a connection of HTTP/2 is looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +143,12 @@ impl Drop for Waiting {
 }
 
 /// Drives a connection until it ends, is idle for too long, or no longer answers PINGs.
-pub(super) async fn watch<S>(mut connection: Connection<S, Bytes>, liveness: Arc<Liveness>, options: LivenessOptions)
-where
+pub(super) async fn watch<S>(
+    mut connection: Connection<S, Bytes>,
+    liveness: Arc<Liveness>,
+    ends: StreamEnds,
+    options: LivenessOptions,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _retired = RetireOnDrop(Arc::clone(&liveness));
@@ -168,6 +173,7 @@ where
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let is_idle = liveness.streams() == 0;
         if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout {
+            ends.give_up();
             return;
         }
         let asks = deadline.is_none() && (is_asked || is_silent && !is_idle) && pings.send_ping(Ping::opaque()).is_ok();

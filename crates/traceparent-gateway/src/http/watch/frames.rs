@@ -16,13 +16,15 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// A reader of frames that finds the streams that end with pseudo-fields.
+/// A reader of frames that finds the blocks of fields and the ends of streams.
 ///
 /// [RFC 9113, section 4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)
 #[derive(Debug, Default)]
 pub(super) struct FrameReader {
     /// The number of bytes before the next frame.
     skip: usize,
+    /// The stream whose last data they are.
+    last_data: Option<u32>,
     head: [u8; HEAD],
     /// The number of bytes of the head that have been read.
     length: usize,
@@ -32,8 +34,8 @@ pub(super) struct FrameReader {
     padding: usize,
     /// The number of bytes in front of the block; `None` until it is known.
     prefix: Option<usize>,
-    /// The frame that began the current block.
-    block: Block,
+    /// The stream of the current block, and whether that is its end.
+    block: (u32, bool),
     reader: BlockReader,
     frames: FrameCounts,
 }
@@ -47,11 +49,11 @@ pub(super) struct FrameCounts {
     pub(super) useless: u32,
 }
 
-/// A stream, and what it was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) stream: u32,
-    pub(super) ends_stream: bool,
+/// A part of a stream that has been received as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Block { stream: u32, ends_stream: bool, has_pseudo: bool },
+    LastData { stream: u32 },
 }
 
 impl FrameReader {
@@ -65,8 +67,8 @@ impl FrameReader {
         mem::take(&mut self.frames)
     }
 
-    /// Reads the next bytes, and reports blocks that are complete and whether they have pseudo-fields.
-    pub(super) fn push(&mut self, mut bytes: &[u8], mut found: impl FnMut(Block, bool)) {
+    /// Reads the next bytes, and reports what is complete with them.
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut found: impl FnMut(Found)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = split(&mut bytes, self.skip);
@@ -89,8 +91,14 @@ impl FrameReader {
                 self.length = 0;
                 let [_, _, _, kind, flags, ..] = self.head;
                 if matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0 {
-                    found(self.block, self.reader.end());
+                    let (stream, ends_stream) = self.block;
+                    found(Found::Block { stream, ends_stream, has_pseudo: self.reader.end() });
                 }
+            }
+            if self.skip == 0
+                && let Some(stream) = self.last_data.take()
+            {
+                found(Found::LastData { stream });
             }
         }
     }
@@ -98,6 +106,7 @@ impl FrameReader {
     /// Begins a frame whose head is complete.
     fn begin(&mut self) {
         let [high, middle, low, kind, flags, stream @ ..] = self.head;
+        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
         self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
         match kind {
             DATA | HEADERS if self.payload > 0 => self.frames.useful += 1,
@@ -106,14 +115,14 @@ impl FrameReader {
         }
         match kind {
             HEADERS => {
-                let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
-                self.block = Block { stream, ends_stream: flags & END_STREAM != 0 };
+                self.block = (stream, flags & END_STREAM != 0);
                 let priority = if flags & PRIORITY == 0 { 0 } else { 5 };
                 self.prefix = (flags & PADDED == 0).then_some(priority);
                 self.padding = 0;
             }
             CONTINUATION => (self.prefix, self.padding) = (Some(0), 0),
             _ => {
+                self.last_data = (kind == DATA && flags & END_STREAM != 0).then_some(stream);
                 self.skip = self.payload;
                 self.payload = 0;
             }
@@ -161,9 +170,13 @@ mod tests {
         for size in [bytes.len(), 1, 7] {
             let mut reader = FrameReader::of_server();
             let mut found = Vec::new();
-            reader.push(&[b'x'; PREFACE], |_, _| {});
+            reader.push(&[b'x'; PREFACE], |_| {});
             for piece in bytes.chunks(size) {
-                reader.push(piece, |block, pseudo| found.push((block.stream, block.ends_stream, pseudo)));
+                reader.push(piece, |part| {
+                    if let Found::Block { stream, ends_stream, has_pseudo } = part {
+                        found.push((stream, ends_stream, has_pseudo));
+                    }
+                });
             }
             assert_eq!(found, expected, "in pieces of {size}");
         }
@@ -193,13 +206,43 @@ mod tests {
             frame(CONTINUATION, END_HEADERS, 3, b""),
         ];
         let mut reader = FrameReader::default();
-        reader.push(&bytes.concat(), |_, _| {});
+        reader.push(&bytes.concat(), |_| {});
         assert_eq!(reader.take_counts(), FrameCounts { useful: 3, useless: 1 });
         for kind in [2, 3, 4, 6, 8, 0xee] {
-            reader.push(&frame(kind, 0, 0, b"payload"), |_, _| {});
+            reader.push(&frame(kind, 0, 0, b"payload"), |_| {});
             assert_eq!(reader.take_counts(), FrameCounts { useful: 0, useless: 1 });
         }
         assert_eq!(reader.take_counts(), FrameCounts::default());
+    }
+
+    #[test]
+    fn streams_end_with_all_of_their_last_data() {
+        let bytes = [
+            frame(HEADERS, END_HEADERS, 1, b"\x88"),
+            frame(DATA, 0, 1, b"data"),
+            frame(DATA, END_STREAM, 1, b"last"),
+            frame(DATA, END_STREAM, 3, b""),
+            frame(4, END_STREAM, 5, b"none"),
+        ]
+        .concat();
+        let last = |found: &[Found]| {
+            let last = found.iter().filter_map(|part| match part {
+                Found::LastData { stream } => Some(*stream),
+                Found::Block { .. } => None,
+            });
+            last.collect::<Vec<_>>()
+        };
+        // The end of the first stream is its last byte.
+        let end = bytes.len() - 2 * HEAD - b"none".len();
+        for (length, expected) in [(end - 1, &[][..]), (end, &[1]), (bytes.len(), &[1, 3])] {
+            for size in [bytes.len(), 1, 7] {
+                let (mut reader, mut found) = (FrameReader::default(), Vec::new());
+                for piece in bytes[..length].chunks(size) {
+                    reader.push(piece, |part| found.push(part));
+                }
+                assert_eq!(last(&found), expected, "{length} bytes in pieces of {size}");
+            }
+        }
     }
 
     #[test]
