@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use self::{
     attempt::{AttemptError, Progress, Repeats},
     lent::LentBody,
+    pool::Age,
 };
 use super::{BoxError, Failure, Interim, TlsClient, TlsFailure};
 use crate::config::Http2;
@@ -89,7 +90,7 @@ struct Shared<B, C> {
 #[derive(Debug)]
 enum Opened<B> {
     Http1(http1::Connection<B>),
-    Http2(http2::Connection),
+    Http2(http2::Connection, liveness::Slot),
 }
 
 /// A connection that takes a request.
@@ -131,31 +132,35 @@ where
         let mut repeats = Repeats::new(&parts.method, self.0.options.retries);
         let offer = Offer::new(&self.0.options, parts.headers.contains_key(UPGRADE));
         let (mut body, mut owner) = LentBody::new(body, if offer == Offer::Http1 { 0 } else { REPLAY_BYTES });
-        let mut is_repeated = false;
+        let mut age = Age::Any;
         loop {
-            let error = match self.attempt(offer, parts.clone(), body, is_repeated, interim, peer).await {
+            let young = self.0.http2.young();
+            let error = match self.attempt(offer, parts.clone(), body, age, interim, peer).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
             if !repeats.allow(error.progress) {
                 return Err(error.failure);
             }
-            (body, owner) = owner.again(error.progress == Progress::Unprocessed).await.ok_or(error.failure)?;
-            is_repeated = true;
+            (body, owner) = owner.again(error.progress.is_unprocessed()).await.ok_or(error.failure)?;
+            if error.progress != Progress::Refused {
+                // The connections that were open may end with that of this attempt.
+                age = young;
+            }
         }
     }
 
-    /// Sends a request once; a repeated one goes out on a new connection where requests do not share them.
+    /// Sends a request once.
     async fn attempt(
         &self,
         offer: Offer,
         parts: request::Parts,
         body: LentBody<B>,
-        is_repeated: bool,
+        age: Age,
         interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, AttemptError> {
-        let acquired = self.acquire(offer, is_repeated).await.map_err(|failure| {
+        let acquired = self.acquire(offer, age).await.map_err(|failure| {
             // An upstream that ends a connection before a request is written has not processed it.
             let progress = match failure {
                 Failure::NoAnswer
@@ -181,22 +186,22 @@ where
     }
 
     /// Returns a connection of an offered protocol, a new one if none waits.
-    async fn acquire(&self, offer: Offer, is_repeated: bool) -> Result<Acquired<B>, Failure> {
+    async fn acquire(&self, offer: Offer, age: Age) -> Result<Acquired<B>, Failure> {
         let Shared { http1, http2, .. } = &*self.0;
         if offer != Offer::Http1
-            && let Some((connection, slot)) = http2.try_enter()
+            && let Some((connection, slot)) = http2.try_enter(age)
         {
             return Ok(Acquired::Http2(connection, slot));
         }
         if offer != Offer::Http2
-            && !is_repeated
+            && age == Age::Any
             && let Some(connection) = http1.take()
         {
             return Ok(Acquired::Http1(connection));
         }
         match offer {
             Offer::Http1 => Ok(http2.keep(self.open(offer).await?)),
-            Offer::Http2 | Offer::Any => http2.enter(|| self.open(offer)).await,
+            Offer::Http2 | Offer::Any => http2.enter(age, || self.open(offer)).await,
         }
     }
 
@@ -208,7 +213,9 @@ where
             let connected = connector.connect(host, port, offer, options.connect_timeout).await?;
             match connected.protocol {
                 Protocol::Http1 => http1::Connection::new(connected, options).await.map(Opened::Http1),
-                Protocol::Http2 => http2::Connection::new(connected, options).await.map(Opened::Http2),
+                Protocol::Http2 => http2::Connection::new(connected, options)
+                    .await
+                    .map(|(connection, slot)| Opened::Http2(connection, slot)),
             }
         };
         timeout(options.connect_timeout, open).await.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))

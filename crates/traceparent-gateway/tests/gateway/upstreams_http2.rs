@@ -35,6 +35,7 @@ enum Next {
     GoOn,
     GoAway,
     Silence,
+    Close,
 }
 
 /// Starts an upstream that takes a limited number of streams at a time; the function gets the number of the connection and, on it,
@@ -59,6 +60,7 @@ where
                         Next::GoOn => {}
                         Next::GoAway => server.graceful_shutdown(),
                         Next::Silence => pending().await,
+                        Next::Close => break,
                     }
                     calls += 1;
                 }
@@ -184,6 +186,62 @@ async fn connections_are_opened_when_streams_are_used_up() {
     let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
     assert_eq!(load(gateway.address, 8, 1, "POST").await, 8);
     assert_eq!(connections.load(Relaxed), 4);
+}
+
+/// Starts an upstream with one stream on each connection, and opens some connections to it. Further calls on them are
+/// handled by the function.
+async fn open_connections<F>(
+    connections: usize,
+    further: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> (Gateway, Arc<AtomicUsize>)
+where
+    F: Future<Output = Next> + Send,
+{
+    let all = Arc::new(Barrier::new(connections));
+    let served = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&served);
+    let upstream = upstream(1, move |connection, number, call| {
+        count.fetch_add(1, Relaxed);
+        let all = Arc::clone(&all);
+        let further = if number > 0 { Ok(further(call)) } else { Err(call) };
+        async move {
+            match further {
+                Ok(further) => further.await,
+                Err(call) => {
+                    if connection < connections {
+                        all.wait().await;
+                    }
+                    ok(call);
+                    Next::GoOn
+                }
+            }
+        }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, connections, 1, "POST").await, connections);
+    assert_eq!(served.swap(0, Relaxed), connections);
+    (gateway, served)
+}
+
+/// An upstream that is restarted ends all of its connections, not the one that a request went out on alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
+    for (method, answered, arrivals) in [("GET", 1, 2), ("POST", 0, 1)] {
+        let (gateway, served) = open_connections(5, |_| async { Next::Close }).await;
+        assert_eq!(load(gateway.address, 1, 1, method).await, answered, "{method}");
+        assert_eq!(served.load(Relaxed), arrivals, "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_go_away_together_lose_nothing() {
+    let (gateway, served) = open_connections(8, |call| async {
+        ok(call);
+        Next::GoAway
+    })
+    .await;
+    assert_eq!(load(gateway.address, 8, 20, "POST").await, 160);
+    assert_eq!(served.load(Relaxed), 160);
 }
 
 #[tokio::test(flavor = "multi_thread")]

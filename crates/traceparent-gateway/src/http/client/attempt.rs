@@ -12,14 +12,23 @@ pub(super) struct AttemptError {
 /// What may have become of a request that got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The upstream has not processed it.
+    /// The upstream has not processed it, and its connection has ended or is ending.
     ///
     /// [RFC 9113, section 8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)
     Unprocessed,
+    /// The upstream has refused to process it, on a connection that goes on.
+    Refused,
     /// A connection that had been used before ended without a byte of an answer.
     Silent,
     /// It may have been processed.
     Unknown,
+}
+
+impl Progress {
+    /// Returns whether the upstream has certainly not processed the request.
+    pub(super) const fn is_unprocessed(self) -> bool {
+        matches!(self, Self::Unprocessed | Self::Refused)
+    }
 }
 
 impl AttemptError {
@@ -46,7 +55,7 @@ impl Repeats {
     /// Returns whether a request is sent again, if its body can be.
     pub(super) fn allow(&mut self, progress: Progress) -> bool {
         let left = match progress {
-            Progress::Unprocessed => &mut self.unprocessed,
+            Progress::Unprocessed | Progress::Refused => &mut self.unprocessed,
             Progress::Silent => &mut self.silent,
             Progress::Unknown => return false,
         };

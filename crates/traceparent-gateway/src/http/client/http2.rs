@@ -1,4 +1,9 @@
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use h2::{
     Reason,
@@ -49,7 +54,9 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts HTTP/2, and waits for the settings of the upstream: they say how many streams it takes.
-    pub(super) async fn new<S>(connected: Connected<S>, options: &ConnectOptions) -> Result<Self, Failure>
+    ///
+    /// The slot is that of the first request.
+    pub(super) async fn new<S>(connected: Connected<S>, options: &ConnectOptions) -> Result<(Self, Slot), Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -70,15 +77,21 @@ impl Connection {
             Poll::Pending => Poll::Pending,
         })
         .await?;
-        let liveness = Arc::new(Liveness::new(transport));
+        let (liveness, slot) = Liveness::new(transport);
         tokio::spawn(watch(connection, Arc::clone(&liveness), ends.clone(), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
-        Ok(Self { sender, liveness, pseudo_ends, ends, header_bytes, header_fields })
+        Ok((Self { sender, liveness, pseudo_ends, ends, header_bytes, header_fields }, slot))
     }
 
     /// Returns how many requests the upstream takes at a time.
     pub(super) fn capacity(&self) -> usize {
         self.sender.current_max_send_streams()
+    }
+
+    /// Returns whether the upstream takes no more requests.
+    pub(super) fn is_closed(&self) -> bool {
+        let ready = self.sender.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        self.liveness.is_retired() || matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Sends a request, which has the slot until its answer has ended.
@@ -136,7 +149,9 @@ impl Connection {
         if error.is_io() || error.is_go_away() {
             self.liveness.retire();
         }
-        let progress = if is_refused || is_above_last {
+        let progress = if is_refused {
+            Progress::Refused
+        } else if is_above_last {
             Progress::Unprocessed
         } else if error.is_io() && may_repeat {
             Progress::Silent

@@ -34,6 +34,7 @@ pub(crate) struct LivenessOptions {
 #[derive(Debug)]
 pub(super) struct Liveness {
     pub(super) transport: Arc<Transport>,
+    /// The number of requests, or [`IDLE_FOR_TOO_LONG`].
     streams: AtomicUsize,
     sent: AtomicUsize,
     idle_since: Mutex<Instant>,
@@ -47,17 +48,23 @@ pub(super) struct Liveness {
 /// What no connection receives.
 const NO_DOUBT: u64 = u64::MAX;
 
+/// In the place of a number of requests: there are none, and none may begin.
+const IDLE_FOR_TOO_LONG: usize = usize::MAX;
+
 impl Liveness {
-    pub(super) fn new(transport: Arc<Transport>) -> Self {
-        Self {
+    /// Creates the state of a new connection, with the slot of its first request.
+    pub(super) fn new(transport: Arc<Transport>) -> (Arc<Self>, Slot) {
+        let liveness = Arc::new(Self {
             transport,
-            streams: AtomicUsize::new(0),
-            sent: AtomicUsize::new(0),
+            streams: AtomicUsize::new(1),
+            sent: AtomicUsize::new(1),
             idle_since: Mutex::new(Instant::now()),
             is_retired: AtomicBool::new(false),
             doubt: AtomicU64::new(NO_DOUBT),
             given_up: Notify::new(),
-        }
+        });
+        let slot = Slot { liveness: Arc::clone(&liveness), is_reused: false };
+        (liveness, slot)
     }
 
     /// Keeps new requests away; those under way stay.
@@ -66,7 +73,7 @@ impl Liveness {
     }
 
     pub(super) fn is_retired(&self) -> bool {
-        self.is_retired.load(Relaxed) || self.transport.is_write_closed()
+        self.is_retired.load(Relaxed) || self.streams() == IDLE_FOR_TOO_LONG || self.transport.is_write_closed()
     }
 
     /// Returns whether a request was given up on, and nothing has been received since.
@@ -78,11 +85,17 @@ impl Liveness {
         self.streams.load(Relaxed)
     }
 
-    /// Counts a request in.
-    pub(super) fn enter(self: &Arc<Self>) -> Slot {
-        self.streams.fetch_add(1, Relaxed);
+    /// Counts a request in, unless the connection is about to end for want of one.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Slot> {
+        let count = |streams| (streams != IDLE_FOR_TOO_LONG).then(|| streams + 1);
+        self.streams.fetch_update(Relaxed, Relaxed, count).ok()?;
         let is_reused = self.sent.fetch_add(1, Relaxed) > 0;
-        Slot { liveness: Arc::clone(self), is_reused }
+        Some(Slot { liveness: Arc::clone(self), is_reused })
+    }
+
+    /// Lets no request begin if there is none.
+    fn try_end(&self) -> bool {
+        self.streams.compare_exchange(0, IDLE_FOR_TOO_LONG, Relaxed, Relaxed).is_ok()
     }
 
     fn idle_for(&self) -> Duration {
@@ -172,7 +185,7 @@ pub(super) async fn watch<S>(
         received = liveness.transport.received();
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let is_idle = liveness.streams() == 0;
-        if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout {
+        if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout && liveness.try_end() {
             ends.give_up();
             return;
         }
@@ -188,5 +201,32 @@ struct RetireOnDrop(Arc<Liveness>);
 impl Drop for RetireOnDrop {
     fn drop(&mut self) {
         self.0.retire();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::empty;
+
+    use super::*;
+    use crate::http::client::{Protocol, connect::Connected, transport::TransportStream};
+
+    #[test]
+    fn a_connection_ends_for_want_of_requests_only_without_one() {
+        let peer = SocketAddr::from(([192, 0, 2, 1], 80));
+        let connected = Connected { stream: empty(), peer, protocol: Protocol::Http2, place: None };
+        let (liveness, first) = Liveness::new(TransportStream::new(connected).1);
+        assert!(!first.is_reused);
+        assert!(!liveness.try_end());
+        drop(first);
+        let second = liveness.enter().unwrap();
+        assert!(second.is_reused);
+        assert!(!liveness.try_end() && !liveness.is_retired());
+        drop(second);
+        assert!(liveness.try_end() && liveness.is_retired());
+        assert!(liveness.enter().is_none());
     }
 }
