@@ -218,7 +218,7 @@ fn serve(listener: &TcpListener, steps: &[Step], early: bool, http2: bool, sende
         let stream = BufReader::new(stream);
         thread::spawn(move || {
             if http2 {
-                http2_upstream(stream, &answers, &sender);
+                http2_upstream(stream, &answers, early, &sender);
             } else {
                 http1_upstream(stream, &answers, early, &sender);
             }
@@ -261,7 +261,7 @@ fn http1_upstream(mut stream: BufReader<TcpStream>, answers: &Answers, early: bo
     }
 }
 
-fn http2_upstream(mut stream: BufReader<TcpStream>, answers: &Answers, sender: &Sender<Message>) {
+fn http2_upstream(mut stream: BufReader<TcpStream>, answers: &Answers, early: bool, sender: &Sender<Message>) {
     let mut preface = [0; 24];
     if stream.read_exact(&mut preface).is_err() {
         return;
@@ -276,7 +276,12 @@ fn http2_upstream(mut stream: BufReader<TcpStream>, answers: &Answers, sender: &
             frames::DATA => message.body.extend(&frame.payload),
             _ => {}
         }
-        if matches!(frame.kind, frames::HEADERS | frames::DATA) && frame.flags & frames::END_STREAM != 0 {
+        let is_answered = match frame.kind {
+            frames::HEADERS if early => true,
+            frames::HEADERS | frames::DATA => !early && frame.flags & frames::END_STREAM != 0,
+            _ => false,
+        };
+        if is_answered {
             let _ = sender.send(message.clone());
             message.body.clear();
             for step in answers.next() {

@@ -56,31 +56,6 @@ fn what_may_have_been_processed_is_sent_again_only_if_it_is_idempotent() {
     }
 }
 
-/// A body that the client has not been told to send can be sent on another connection.
-#[test]
-fn a_body_that_was_not_taken_is_sent_on_another_connection() {
-    let number = AtomicUsize::new(0);
-    let upstream = Upstream::start(move |exchange| match number.fetch_add(1, Relaxed) {
-        0 => ok(exchange),
-        1 => drop(exchange.stream.get_ref().shutdown(Shutdown::Both)),
-        _ => {
-            exchange.write("HTTP/1.1 100 Continue\r\n\r\n");
-            ok(exchange);
-        }
-    });
-    let gateway = Gateway::start(&upstream.url(), &[]);
-    let mut connection = gateway.connect();
-    connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(connection.response().status, 200);
-    connection.write("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
-    assert_eq!(connection.head().first_line, "HTTP/1.1 100 Continue");
-    connection.write("body");
-    assert_eq!(connection.response().status, 200);
-    upstream.received();
-    assert_eq!(upstream.received().1, b"body");
-    assert!(upstream.next().is_none());
-}
-
 #[test]
 fn a_byte_of_an_answer_ends_all_hope() {
     let number = AtomicUsize::new(0);
