@@ -13,7 +13,7 @@ use self::{
 use crate::{
     admin::{self, AdminService},
     cli::DemoArgs,
-    config::{Environment, Otlp, Tracing},
+    config::{Environment, Otlp, SpanLimits, Tracing},
     error::Error,
     operator::tell,
     signals::Signals,
@@ -37,7 +37,9 @@ const WIDTH: usize = 100;
 ///
 /// The scene does not play to its end; its trace is not the expected tree; a collector was named, and the trace did
 /// not arrive there.
-pub(crate) async fn demo(args: DemoArgs, environment: Environment) -> Result<(), Error> {
+pub(crate) async fn demo(args: DemoArgs, mut environment: Environment) -> Result<(), Error> {
+    // The tree is checked by attributes.
+    environment.limits = SpanLimits::default();
     let mut signals = Signals::catch(false).map_err(Error::Signals)?;
     let columns = environment.columns;
     let mut telemetry = Telemetry::new(&Tracing::of_service("demo"), environment);

@@ -12,6 +12,7 @@ use crate::http::Failure;
 mod forwarded;
 mod headers;
 mod json;
+mod limits;
 mod rpc;
 pub(crate) mod semconv;
 mod tree;
@@ -19,6 +20,7 @@ mod tree;
 pub(crate) use self::{
     forwarded::client_address,
     json::write_json,
+    limits::{Dropped, limit_attributes},
     rpc::RpcCall,
     tree::{Row, rows},
 };
@@ -47,6 +49,8 @@ pub(crate) struct Span {
     pub(crate) kept: bool,
     /// The attributes by OpenTelemetry's conventions.
     pub(crate) attributes: Vec<KeyValue>,
+    /// What the limits have taken of the rest.
+    pub(crate) dropped: Dropped,
 }
 
 impl Span {

@@ -143,7 +143,7 @@ impl Telemetry {
 
     /// Returns the recorder that feeds all sinks. Sinks that are added later are not part of it.
     pub(crate) fn recorder(&mut self) -> Recorder {
-        Recorder::new(mem::take(&mut self.sinks))
+        Recorder::new(mem::take(&mut self.sinks), self.environment.limits)
     }
 
     /// Returns the counters of requests.

@@ -120,6 +120,7 @@ mod tests {
     use traceparent::{Origin, TraceContext, TraceFlags, TraceParent, TraceState, sampler::SpanKind};
 
     use super::*;
+    use crate::span::Dropped;
 
     const TRACE: TraceId = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
 
@@ -149,6 +150,7 @@ mod tests {
                 failure: None,
                 kept: false,
                 attributes: path.into_iter().chain([KeyValue::new("http.request.method", "POST")]).collect(),
+                dropped: Dropped::default(),
             }
         });
         let mut spans: Vec<_> = spans.collect();

@@ -40,7 +40,7 @@ impl Formatter for PlainFormatter {
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_struct("Span", 15)?;
+        let mut line = serializer.serialize_struct("Span", 16)?;
         line.serialize_field("start", &Text(humantime::format_rfc3339_micros(self.start)))?;
         line.serialize_field("duration_ms", &(self.duration.as_micros() as f64 / 1e3))?;
         line.serialize_field("service", &*self.service)?;
@@ -56,6 +56,10 @@ impl Serialize for Span {
         line.serialize_field("link", &self.link.map(Text))?;
         line.serialize_field("refused", &self.refused.as_deref())?;
         line.serialize_field("attributes", &Attributes(&self.attributes))?;
+        match self.dropped.attributes {
+            0 => line.skip_field("dropped_attributes")?,
+            dropped => line.serialize_field("dropped_attributes", &dropped)?,
+        }
         line.end()
     }
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use traceparent::{Origin, SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, sampler::SpanKind};
 
-use crate::span::Span;
+use crate::span::{Dropped, Span};
 
 /// Creates a sampled span without attributes.
 #[allow(clippy::unwrap_used)]
@@ -25,5 +25,6 @@ pub(crate) fn span(trace: u64, id: u64) -> Span {
         failure: None,
         kept: false,
         attributes: Vec::new(),
+        dropped: Dropped::default(),
     }
 }

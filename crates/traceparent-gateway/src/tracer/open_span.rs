@@ -14,7 +14,7 @@ use super::{HeldSpans, Tracer, context::Formats};
 use crate::{
     http::{Departure, Failure},
     span::{
-        RpcCall, Span,
+        Dropped, RpcCall, Span,
         semconv::{push_peer, push_version},
     },
     telemetry::TraceRecord,
@@ -228,6 +228,7 @@ impl Drop for OpenSpan {
             rpc,
             kept: false,
             attributes,
+            dropped: Dropped::default(),
         };
         match (&self.request.held, self.tracer.0.keep) {
             (Some(held), Some(keep)) if self.kind == SpanKind::Server => {

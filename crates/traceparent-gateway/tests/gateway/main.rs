@@ -35,11 +35,14 @@ mod limits;
 #[cfg(feature = "tls")]
 mod listeners_tls;
 mod otlp;
+mod otlp_failures;
+mod otlp_settings;
 mod references;
 mod refusals;
 mod resources;
 mod restarts;
 mod sampling;
+mod span_limits;
 mod streaming;
 mod untraced;
 mod upgrade;

@@ -59,6 +59,9 @@ impl Facts {
         for KeyValue { key, value, .. } in &span.attributes {
             self.push(key.as_str(), &Escaped(&value.as_str()));
         }
+        if span.dropped.attributes > 0 {
+            self.push("dropped attributes", &span.dropped.attributes);
+        }
         if !span.context.tracestate.is_empty() {
             self.push("tracestate", &Escaped(&span.context.tracestate.to_string()));
         }

@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use opentelemetry::{
-    Array, InstrumentationScope, KeyValue, StringValue, Value,
+    InstrumentationScope, KeyValue, Value,
     trace::{Link, SpanContext, SpanId, SpanKind as OtelKind, Status},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -9,7 +9,10 @@ use traceparent::{TraceContext, TraceState, sampler::SpanKind};
 use traceparent_http::semconv;
 use traceparent_opentelemetry::to_span_context;
 
-use crate::{config::SpanLimits, span::Span};
+use crate::{
+    config::SpanLimits,
+    span::{Span, limit_attributes},
+};
 
 /// Converts a span to that of the SDK, with the IDs, flags and `tracestate` that were sent.
 pub(super) fn to_span_data(span: Span, limits: SpanLimits) -> SpanData {
@@ -25,15 +28,11 @@ pub(super) fn to_span_data(span: Span, limits: SpanLimits) -> SpanData {
     if let Some(refused) = span.refused {
         attributes.push(KeyValue::new(semconv::TRACEPARENT_REFUSED, refused));
     }
-    let dropped_attributes_count = attributes.len().saturating_sub(limits.attributes) as u32;
-    attributes.truncate(limits.attributes);
-    for attribute in &mut attributes {
-        shorten(&mut attribute.value, limits.value_length);
-    }
+    // Those above count, too.
+    let dropped_attributes_count = span.dropped.attributes + limit_attributes(&mut attributes, limits);
     let mut links = SpanLinks::default();
-    if span.link.is_some() && limits.links == 0 {
-        links.dropped_count = 1;
-    } else if let Some(caller) = span.link {
+    links.dropped_count = span.dropped.links;
+    if let Some(caller) = span.link {
         let caller = to_span_context(&TraceContext::new(caller, TraceState::EMPTY));
         links.links.push(Link::new(caller, Vec::new(), 0));
     }
@@ -70,28 +69,6 @@ pub(super) fn to_span_data(span: Span, limits: SpanLimits) -> SpanData {
             None => Status::Unset,
         },
         instrumentation_scope: scope().clone(),
-    }
-}
-
-/// Cuts texts to a number of characters.
-fn shorten(value: &mut Value, limit: usize) {
-    let cut = |text: &StringValue| {
-        text.as_str().char_indices().nth(limit).map(|(end, _)| StringValue::from(text.as_str()[..end].to_owned()))
-    };
-    match value {
-        Value::String(text) => {
-            if let Some(short) = cut(text) {
-                *text = short;
-            }
-        }
-        Value::Array(Array::String(texts)) => {
-            for text in texts {
-                if let Some(short) = cut(text) {
-                    *text = short;
-                }
-            }
-        }
-        _ => {}
     }
 }
 
