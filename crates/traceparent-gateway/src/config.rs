@@ -92,8 +92,7 @@ impl Listener {
 }
 
 /// The treatment of the `X-Forwarded-*` and `Forwarded` fields of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Forwarded {
     /// The fields are replaced, because clients may send anything.
     #[default]
@@ -105,8 +104,7 @@ pub(crate) enum Forwarded {
 /// The treatment of request fields with `_` in their names.
 ///
 /// A service that does not tell `_` from `-` may take such a field for one that the gateway sets. Those are always removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Underscores {
     /// The other fields are kept.
     #[default]

@@ -10,8 +10,7 @@ pub(crate) struct AccessLog {
 }
 
 /// The form of the access log's lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// A JSON object.
     #[default]

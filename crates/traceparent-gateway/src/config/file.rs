@@ -13,14 +13,15 @@ use traceparent_formats::Propagators;
 
 use self::propagation::{EgressEntry, PropagatorsEntry};
 use super::{
-    AccessLog, Admin, Baggage, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits,
-    Listener, LogFormat, Otlp, OtlpProtocol, RequestTracing, Route, Routes, Sampling, ServerTls, SpanAttributes,
-    TraceFields, Tracing, Underscores,
+    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits, Listener,
+    LogFormat, Otlp, RequestTracing, Route, Routes, Sampling, ServerTls, SpanAttributes, TraceFields, Tracing,
+    Underscores,
     error::Place,
     references::within,
     scalar::{
-        Address, AttributeKey, AttributePrefix, Collector, Connections, Field, FilePath, HeaderBytes, HeaderFields,
-        Http2Use, List, Name, Percentage, Period, Prefix, Retries, Secret, Text, TrustLevel, UpstreamUrl,
+        Address, AttributeKey, AttributePrefix, BaggageUse, Collector, Connections, Field, FilePath, Flag,
+        ForwardedUse, HeaderBytes, HeaderFields, Http2Use, List, LogForm, Name, Percentage, Period, Prefix, Protocol,
+        Retries, Secret, Text, TrustLevel, UnderscoresUse, UpstreamUrl,
     },
 };
 
@@ -39,10 +40,10 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 struct ListenerEntry {
     address: Spanned<Address>,
-    tls: Option<Spanned<ServerTlsEntry>>,
+    tls: Option<ServerTlsEntry>,
     trust: Option<TrustLevel>,
-    forwarded: Option<Forwarded>,
-    underscores: Option<Underscores>,
+    forwarded: Option<ForwardedUse>,
+    underscores: Option<UnderscoresUse>,
     propagators: Option<PropagatorsEntry>,
     limits: Option<LimitsEntry>,
     routes: List<RouteEntry>,
@@ -76,8 +77,8 @@ struct RouteEntry {
     header_bytes: Option<HeaderBytes>,
     header_fields: Option<HeaderFields>,
     egress: Option<EgressEntry>,
-    baggage: Option<Baggage>,
-    trace: Option<bool>,
+    baggage: Option<BaggageUse>,
+    trace: Option<Flag>,
     random_sampling: Option<Percentage>,
     propagators: Option<PropagatorsEntry>,
 }
@@ -116,8 +117,7 @@ struct TracingEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeepEntry {
-    #[serde(default)]
-    errors: bool,
+    errors: Option<Flag>,
     slower_than: Option<Period>,
 }
 
@@ -145,7 +145,7 @@ struct SpanAttributesEntry {
 struct OtlpEntry {
     endpoint: Option<Spanned<Collector>>,
     tls: Option<ClientTlsEntry>,
-    protocol: Option<OtlpProtocol>,
+    protocol: Option<Protocol>,
     #[serde(default)]
     headers: HashMap<Field, Secret>,
     timeout: Option<Period>,
@@ -163,8 +163,7 @@ struct AdminEntry {
 #[serde(deny_unknown_fields)]
 struct AccessLogEntry {
     path: Name,
-    #[serde(default)]
-    format: LogFormat,
+    format: Option<LogForm>,
 }
 
 /// Parses a file's text.
@@ -223,10 +222,10 @@ impl File {
             }
             listeners.push(Listener {
                 address,
-                tls: entry.tls.map(|tls| tls.value.resolve(folder)),
+                tls: entry.tls.map(|tls| tls.resolve(folder)),
                 trust: entry.trust.map_or_else(Trust::default, |level| level.0),
-                forwarded: entry.forwarded.unwrap_or_default(),
-                underscores: entry.underscores.unwrap_or_default(),
+                forwarded: entry.forwarded.map_or_else(Forwarded::default, |forwarded| forwarded.0),
+                underscores: entry.underscores.map_or_else(Underscores::default, |underscores| underscores.0),
                 trace_fields: trace_fields.clone(),
                 tracing: RequestTracing { propagators, ..RequestTracing::default() },
                 limits: entry.limits.map_or_else(Limits::default, LimitsEntry::resolve),
@@ -301,7 +300,7 @@ impl AccessLogEntry {
     fn resolve(self) -> AccessLog {
         AccessLog {
             path: Some(self.path.0.into()).filter(|path: &PathBuf| path.as_os_str() != "-"),
-            format: self.format,
+            format: self.format.map_or_else(LogFormat::default, |format| format.0),
         }
     }
 }
@@ -349,10 +348,10 @@ impl RouteEntry {
             ping_timeout: self.ping_timeout.map_or(default.ping_timeout, |period| period.0),
             header_bytes: self.header_bytes.map_or(default.header_bytes, |bytes| bytes.0),
             header_fields: self.header_fields.map_or(default.header_fields, |fields| fields.0),
-            egress: self.egress.map_or(default.egress, Into::into),
-            baggage: self.baggage.unwrap_or_default(),
+            egress: self.egress.map_or(default.egress, |egress| egress.0),
+            baggage: self.baggage.map_or(default.baggage, |baggage| baggage.0),
             tracing: RequestTracing {
-                is_traced: self.trace.unwrap_or(true),
+                is_traced: self.trace.is_none_or(|trace| trace.0),
                 random_sampling: self.random_sampling.map(|percentage| percentage.0),
                 propagators: self.propagators.as_ref().map_or(propagators, PropagatorsEntry::resolve),
             },
@@ -380,7 +379,10 @@ impl TracingEntry {
         let keep = self.keep.unwrap_or_default();
         let span_attributes = self.span_attributes.unwrap_or_default();
         Ok(Tracing {
-            keep: Keep { errors: keep.errors, slower_than: keep.slower_than.map(|period| period.0) },
+            keep: Keep {
+                errors: keep.errors.is_some_and(|errors| errors.0),
+                slower_than: keep.slower_than.map(|period| period.0),
+            },
             span_attributes: SpanAttributes {
                 header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
                 attribute_prefix: span_attributes.attribute_prefix.map(|prefix| prefix.0),
@@ -405,7 +407,7 @@ impl OtlpEntry {
         headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
         Ok(Otlp {
             endpoint: self.endpoint.map(|collector| collector.value.0),
-            protocol: self.protocol,
+            protocol: self.protocol.map(|protocol| protocol.0),
             headers,
             timeout: self.timeout.map(|period| period.0),
             tls: self.tls.map(|tls| tls.resolve(folder)).transpose()?,

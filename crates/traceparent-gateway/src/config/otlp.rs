@@ -46,13 +46,11 @@ pub(crate) struct OtlpVariables {
 /// A protocol of a collector.
 ///
 /// [OpenTelemetry: OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OtlpProtocol {
     /// gRPC, usually at port 4317.
-    #[serde(rename = "grpc")]
     Grpc,
     /// Protobuf over HTTP, usually at port 4318.
-    #[serde(rename = "http/protobuf")]
     HttpProtobuf,
 }
 

@@ -38,8 +38,7 @@ impl EgressRule {
 }
 
 /// The treatment of `baggage` where the trace goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Baggage {
     /// The field is kept.
     #[default]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use traceparent::{Percent, TraceState, Trust};
 use traceparent_formats::Format;
 
-use super::{Http2, Upstream, references::expand};
+use super::{Baggage, Forwarded, Http2, LogFormat, OtlpProtocol, Underscores, Upstream, references::expand};
 
 /// Declares a type that is parsed from a scalar by a function.
 macro_rules! scalar {
@@ -78,7 +78,33 @@ scalar!(
 );
 scalar!(
     #[derive(Debug)]
-    Http2Use(Http2) = http2
+    Http2Use(Http2) = |text| one_of(text, &[("auto", Http2::Auto), ("true", Http2::Always), ("false", Http2::Never)])
+);
+scalar!(
+    #[derive(Debug)]
+    ForwardedUse(Forwarded) = |text| one_of(text, &[("replace", Forwarded::Replace), ("append", Forwarded::Append)])
+);
+scalar!(
+    #[derive(Debug)]
+    UnderscoresUse(Underscores) = |text| one_of(text, &[("keep", Underscores::Keep), ("drop", Underscores::Drop)])
+);
+scalar!(
+    #[derive(Debug)]
+    BaggageUse(Baggage) = |text| one_of(text, &[("keep", Baggage::Keep), ("strip", Baggage::Strip)])
+);
+scalar!(
+    #[derive(Debug)]
+    Protocol(OtlpProtocol) =
+        |text| one_of(text, &[("grpc", OtlpProtocol::Grpc), ("http/protobuf", OtlpProtocol::HttpProtobuf)])
+);
+scalar!(
+    #[derive(Debug)]
+    LogForm(LogFormat) = |text| one_of(text, &[("json", LogFormat::Json), ("combined", LogFormat::Combined)])
+);
+scalar!(
+    /// A switch.
+    #[derive(Debug)]
+    Flag(bool) = |text| one_of(text, &[("true", true), ("false", false)])
 );
 scalar!(
     /// A path of the file system, not empty.
@@ -158,13 +184,16 @@ fn name(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("the text is empty") } else { Ok(text.to_owned()) }
 }
 
-fn http2(text: &str) -> Result<Http2, &'static str> {
-    match text {
-        "auto" => Ok(Http2::Auto),
-        "true" => Ok(Http2::Always),
-        "false" => Ok(Http2::Never),
-        _ => Err("give auto, true or false"),
+/// Returns what one of a few words stands for.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
     }
+    let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    Err(match words.split_last() {
+        Some((last, others)) => format!("give {} or {last}", others.join(", ")),
+        None => "give nothing".to_owned(),
+    })
 }
 
 fn field(text: &str) -> Result<HeaderName, &'static str> {

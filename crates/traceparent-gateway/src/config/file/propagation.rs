@@ -1,17 +1,52 @@
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use traceparent_formats::{Format, Propagators};
 
 use crate::config::{
     EgressRule,
-    scalar::{List, MemberKey, Propagator},
+    references::expand,
+    scalar::{List, MemberKey, Propagator, one_of},
 };
 
+/// The part of a context that an upstream receives: a word, or a list of keys.
+#[derive(Debug)]
+pub(super) struct EgressEntry(pub(super) EgressRule);
+
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum EgressEntry {
-    Inject,
-    Strip,
-    Only(List<MemberKey>),
+#[serde(deny_unknown_fields)]
+struct OnlyEntry {
+    only: List<MemberKey>,
+}
+
+impl<'de> Deserialize<'de> for EgressEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EgressVisitor)
+    }
+}
+
+struct EgressVisitor;
+
+impl<'de> Visitor<'de> for EgressVisitor {
+    type Value = EgressEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("inject, strip, or only with a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<EgressEntry, E> {
+        let text = expand(text.to_owned()).map_err(E::custom)?;
+        let is_stripped = one_of(&text, &[("inject", false), ("strip", true)]).map_err(E::custom)?;
+        Ok(EgressEntry(if is_stripped { EgressRule::Strip } else { EgressRule::Inject }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<EgressEntry, A::Error> {
+        let OnlyEntry { only } = OnlyEntry::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(EgressEntry(EgressRule::Only(only.0.into_iter().map(|key| key.0).collect())))
+    }
 }
 
 /// The formats of contexts, by their names in `OTEL_PROPAGATORS`.
@@ -20,16 +55,6 @@ pub(super) enum EgressEntry {
 pub(super) struct PropagatorsEntry {
     extract: Option<Vec<Propagator>>,
     inject: Option<Vec<Propagator>>,
-}
-
-impl From<EgressEntry> for EgressRule {
-    fn from(egress: EgressEntry) -> Self {
-        match egress {
-            EgressEntry::Inject => Self::Inject,
-            EgressEntry::Strip => Self::Strip,
-            EgressEntry::Only(keys) => Self::Only(keys.0.into_iter().map(|key| key.0).collect()),
-        }
-    }
 }
 
 impl PropagatorsEntry {
