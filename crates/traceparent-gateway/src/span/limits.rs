@@ -59,9 +59,6 @@ fn shortened(text: &str, limit: usize) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::example;
-
-    const LIMITS: SpanLimits = SpanLimits { attributes: 3, value_length: 2, links: 0 };
 
     #[test]
     fn values_are_cut_to_characters() {
@@ -70,25 +67,5 @@ mod tests {
         assert_eq!(shortened("\u{20ac}\u{20ac}", 2), None);
         assert_eq!(shortened("ab", 0), Some(""));
         assert_eq!(shortened("ab", usize::MAX), None);
-    }
-
-    #[test]
-    fn what_is_dropped_is_counted() {
-        let array = Value::Array(Array::String(vec!["abc".into(), "d".into()]));
-        let mut span = example::span(1, 1);
-        span.link = Some(span.context.traceparent);
-        span.refused = Some("refused".into());
-        span.attributes = vec![
-            KeyValue::new("text", "abc"),
-            KeyValue::new("number", 12345),
-            KeyValue::new("texts", array),
-            KeyValue::new("more", 1),
-            KeyValue::new("most", 1),
-        ];
-        span.limit(LIMITS);
-        let values: Vec<_> = span.attributes.iter().map(|attribute| attribute.value.as_str().into_owned()).collect();
-        assert_eq!(values, ["ab", "12345", "[\"ab\",\"d\"]"]);
-        assert_eq!((span.link, span.refused.as_deref()), (None, Some("re")));
-        assert_eq!(span.dropped, Dropped { attributes: 2, links: 1 });
     }
 }
