@@ -8,6 +8,7 @@ use crate::{
     context::{LocalContext, RemoteContext},
     error::{FormatError, Part},
     format::Format,
+    ids,
     scan::{Fault, Piece, part},
     state::SamplingState,
     text::Encoded,
@@ -51,10 +52,11 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
         part!(Format::B3, Part::TraceId, first.trace_id_of_either_width());
         return Err(FormatError::new(Format::B3, Part::SpanId, ErrorKind::Missing, first.end()));
     };
-    let (trace_id, is_short) = part!(Format::B3, Part::TraceId, first.trace_id_of_either_width());
     let (second, rest) = rest.cut(b'-');
-    part!(Format::B3, Part::SpanId, second.sized(SpanId::LENGTH));
-    let span_id = part!(Format::B3, Part::SpanId, second.span_id());
+    let (trace_id, span_id, is_short) = match ids::of_either_width(Format::B3, first, second) {
+        Ok(ids) => ids,
+        Err(error) => return Err(error),
+    };
     let mut decision = SamplingState::Defer;
     if let Some(rest) = rest {
         let (third, rest) = rest.cut(b'-');

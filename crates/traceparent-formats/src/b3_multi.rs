@@ -8,6 +8,7 @@ use crate::{
     context::RemoteContext,
     error::{FormatError, Part},
     format::Format,
+    ids,
     scan::{Fault, Piece, part},
     state::SamplingState,
 };
@@ -55,9 +56,10 @@ pub const fn parse(fields: Fields<'_>) -> Result<Option<RemoteContext<'_>>, Form
         (None, Some(_)) => return Err(FormatError::new(FORMAT, Part::TraceId, ErrorKind::Missing, 0)),
         (Some(trace_id), Some(span_id)) => (Piece::whole(trace_id), Piece::whole(span_id)),
     };
-    let (trace_id, is_short) = part!(FORMAT, Part::TraceId, trace_id.trace_id_of_either_width());
-    part!(FORMAT, Part::SpanId, span_id.sized(16));
-    let span_id = part!(FORMAT, Part::SpanId, span_id.span_id());
+    let (trace_id, span_id, is_short) = match ids::of_either_width(FORMAT, trace_id, span_id) {
+        Ok(ids) => ids,
+        Err(error) => return Err(error),
+    };
     let state = match part!(FORMAT, Part::SamplingState, state(fields)) {
         Some(state) => state,
         None => SamplingState::Defer,

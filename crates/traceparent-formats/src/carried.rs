@@ -73,6 +73,10 @@ impl<'a> Carried<'a> {
         if self.origin.is_empty() { None } else { text(self.origin) }
     }
 
+    pub(crate) const fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
     /// Returns an iterator over Datadog's propagated tags, `_dd.p.*`, without the upper half of the trace-id, and
     /// without the decision maker once the decision is not the caller's. Malformed tags are left out.
     pub fn datadog_tags(&self) -> Pairs<'a> {

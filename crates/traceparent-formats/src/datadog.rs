@@ -11,6 +11,7 @@ use crate::{
     scan::{Fault, Piece, part},
     state::SamplingState,
     text::Encoded,
+    words::{self, DIGITS},
 };
 
 /// The length in bytes of the longest tags and the longest origin that are read or written.
@@ -18,6 +19,9 @@ pub const MAX_LENGTH: usize = 512;
 
 /// The key of the tag that holds the upper half of the trace-id.
 const UPPER_HALF: &[u8] = b"_dd.p.tid";
+
+/// The length in bytes of the tag that holds the upper half of the trace-id.
+pub(crate) const UPPER_HALF_LENGTH: usize = UPPER_HALF.len() + 1 + SpanId::LENGTH;
 
 const FORMAT: Format = Format::Datadog;
 const NONE: &[u8] = b"";
@@ -100,6 +104,9 @@ pub const fn parse(fields: Fields<'_>) -> Result<Option<RemoteContext<'_>>, Form
 
 /// Parses an integer of 64 bits.
 const fn integer(piece: Piece<'_>) -> Result<i64, Fault> {
+    if let [digit @ b'0'..=b'9'] = piece.bytes() {
+        return Ok((*digit - b'0') as i64);
+    }
     let is_negative = matches!(piece.bytes(), [b'-', ..]);
     match piece.skip(is_negative as usize).decimal(20, i64::MAX.unsigned_abs()) {
         Ok(magnitude) if is_negative => Ok(0_i64.wrapping_sub_unsigned(magnitude)),
@@ -135,44 +142,60 @@ const fn upper_half(tags: Piece<'_>) -> Result<u64, Fault> {
     }
 }
 
-/// Returns the lower half of the trace-id and the span-id that go out, or `None` if the lower half is zero and the
-/// trace cannot be written in this format.
-pub(crate) const fn encode_ids(context: &LocalContext<'_>) -> Option<[Encoded<20>; 2]> {
+/// Writes the lower half of the trace-id and the span-id that go out, and returns them, or `None` if the lower half is
+/// zero and the trace cannot be written in this format.
+#[inline]
+pub(crate) fn encode_ids<'b>(
+    context: &LocalContext<'_>,
+    buffer: &'b mut [u8; 2 * DIGITS],
+) -> Option<(&'b str, &'b str)> {
     let lower = context.trace_id().to_u128() as u64;
     if lower == 0 {
         return None;
     }
-    let (mut trace_id, mut span_id) = (Encoded::EMPTY, Encoded::EMPTY);
-    trace_id.push_decimal(lower);
-    span_id.push_decimal(context.span_id().to_u64());
-    Some([trace_id, span_id])
+    let (trace_id, span_id) = buffer.split_first_chunk_mut()?;
+    let first = words::write_decimal(lower, trace_id);
+    let second = words::write_decimal(context.span_id().to_u64(), span_id.first_chunk_mut()?);
+    let (trace_id, span_id) = core::str::from_utf8(buffer).ok()?.split_at_checked(DIGITS)?;
+    Some((trace_id.get(first..)?, span_id.get(second..)?))
 }
 
 /// Returns the priority that goes out: the caller's if the decision is the same, otherwise 2 for debug, 1 or 0.
-pub(crate) const fn encode_priority(context: &LocalContext<'_>) -> Encoded<20> {
-    let mut value = Encoded::EMPTY;
+pub(crate) const fn priority(context: &LocalContext<'_>) -> i64 {
     match context.carried().datadog_priority() {
-        Some(priority) if (priority > 0) == context.is_sampled() && !context.is_debug() => {
-            if priority < 0 {
-                value.push(b"-");
-            }
-            value.push_decimal(priority.unsigned_abs());
-        }
-        _ if context.is_debug() => value.push(b"2"),
-        _ => value.push(if context.is_sampled() { b"1" } else { b"0" }),
+        Some(priority) if (priority > 0) == context.is_sampled() && !context.is_debug() => priority,
+        _ if context.is_debug() => 2,
+        _ => context.is_sampled() as i64,
     }
+}
+
+/// Returns a priority as text.
+pub(crate) const fn encode_priority(priority: i64) -> Encoded<20> {
+    let mut value = Encoded::EMPTY;
+    if priority < 0 {
+        value.push(b"-");
+    }
+    value.push_decimal(priority.unsigned_abs());
     value
+}
+
+/// Returns the tag that holds the upper half of the trace-id, or `None` if the half is zero.
+pub(crate) const fn encode_upper_half<const N: usize>(context: &LocalContext<'_>) -> Option<Encoded<N>> {
+    match SpanId::from_u64((context.trace_id().to_u128() >> 64) as u64) {
+        Some(half) => {
+            let mut value = Encoded::EMPTY;
+            value.push(UPPER_HALF);
+            value.push(b"=");
+            value.push(&half.encode());
+            Some(value)
+        }
+        None => None,
+    }
 }
 
 /// Returns the tags that go out: the upper half of the trace-id, then the tags carried on, whole ones only.
 pub(crate) fn encode_tags(context: &LocalContext<'_>) -> Encoded<MAX_LENGTH> {
-    let mut value = Encoded::EMPTY;
-    let upper = SpanId::from_u64((context.trace_id().to_u128() >> 64) as u64);
-    if let Some(upper) = upper {
-        value.push(UPPER_HALF);
-        value.push(b"=");
-        value.push(&upper.encode());
-    }
+    let mut value = encode_upper_half(context).unwrap_or(Encoded::EMPTY);
     for (key, content) in context.carried().datadog_tags() {
         let used = value.as_bytes().len();
         let comma = usize::from(used > 0);

@@ -1,6 +1,6 @@
 //! Reading and writing the fields of every format by name.
 
-use traceparent::{ErrorKind, TraceFlags, TraceParent};
+use traceparent::{ErrorKind, TraceFlags, TraceId, TraceParent};
 
 use crate::{
     b3, b3_multi, cloud_trace,
@@ -8,8 +8,12 @@ use crate::{
     datadog,
     error::{FormatError, Part},
     format::Format,
-    grpc_trace_bin, jaeger, ot_tracer,
+    grpc_trace_bin,
+    ids::Digits,
+    jaeger, ot_tracer,
     state::SamplingState,
+    text::Encoded,
+    words::DIGITS,
     xray,
 };
 
@@ -104,7 +108,7 @@ impl Format {
                 set("tracestate", None);
             }
             Self::B3 => set("b3", Some(b3::encode(context).as_str())),
-            Self::B3Multi => write_b3_multi(context, &context.trace_id().encode(), set),
+            Self::B3Multi => write_b3_multi(context, false, set),
             Self::XRay => set("x-amzn-trace-id", Some(xray::encode(context).as_str())),
             Self::Datadog => write_datadog(context, set),
             Self::Jaeger => set("uber-trace-id", Some(jaeger::encode(context).as_str())),
@@ -116,9 +120,9 @@ impl Format {
 
     /// Writes the format's fields, with a trace-id of 16 digits in B3 if its upper half is zero.
     pub(crate) fn write_short(self, context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
-        match (self, b3::short_id(context.trace_id())) {
-            (Self::B3, _) => set("b3", Some(b3::encode_short(context).as_str())),
-            (Self::B3Multi, Some(digits)) => write_b3_multi(context, &digits, set),
+        match self {
+            Self::B3 => set("b3", Some(b3::encode_short(context).as_str())),
+            Self::B3Multi => write_b3_multi(context, true, set),
             _ => self.write(context, set),
         }
     }
@@ -135,48 +139,66 @@ impl From<TraceParent> for RemoteContext<'_> {
     }
 }
 
-fn write_b3_multi(context: &LocalContext<'_>, trace_id: &[u8], mut set: impl FnMut(&'static str, Option<&str>)) {
+fn write_b3_multi(context: &LocalContext<'_>, is_short: bool, mut set: impl FnMut(&'static str, Option<&str>)) {
+    let digits = Digits::of(context);
+    let (trace_id, span_id) = digits.as_strs();
+    let trace_id = match trace_id.strip_prefix("0000000000000000") {
+        Some(lower) if is_short => lower,
+        _ => trace_id,
+    };
     let (sampled, flags) = match (context.is_debug(), context.is_sampled()) {
         (true, _) => (None, Some("1")),
         (false, true) => (Some("1"), None),
         (false, false) => (Some("0"), None),
     };
-    set("x-b3-traceid", Some(ascii(trace_id)));
-    set("x-b3-spanid", Some(ascii(&context.span_id().encode())));
+    set("x-b3-traceid", Some(trace_id));
+    set("x-b3-spanid", Some(span_id));
     set("x-b3-parentspanid", None);
     set("x-b3-sampled", sampled);
     set("x-b3-flags", flags);
 }
 
 fn write_datadog(context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
-    let Some([trace_id, span_id]) = datadog::encode_ids(context) else {
+    const PRIORITY: &str = "x-datadog-sampling-priority";
+    const TAGS: &str = "x-datadog-tags";
+    let mut buffer = [0; 2 * DIGITS];
+    let Some((trace_id, span_id)) = datadog::encode_ids(context, &mut buffer) else {
         for name in Format::Datadog.field_names() {
             set(name, None);
         }
         return;
     };
-    let tags = datadog::encode_tags(context);
-    set("x-datadog-trace-id", Some(trace_id.as_str()));
-    set("x-datadog-parent-id", Some(span_id.as_str()));
-    set("x-datadog-sampling-priority", Some(datadog::encode_priority(context).as_str()));
-    set("x-datadog-tags", Some(tags.as_str()).filter(|tags| !tags.is_empty()));
+    set("x-datadog-trace-id", Some(trace_id));
+    set("x-datadog-parent-id", Some(span_id));
+    match datadog::priority(context) {
+        // Those that Datadog documents need no buffer.
+        -1 => set(PRIORITY, Some("-1")),
+        0 => set(PRIORITY, Some("0")),
+        1 => set(PRIORITY, Some("1")),
+        2 => set(PRIORITY, Some("2")),
+        other => set(PRIORITY, Some(datadog::encode_priority(other).as_str())),
+    }
+    // Tags of a caller can take 512 bytes, ours a few.
+    if context.carried().has_tags() {
+        set(TAGS, Some(datadog::encode_tags(context).as_str()).filter(|tags| !tags.is_empty()));
+    } else {
+        let upper_half = datadog::encode_upper_half::<{ datadog::UPPER_HALF_LENGTH }>(context);
+        set(TAGS, upper_half.as_ref().map(Encoded::as_str));
+    }
     set("x-datadog-origin", context.carried().datadog_origin());
 }
 
 fn write_ot_tracer(context: &LocalContext<'_>, mut set: impl FnMut(&'static str, Option<&str>)) {
-    let trace_id = context.trace_id().encode();
-    let (_, lower) = trace_id.split_at(16);
     if context.trace_id().to_u128() as u64 == 0 {
         for name in Format::OtTracer.field_names() {
             set(name, None);
         }
         return;
     }
-    set("ot-tracer-traceid", Some(ascii(lower)));
-    set("ot-tracer-spanid", Some(ascii(&context.span_id().encode())));
+    let digits = Digits::of(context);
+    let (trace_id, span_id) = digits.as_strs();
+    // The lower half.
+    set("ot-tracer-traceid", trace_id.get(TraceId::LENGTH / 2..));
+    set("ot-tracer-spanid", Some(span_id));
     set("ot-tracer-sampled", Some(if context.is_sampled() { "true" } else { "false" }));
-}
-
-fn ascii(digits: &[u8]) -> &str {
-    core::str::from_utf8(digits).unwrap_or_default()
 }

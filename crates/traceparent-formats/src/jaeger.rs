@@ -8,7 +8,8 @@ use crate::{
     context::{LocalContext, RemoteContext},
     error::{FormatError, Part},
     format::Format,
-    scan::{Piece, part},
+    ids,
+    scan::{Fault, Piece, part},
     state::SamplingState,
     text::Encoded,
 };
@@ -18,6 +19,9 @@ pub const MAX_LENGTH: usize = TraceId::LENGTH + 3 + SpanId::LENGTH + 3 + SpanId:
 
 /// The length in bytes of a value that is written.
 pub const LENGTH: usize = TraceId::LENGTH + 1 + SpanId::LENGTH + 4;
+
+const COLON: &str = ":";
+const ENCODED: &str = "%3A";
 
 const ACCEPT: u128 = 0x01;
 const DEBUG: u128 = 0x02;
@@ -43,25 +47,22 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     const FORMAT: Format = Format::Jaeger;
     let whole = Piece::whole(value);
     part!(FORMAT, Part::Value, whole.sized(MAX_LENGTH));
-    let is_plain = whole.find(b':').is_some();
+    let separator = if whole.find(b':').is_some() { COLON } else { ENCODED };
 
-    let (first, rest) = cut(whole, is_plain);
-    let number = part!(FORMAT, Part::TraceId, first.any_hex(TraceId::LENGTH));
-    let Some(trace_id) = TraceId::from_u128(number) else {
-        return Err(FormatError::new(FORMAT, Part::TraceId, ErrorKind::AllZero, 0));
-    };
+    let (first, rest) = cut(whole, separator);
     let Some(rest) = rest else {
+        part!(FORMAT, Part::TraceId, trace_id(first));
         return Err(FormatError::new(FORMAT, Part::SpanId, ErrorKind::Missing, whole.end()));
     };
-    let (second, rest) = cut(rest, is_plain);
-    let number = part!(FORMAT, Part::SpanId, second.any_hex(SpanId::LENGTH));
-    let Some(span_id) = SpanId::from_u64(number as u64) else {
-        return Err(FormatError::new(FORMAT, Part::SpanId, ErrorKind::AllZero, second.start()));
+    let (second, rest) = cut(rest, separator);
+    let (trace_id, span_id) = match ids::both(first.bytes(), second.bytes()) {
+        Some(ids) => ids,
+        None => (part!(FORMAT, Part::TraceId, trace_id(first)), part!(FORMAT, Part::SpanId, span_id(second))),
     };
     let Some(rest) = rest else {
         return Err(FormatError::new(FORMAT, Part::ParentSpanId, ErrorKind::Missing, whole.end()));
     };
-    let (third, rest) = cut(rest, is_plain);
+    let (third, rest) = cut(rest, separator);
     if third.len() > SpanId::LENGTH {
         let end = third.start() + SpanId::LENGTH;
         return Err(FormatError::new(FORMAT, Part::ParentSpanId, ErrorKind::TooLong, end));
@@ -69,7 +70,7 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     let Some(rest) = rest else {
         return Err(FormatError::new(FORMAT, Part::SamplingState, ErrorKind::Missing, whole.end()));
     };
-    let (fourth, rest) = cut(rest, is_plain);
+    let (fourth, rest) = cut(rest, separator);
     let flags = part!(FORMAT, Part::SamplingState, fourth.any_hex(2));
     if rest.is_some() {
         return Err(FormatError::new(FORMAT, Part::Value, ErrorKind::TooLong, fourth.end()));
@@ -82,20 +83,52 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     Ok(RemoteContext::of_ids(trace_id, Some(span_id), state).with_short(first.len() <= SpanId::LENGTH))
 }
 
-/// Cuts a piece at the first colon, or at the first `%3A` or `%3a` of a value without a colon.
-const fn cut(piece: Piece<'_>, is_plain: bool) -> (Piece<'_>, Option<Piece<'_>>) {
-    if is_plain {
-        return piece.cut(b':');
+/// Parses 1 to 32 hex digits of either case.
+const fn trace_id(piece: Piece<'_>) -> Result<TraceId, Fault> {
+    match piece.any_hex(TraceId::LENGTH) {
+        Ok(number) => match TraceId::from_u128(number) {
+            Some(id) => Ok(id),
+            None => piece.fault(ErrorKind::AllZero, 0),
+        },
+        Err(fault) => Err(fault),
     }
+}
+
+/// Parses 1 to 16 hex digits of either case.
+const fn span_id(piece: Piece<'_>) -> Result<SpanId, Fault> {
+    match piece.any_hex(SpanId::LENGTH) {
+        Ok(number) => match SpanId::from_u64(number as u64) {
+            Some(id) => Ok(id),
+            None => piece.fault(ErrorKind::AllZero, 0),
+        },
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Cuts a piece at the first separator.
+#[inline]
+const fn cut<'a>(piece: Piece<'a>, separator: &str) -> (Piece<'a>, Option<Piece<'a>>) {
+    let found = if separator.len() == COLON.len() { piece.find(b':') } else { find_encoded(piece) };
+    match found {
+        Some(at) => {
+            let (head, tail) = piece.split_at(at);
+            (head, Some(tail.skip(separator.len())))
+        }
+        None => (piece, None),
+    }
+}
+
+/// Returns the index of the first encoded colon, of either case.
+#[cold]
+const fn find_encoded(piece: Piece<'_>) -> Option<usize> {
     let mut rest = piece.bytes();
     while let [_, tail @ ..] = rest {
-        if let [b'%', b'3', b'A' | b'a', ..] = rest {
-            let (head, tail) = piece.split_at(piece.len() - rest.len());
-            return (head, Some(tail.skip(3)));
+        if matches!(rest, [b'%', b'3', b'A' | b'a', ..]) {
+            return Some(piece.len() - rest.len());
         }
         rest = tail;
     }
-    (piece, None)
+    None
 }
 
 /// Returns the outgoing value.

@@ -23,6 +23,7 @@ mod words;
 
 mod carried;
 mod context;
+mod ids;
 
 pub mod b3;
 pub mod b3_multi;

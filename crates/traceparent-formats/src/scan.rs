@@ -232,20 +232,17 @@ impl<'a> Piece<'a> {
         if let Err(fault) = self.sized(digits) {
             return Err(fault);
         }
-        let (mut number, mut i) = words::decimal_prefix(self.bytes);
-        let mut fits = true;
-        while i < self.bytes.len() {
-            let digit = self.bytes[i].wrapping_sub(b'0');
-            if digit > 9 {
-                return self.fault(ErrorKind::InvalidByte, i);
+        match words::decimal(self.bytes) {
+            Some(number) if number <= most as u128 => Ok(number as u64),
+            Some(_) => self.fault(ErrorKind::OutOfRange, 0),
+            None => {
+                let mut i = 0;
+                while i < self.bytes.len() && self.bytes[i].is_ascii_digit() {
+                    i += 1;
+                }
+                self.fault(ErrorKind::InvalidByte, i)
             }
-            let (shifted, is_over) = number.overflowing_mul(10);
-            let (sum, is_over_too) = shifted.overflowing_add(digit as u64);
-            fits &= !is_over && !is_over_too;
-            number = sum;
-            i += 1;
         }
-        if fits && number <= most { Ok(number) } else { self.fault(ErrorKind::OutOfRange, 0) }
     }
 }
 

@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::words::{self, DIGITS};
+
 /// A value that was written into `N` bytes on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Encoded<const N: usize> {
@@ -22,18 +24,9 @@ impl<const N: usize> Encoded<N> {
 
     /// Appends a number in decimal.
     pub(crate) const fn push_decimal(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut rest = number;
-        let mut i = digits.len();
-        while i > 0 {
-            i -= 1;
-            digits[i] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if let Some((_, digits)) = digits.split_at_checked(i) {
+        let mut digits = [0; DIGITS];
+        let zeroes = words::write_decimal(number, &mut digits);
+        if let Some((_, digits)) = digits.split_at_checked(zeroes) {
             self.push(digits);
         }
     }

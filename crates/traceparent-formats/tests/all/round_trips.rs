@@ -84,6 +84,27 @@ fn every_format_is_written_as_its_text_has_it() {
     }
 }
 
+/// F 29, 31, 34, 41.
+#[test]
+fn decimal_ids_are_written_and_read_as_rust_has_them() {
+    let powers = (0..20).map(|exponent| 10_u64.pow(exponent)).chain([u64::MAX]);
+    let edges = powers.flat_map(|power| [power - 1, power, power.wrapping_add(1)]);
+    for number in
+        edges.filter(|number| *number != 0).chain((1..2000).map(|i| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(i)))
+    {
+        let (trace_id, span_id) = (TraceId::from_u128(number.into()).unwrap(), SpanId::from_u64(number).unwrap());
+        let context = LocalContext::new(trace_id, span_id, true);
+        let (message, _) = write(Format::Datadog, &context);
+        assert_eq!(values(&message, "x-datadog-trace-id").next().unwrap(), number.to_string().as_bytes());
+        assert_eq!(values(&message, "x-datadog-parent-id").next().unwrap(), number.to_string().as_bytes());
+        assert_eq!(text(Format::CloudTrace, &context), format!("x-cloud-trace-context: {trace_id}/{number};o=1"));
+        for format in [Format::Datadog, Format::CloudTrace] {
+            let (message, _) = write(format, &context);
+            assert_eq!(read(format, &message).span_id(), Some(span_id));
+        }
+    }
+}
+
 /// F 11.
 #[test]
 fn debug_is_not_written_where_the_trace_is_not_sampled() {
