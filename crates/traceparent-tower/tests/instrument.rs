@@ -15,6 +15,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame};
 use tower::{Layer, ServiceExt, service_fn};
+use tower_http::trace::{DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use traceparent::{
     TraceParent,
     sampler::{AlwaysOn, AttributeValue, Sampler, SamplingInput, SamplingResult},
@@ -167,6 +168,41 @@ fn level_and_name_can_be_set() {
     let lines = logged_by(layer.make_span_with(|| info_span!("short", trace_id = Empty)));
     let trace_id = root.traceparent().trace_id();
     assert_eq!(lines.matches(&format!(" short{{trace_id={trace_id}}}: ")).count(), 2, "{lines}");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn the_route_that_axum_has_matched_is_logged() {
+    let lines = logged(async {
+        let app = axum::Router::new()
+            .route("/orders/{id}", axum::routing::get(async || tracing::info!("an order")))
+            .layer(InstrumentRequestLayer::new())
+            .layer(ExtractTraceContextLayer::new(AlwaysOn));
+        let request = Request::get("/orders/7").body(axum::body::Body::empty()).unwrap();
+        drop(app.oneshot(request).await.unwrap());
+    });
+    assert!(lines.contains(r#"http.route="/orders/{id}""#) && lines.contains(" trace_id="), "{lines}");
+}
+
+/// The recipe of the README: from the inside to the outside, as `Router::layer` takes them.
+#[test]
+fn the_lines_of_a_trace_layer_inside_carry_the_ids() {
+    let lines = logged(async {
+        let trace = TraceLayer::new_for_http()
+            .on_request(DefaultOnRequest::new().level(Level::INFO))
+            .on_response(DefaultOnResponse::new().level(Level::INFO));
+        let service = trace.layer(service_fn(async |_: Request<String>| {
+            tracing::info!("in the handler");
+            Ok::<_, Infallible>(Response::new(String::from("body")))
+        }));
+        let service = ExtractTraceContextLayer::new(AlwaysOn).layer(InstrumentRequestLayer::new().layer(service));
+        let request = Request::builder().header("traceparent", SAMPLED).body(String::new()).unwrap();
+        service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+    });
+    for text in ["started processing request", "in the handler", "finished processing request"] {
+        let line = lines.lines().find(|line| line.contains(text));
+        assert_eq!(line.map(|line| line.matches(&format!("trace_id={TRACE_ID}")).count()), Some(1), "{text} {lines}");
+    }
 }
 
 #[test]
