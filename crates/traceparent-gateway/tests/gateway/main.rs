@@ -44,6 +44,8 @@ mod restarts;
 mod sampling;
 mod span_limits;
 mod streaming;
+#[cfg(feature = "tls")]
+mod truncation;
 mod untraced;
 mod upgrade;
 mod upstreams;
