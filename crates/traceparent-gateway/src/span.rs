@@ -4,23 +4,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use opentelemetry::{Array, KeyValue, Value};
 use traceparent::{Origin, SpanId, TraceContext, TraceId, TraceParent, sampler::SpanKind};
 
 use crate::http::Failure;
 
+mod attributes;
 mod forwarded;
 mod headers;
 mod json;
 mod limits;
+pub(crate) mod protobuf;
 mod rpc;
 pub(crate) mod semconv;
 mod tree;
 
+use self::attributes::Value;
 pub(crate) use self::{
+    attributes::Attributes,
     forwarded::client_address,
     json::write_json,
-    limits::{Dropped, limit_attributes},
     rpc::RpcCall,
     tree::{Row, rows},
 };
@@ -48,9 +50,9 @@ pub(crate) struct Span {
     /// Whether the span is exported although it is not sampled.
     pub(crate) kept: bool,
     /// The attributes by OpenTelemetry's conventions.
-    pub(crate) attributes: Vec<KeyValue>,
-    /// What the limits have taken of the rest.
-    pub(crate) dropped: Dropped,
+    pub(crate) attributes: Attributes,
+    /// The number of links that the limits have taken.
+    pub(crate) dropped_links: u32,
 }
 
 impl Span {
@@ -73,28 +75,18 @@ impl Span {
 
     /// Returns the approximate size of the exported span, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let texts = self.attributes.iter().map(|attribute| match &attribute.value {
-            Value::String(text) => attribute.key.as_str().len() + text.as_str().len(),
-            Value::Array(Array::String(texts)) => {
-                let bytes = texts.iter().map(|text| text.as_str().len() + size_of::<Value>());
-                attribute.key.as_str().len() + bytes.sum::<usize>()
-            }
-            _ => attribute.key.as_str().len() + size_of::<i64>(),
-        });
-        let overhead = 128 + 8 * self.attributes.len();
-        overhead + self.name.len() + self.context.tracestate.as_str().len() + texts.sum::<usize>()
+        128 + self.name.len() + self.context.tracestate.as_str().len() + self.attributes.as_fields().len()
     }
 
     /// Returns the approximate memory of the span, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.size() + size_of::<Self>() + self.attributes.capacity() * size_of::<KeyValue>()
+        size_of::<Self>() + self.name.len() + self.context.tracestate.as_str().len() + self.attributes.memory()
     }
 
     /// Returns the text of an attribute, or `None` if it is absent or no text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
-        match &found.value {
-            Value::String(text) => Some(text.as_str()),
+        match self.attributes.get(key)? {
+            Value::Text(text) => Some(text),
             _ => None,
         }
     }

@@ -94,8 +94,8 @@ impl Telemetry {
 
     /// Exports sampled spans to a collector.
     pub(crate) fn export(&mut self, collector: Otlp) -> io::Result<()> {
-        let Environment { otlp, batch, limits, .. } = &self.environment;
-        let (sink, worker, tls) = otlp::start(collector, otlp, *batch, *limits, self.resource.clone())?;
+        let Environment { otlp, batch, .. } = &self.environment;
+        let (sink, worker, tls) = otlp::start(collector, otlp, *batch, self.resource.clone())?;
         self.collector = tls;
         self.sinks.push(sink);
         self.workers.push(worker);

@@ -56,7 +56,8 @@ impl Tracer {
         metrics: Arc<Metrics>,
         forwarded: Forwarded,
     ) -> Self {
-        let (service, conventions) = (tracing.service_name.as_str().into(), Conventions::new(tracing));
+        let service = tracing.service_name.as_str().into();
+        let conventions = Conventions::new(tracing, recorder.limits());
         let Tracing { sampling, is_disabled, .. } = *tracing;
         let keep = Some(tracing.keep).filter(|keep| keep.is_on() && recorder.wants(true));
         Self(Arc::new(Shared {

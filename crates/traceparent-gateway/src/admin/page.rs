@@ -143,20 +143,21 @@ impl Display for Pager<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use opentelemetry::KeyValue;
-
     use super::*;
-    use crate::{admin::window, telemetry::example};
+    use crate::{admin::window, config::SpanLimits, span::Attributes, telemetry::example};
 
     #[test]
     fn no_page_is_larger_than_documented() {
         let long = "\"".repeat(4096);
         let spans: Vec<Arc<Span>> = (1..=200)
             .map(|id| {
-                let attributes = (0..64).map(|number| KeyValue::new(format!("{number}{long}"), long.clone()));
+                let mut attributes = Attributes::new(SpanLimits::default());
+                for number in 0..64 {
+                    attributes.push(&format!("{number}{long}"), &long);
+                }
                 let name = long.clone().into();
                 let service = long.as_str().into();
-                Arc::new(Span { service, name, attributes: attributes.collect(), ..example::span(1, id) })
+                Arc::new(Span { service, name, attributes, ..example::span(1, id) })
             })
             .collect();
         let trace = Trace::new(&spans).unwrap();

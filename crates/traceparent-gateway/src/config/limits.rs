@@ -1,4 +1,4 @@
-/// The limits of exported spans: `OTEL_SPAN_*_LIMIT` and `OTEL_ATTRIBUTE_*_LIMIT`.
+/// The limits of spans: `OTEL_SPAN_*_LIMIT` and `OTEL_ATTRIBUTE_*_LIMIT`.
 ///
 /// [OpenTelemetry: span limits](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#span-limits)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -116,11 +116,10 @@ fn place(service: &str, operation: &str, parent: Option<usize>) -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use opentelemetry::KeyValue;
     use traceparent::{Origin, TraceContext, TraceFlags, TraceParent, TraceState, sampler::SpanKind};
 
     use super::*;
-    use crate::span::Dropped;
+    use crate::{config::SpanLimits, span::Attributes};
 
     const TRACE: TraceId = TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736");
 
@@ -131,9 +130,14 @@ mod tests {
     /// The scene as it should have been recorded: in the order in which spans end.
     fn scene() -> Vec<Span> {
         let spans = (1..).zip(EXPECTED).map(|(number, (service, operation, parent))| {
-            let path = operation.split_once(" /").map(|(_, path)| KeyValue::new("url.path", format!("/{path}")));
+            let path = operation.split_once(" /").map(|(_, path)| format!("/{path}"));
             let routed = path.is_some() || operation == "call upstream";
             let traceparent = TraceParent::new(TRACE, id(number), TraceFlags::SAMPLED);
+            let mut attributes = Attributes::new(SpanLimits::default());
+            if let Some(path) = &path {
+                attributes.push("url.path", path);
+            }
+            attributes.push("http.request.method", "POST");
             Span {
                 service: service.into(),
                 kind: SpanKind::Server,
@@ -149,8 +153,8 @@ mod tests {
                 status: Some(200),
                 failure: None,
                 kept: false,
-                attributes: path.into_iter().chain([KeyValue::new("http.request.method", "POST")]).collect(),
-                dropped: Dropped::default(),
+                attributes,
+                dropped_links: 0,
             }
         });
         let mut spans: Vec<_> = spans.collect();

@@ -1,8 +1,7 @@
 use hyper::HeaderMap;
-use opentelemetry::{KeyValue, StringValue, Value};
 use traceparent_http::semconv::HTTP_REQUEST_HEADER;
 
-use super::semconv::cut;
+use super::{Attributes, semconv::cut};
 use crate::config::SpanAttributes;
 
 /// The largest number of attributes out of one request's headers, and of values of one of them.
@@ -26,31 +25,36 @@ impl HeaderAttributes {
     /// the name, with the first value. Neither can be taken for an attribute of another meaning.
     ///
     /// [OpenTelemetry: `http.request.header`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/)
-    pub(super) fn push_to(&self, attributes: &mut Vec<KeyValue>, headers: &HeaderMap) {
+    pub(super) fn push_to(&self, attributes: &mut Attributes, headers: &HeaderMap) {
         if self.prefixes.is_empty() {
             return;
         }
-        let own = attributes.len();
+        let mut count = 0;
         for name in headers.keys() {
             let mut prefixes = self.prefixes.iter();
             let rest = prefixes.find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
-            let Some(rest) = rest else { continue };
+            let Some(rest) = rest.filter(|_| count < HEADER_LIMIT) else { continue };
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-            let mut values = values.map(|value| cut(value.trim()).to_owned()).take(HEADER_LIMIT);
-            let attribute = if let Some(prefix) = &self.attribute_prefix {
+            let values: Vec<&str> = values.map(|value| cut(value.trim())).take(HEADER_LIMIT).collect();
+            let Some(first) = values.first() else { continue };
+            let key = if let Some(prefix) = &self.attribute_prefix {
                 let rest = rest.trim_start_matches('-').replace('-', ".");
-                let Some(value) = values.next().filter(|_| !rest.is_empty()) else { continue };
-                KeyValue::new(cut(&format!("{prefix}.{rest}")).to_owned(), value)
-            } else {
-                let values: Vec<StringValue> = values.map(StringValue::from).collect();
-                if values.is_empty() {
+                if rest.is_empty() {
                     continue;
                 }
-                KeyValue::new(cut(&format!("{HTTP_REQUEST_HEADER}{name}")).to_owned(), Value::Array(values.into()))
+                format!("{prefix}.{rest}")
+            } else {
+                format!("{HTTP_REQUEST_HEADER}{name}")
             };
-            let is_taken = attributes.iter().any(|other| other.key == attribute.key);
-            if !is_taken && attributes.len() - own < HEADER_LIMIT {
-                attributes.push(attribute);
+            let key = cut(&key);
+            if attributes.get(key).is_some() {
+                continue;
+            }
+            count += 1;
+            if self.attribute_prefix.is_some() {
+                attributes.push(key, first);
+            } else {
+                attributes.push_texts(key, &values);
             }
         }
     }
@@ -62,12 +66,13 @@ mod tests {
     use hyper::Request;
 
     use super::*;
+    use crate::config::SpanLimits;
 
-    fn described(prefixes: &[&str], attribute_prefix: Option<&str>, headers: &HeaderMap) -> Vec<KeyValue> {
+    fn described(prefixes: &[&str], attribute_prefix: Option<&str>, headers: &HeaderMap) -> Attributes {
         let header_prefixes = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
         let attribute_prefix = attribute_prefix.map(str::to_owned);
         let configured = SpanAttributes { header_prefixes, attribute_prefix, ..SpanAttributes::default() };
-        let mut attributes = Vec::new();
+        let mut attributes = Attributes::new(SpanLimits::default());
         HeaderAttributes::new(&configured).push_to(&mut attributes, headers);
         attributes
     }
@@ -80,8 +85,8 @@ mod tests {
         }
         let attributes = described(&["x-shop-"], Some("shop"), request.headers_ref().unwrap());
         assert_eq!(attributes.len(), HEADER_LIMIT);
-        for attribute in attributes {
-            assert_eq!((attribute.key.as_str().len(), attribute.value.as_str().len()), (512, 512));
+        for (key, value) in attributes.iter() {
+            assert_eq!((key.len(), value.to_string().len()), (512, 512));
         }
     }
 
@@ -94,7 +99,7 @@ mod tests {
             .header("exception.type", "forged")
             .header("x-shop-", "nothing");
         let attributes = described(&["x-shop-", "otel", "exception"], None, request.headers_ref().unwrap());
-        let listed: Vec<_> = attributes.iter().map(|found| format!("{}={}", found.key, found.value)).collect();
+        let listed: Vec<_> = attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(
             listed,
             [

@@ -3,14 +3,17 @@ use std::{
     io::{self, Write},
 };
 
-use opentelemetry::{Array, KeyValue, StringValue, Value};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeStruct},
 };
 use serde_json::ser::Formatter;
 
-use super::{Span, kind_name};
+use super::{
+    Attributes, Span,
+    attributes::{Texts, Value},
+    kind_name,
+};
 use crate::operator::is_control;
 
 /// Writes a value as JSON in one line, with every control character in the form `\u001b`.
@@ -55,8 +58,8 @@ impl Serialize for Span {
         line.serialize_field("origin", self.origin.as_str())?;
         line.serialize_field("link", &self.link.map(Text))?;
         line.serialize_field("refused", &self.refused.as_deref())?;
-        line.serialize_field("attributes", &Attributes(&self.attributes))?;
-        match self.dropped.attributes {
+        line.serialize_field("attributes", &self.attributes)?;
+        match self.attributes.dropped() {
             0 => line.skip_field("dropped_attributes")?,
             dropped => line.serialize_field("dropped_attributes", &dropped)?,
         }
@@ -74,23 +77,23 @@ impl<T: Display> Serialize for Text<T> {
 }
 
 /// Serializes as an object.
-struct Attributes<'a>(&'a [KeyValue]);
-
-impl Serialize for Attributes<'_> {
+impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(self.0.len()))?;
-        for attribute in self.0 {
-            let key = attribute.key.as_str();
-            match &attribute.value {
-                Value::I64(number) => object.serialize_entry(key, number)?,
-                Value::Bool(bool) => object.serialize_entry(key, bool)?,
-                Value::Array(Array::String(texts)) => {
-                    object.serialize_entry(key, &texts.iter().map(StringValue::as_str).collect::<Vec<_>>())?;
-                }
-                value => object.serialize_entry(key, &value.as_str())?,
+        let mut object = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self.iter() {
+            match value {
+                Value::Text(text) => object.serialize_entry(key, text)?,
+                Value::Number(number) => object.serialize_entry(key, &number)?,
+                Value::Texts(texts) => object.serialize_entry(key, &texts)?,
             }
         }
         object.end()
+    }
+}
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Uri};
-use opentelemetry::KeyValue;
 use traceparent::sampler::SpanKind;
 use traceparent_http::semconv::{
     GrpcStatus, OTHER_METHOD, RPC_METHOD, RPC_METHOD_ORIGINAL, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME, grpc_method,
     is_grpc_web,
 };
 
-use super::semconv::cut;
+use super::{Attributes, semconv::cut};
 
 /// A gRPC call, and its status as far as it is known.
 ///
@@ -71,16 +70,16 @@ impl RpcCall {
     }
 
     /// Adds the attributes of the call.
-    pub(crate) fn push_to(&self, attributes: &mut Vec<KeyValue>) {
-        attributes.push(KeyValue::new(RPC_SYSTEM_NAME, "grpc"));
+    pub(crate) fn push_to(&self, attributes: &mut Attributes) {
+        attributes.push(RPC_SYSTEM_NAME, "grpc");
         if self.known_method().is_some() {
-            attributes.push(KeyValue::new(RPC_METHOD, Arc::clone(&self.method)));
+            attributes.push(RPC_METHOD, &self.method);
         } else {
-            attributes.push(KeyValue::new(RPC_METHOD, OTHER_METHOD));
-            attributes.push(KeyValue::new(RPC_METHOD_ORIGINAL, Arc::clone(&self.method)));
+            attributes.push(RPC_METHOD, OTHER_METHOD);
+            attributes.push(RPC_METHOD_ORIGINAL, &self.method);
         }
         if let Some(status) = self.status {
-            attributes.push(KeyValue::new(RPC_RESPONSE_STATUS_CODE, status.as_str()));
+            attributes.push(RPC_RESPONSE_STATUS_CODE, status.as_str());
         }
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use hyper::{
     Method, Request, Uri, Version,
     header::{HOST, USER_AGENT},
     http::uri::Authority,
 };
-use opentelemetry::{Key, KeyValue, Value};
 use traceparent_formats::Format;
 use traceparent_http::semconv::{
     CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_ROUTE, KNOWN_METHODS, NETWORK_PEER_ADDRESS,
@@ -17,14 +16,20 @@ use traceparent_http::semconv::{
     TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
 };
 
-use super::{forwarded::ForwardedRequest, headers::HeaderAttributes};
+use super::{Attributes, forwarded::ForwardedRequest, headers::HeaderAttributes};
 use crate::{
-    config::{Forwarded, Tracing},
+    config::{Forwarded, SpanLimits, Tracing},
     http::{PeerTls, host},
 };
 
 /// The length at which received texts are cut, in bytes.
 const TEXT_LIMIT: usize = 512;
+
+/// The room for the attributes of an ordinary request, in bytes.
+const SERVER_BYTES: usize = 512;
+
+/// The room for the attributes of an ordinary call, in bytes.
+const CLIENT_BYTES: usize = 384;
 
 /// [OpenTelemetry: `tls.client.subject`](https://opentelemetry.io/docs/specs/semconv/registry/attributes/tls/)
 const TLS_CLIENT_SUBJECT: &str = "tls.client.subject";
@@ -48,19 +53,22 @@ pub(crate) struct Conventions {
     methods: &'static [&'static str],
     headers: HeaderAttributes,
     /// The attributes of every span.
-    fixed: Vec<KeyValue>,
+    fixed: Attributes,
+    limits: SpanLimits,
 }
 
 impl Conventions {
-    pub(crate) fn new(tracing: &Tracing) -> Self {
-        // Texts that are shared rather than copied for each span.
-        let shared = |text: &str| Arc::<str>::from(text);
-        let attributes = &tracing.span_attributes;
-        let fixed = attributes.fixed.iter().map(|(key, value)| KeyValue::new(shared(key), shared(value)));
+    pub(crate) fn new(tracing: &Tracing, limits: SpanLimits) -> Self {
+        let configured = &tracing.span_attributes;
+        let mut fixed = Attributes::new(limits);
+        for (key, value) in &configured.fixed {
+            fixed.push(key, value);
+        }
         Self {
             methods: tracing.known_methods.unwrap_or(&KNOWN_METHODS),
-            headers: HeaderAttributes::new(attributes),
-            fixed: fixed.collect(),
+            headers: HeaderAttributes::new(configured),
+            fixed,
+            limits,
         }
     }
 
@@ -72,22 +80,22 @@ impl Conventions {
     }
 
     /// Returns the attributes of the span that serves a request.
-    pub(crate) fn of_server<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> Vec<KeyValue> {
+    pub(crate) fn of_server<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> Attributes {
         let (uri, headers) = (request.uri(), request.headers());
-        let mut attributes = Vec::with_capacity(14);
+        let mut attributes = Attributes::with_capacity(self.limits, SERVER_BYTES);
         self.push_method(&mut attributes, request.method());
         let forwarded = match info.forwarded {
             Forwarded::Append => ForwardedRequest::new(headers),
             Forwarded::Replace => ForwardedRequest::default(),
         };
         let scheme = forwarded.scheme.unwrap_or(if info.tls.is_some() { "https" } else { "http" });
-        attributes.push(KeyValue::new(URL_SCHEME, scheme));
-        attributes.push(KeyValue::new(URL_PATH, cut(uri.path()).to_owned()));
+        attributes.push(URL_SCHEME, scheme);
+        attributes.push(URL_PATH, cut(uri.path()));
         if let Some(query) = uri.query() {
-            attributes.push(KeyValue::new(URL_QUERY, redacted(query)));
+            attributes.push(URL_QUERY, &redacted(query));
         }
         if let Some(route) = info.route {
-            attributes.push(KeyValue::new(HTTP_ROUTE, route.to_owned()));
+            attributes.push(HTTP_ROUTE, route);
         }
         let received = || headers.get(HOST)?.to_str().ok()?.parse().ok();
         let authority = forwarded.host.and_then(|host| host.parse().ok());
@@ -96,41 +104,41 @@ impl Conventions {
         }
         if let Some(peer) = info.peer {
             let client = forwarded.client.unwrap_or(canonical(peer).ip());
-            attributes.push(KeyValue::new(CLIENT_ADDRESS, client.to_string()));
+            attributes.push(CLIENT_ADDRESS, &client.to_string());
             push_peer(&mut attributes, peer);
         }
         if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
-            attributes.push(text(TLS_CLIENT_SUBJECT, cut(subject)));
+            attributes.push(TLS_CLIENT_SUBJECT, cut(subject));
         }
         push_version(&mut attributes, request.version());
         if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-            attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, cut(agent).to_owned()));
+            attributes.push(USER_AGENT_ORIGINAL, cut(agent));
         }
-        attributes.extend(self.fixed.iter().cloned());
+        attributes.extend(&self.fixed);
         self.headers.push_to(&mut attributes, headers);
         attributes
     }
 
     /// Returns the attributes of the span that makes a request to this URL.
-    pub(crate) fn of_client(&self, method: &Method, target: &Uri) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(10);
+    pub(crate) fn of_client(&self, method: &Method, target: &Uri) -> Attributes {
+        let mut attributes = Attributes::with_capacity(self.limits, CLIENT_BYTES);
         self.push_method(&mut attributes, method);
         if let Some(authority) = target.authority() {
-            let (scheme, path) = (target.scheme_str().unwrap_or("http"), target.path());
+            let scheme = target.scheme_str().unwrap_or("http");
             push_server(&mut attributes, scheme, authority, None);
-            let query = target.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
-            let url = format!("{scheme}://{}{path}{query}", host(authority.as_str()));
-            attributes.push(KeyValue::new(URL_FULL, cut(&url).to_owned()));
+            let query = target.query().map(redacted);
+            let (mark, query) = query.as_ref().map_or(("", ""), |query| ("?", query));
+            push_cut(&mut attributes, URL_FULL, &[scheme, "://", host(authority.as_str()), target.path(), mark, query]);
         }
-        attributes.extend(self.fixed.iter().cloned());
+        attributes.extend(&self.fixed);
         attributes
     }
 
-    fn push_method(&self, attributes: &mut Vec<KeyValue>, method: &Method) {
+    fn push_method(&self, attributes: &mut Attributes, method: &Method) {
         let known = self.known_method(method);
-        attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD)));
+        attributes.push(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD));
         if known.is_none() {
-            attributes.push(KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()).to_owned()));
+            attributes.push(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()));
         }
     }
 }
@@ -141,35 +149,44 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Adds the address of the other end of a connection.
-pub(crate) fn push_peer(attributes: &mut Vec<KeyValue>, peer: SocketAddr) {
+pub(crate) fn push_peer(attributes: &mut Attributes, peer: SocketAddr) {
     let peer = canonical(peer);
-    attributes.push(KeyValue::new(NETWORK_PEER_ADDRESS, peer.ip().to_string()));
-    attributes.push(KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())));
+    attributes.push(NETWORK_PEER_ADDRESS, &peer.ip().to_string());
+    attributes.push_number(NETWORK_PEER_PORT, peer.port());
 }
 
 /// Adds the version of HTTP.
-pub(crate) fn push_version(attributes: &mut Vec<KeyValue>, version: Version) {
+pub(crate) fn push_version(attributes: &mut Attributes, version: Version) {
     if let Some(version) = protocol_version(version) {
-        attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
+        attributes.push(NETWORK_PROTOCOL_VERSION, version);
     }
 }
 
 /// Adds the format of the received context that is used, and that of one that names another trace.
-pub(crate) fn push_formats(attributes: &mut Vec<KeyValue>, format: Option<Format>, conflict: Option<Format>) {
-    attributes.extend(format.map(|format| KeyValue::new(TRACEPARENT_FORMAT, format.as_str())));
-    attributes.extend(conflict.map(|format| KeyValue::new(TRACEPARENT_CONFLICT, format.as_str())));
+pub(crate) fn push_formats(attributes: &mut Attributes, format: Option<Format>, conflict: Option<Format>) {
+    if let Some(format) = format {
+        attributes.push(TRACEPARENT_FORMAT, format.as_str());
+    }
+    if let Some(conflict) = conflict {
+        attributes.push(TRACEPARENT_CONFLICT, conflict.as_str());
+    }
 }
 
 /// Adds the host and the port, which is the given one, that of the authority, or the default of the scheme.
-fn push_server(attributes: &mut Vec<KeyValue>, scheme: &str, authority: &Authority, port: Option<u16>) {
+fn push_server(attributes: &mut Attributes, scheme: &str, authority: &Authority, port: Option<u16>) {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    attributes.push(text(SERVER_ADDRESS, cut(host)));
+    attributes.push(SERVER_ADDRESS, cut(host));
     let default = if scheme == "https" { 443 } else { 80 };
-    attributes.push(KeyValue::new(SERVER_PORT, i64::from(port.or(authority.port_u16()).unwrap_or(default))));
+    attributes.push_number(SERVER_PORT, port.or(authority.port_u16()).unwrap_or(default));
 }
 
-fn text(key: &'static str, value: &str) -> KeyValue {
-    KeyValue::new(Key::from_static_str(key), Value::from(value.to_owned()))
+/// Adds the text that is made of these parts, up to the limit.
+fn push_cut(attributes: &mut Attributes, key: &str, parts: &[&str]) {
+    if parts.iter().map(|part| part.len()).sum::<usize>() > TEXT_LIMIT {
+        attributes.push(key, cut(&parts.concat()));
+    } else {
+        attributes.push_joined(key, parts);
+    }
 }
 
 /// Returns a query with all its values removed, because they may be secrets.
@@ -206,11 +223,11 @@ mod tests {
     use crate::config::SpanAttributes;
 
     fn conventions(span_attributes: SpanAttributes) -> Conventions {
-        Conventions::new(&Tracing { span_attributes, ..Tracing::of_service("s") })
+        Conventions::new(&Tracing { span_attributes, ..Tracing::of_service("s") }, SpanLimits::default())
     }
 
-    fn listed(attributes: &[KeyValue]) -> Vec<String> {
-        attributes.iter().map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect()
+    fn listed(attributes: &Attributes) -> Vec<String> {
+        attributes.iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 
     #[test]
@@ -220,7 +237,7 @@ mod tests {
             assert_eq!(conventions.known_method(&known.parse().unwrap()), Some(known));
         }
         let tracing = Tracing { known_methods: Some(&["BREW"]), ..Tracing::of_service("s") };
-        let brewing = Conventions::new(&tracing);
+        let brewing = Conventions::new(&tracing, SpanLimits::default());
         assert_eq!(brewing.known_method(&Method::from_bytes(b"BREW").unwrap()), Some("BREW"));
         assert_eq!(brewing.known_method(&Method::PATCH), None);
         assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
@@ -327,7 +344,7 @@ mod tests {
             let info = RequestInfo { peer, tls: None, forwarded, route: None };
             let attributes = conventions(SpanAttributes::default()).of_server(&request.body(()).unwrap(), info);
             let keys = [URL_SCHEME, SERVER_ADDRESS, SERVER_PORT, CLIENT_ADDRESS];
-            keys.map(|key| attributes.iter().find(|found| found.key.as_str() == key).unwrap().value.to_string())
+            keys.map(|key| attributes.get(key).unwrap().to_string())
         };
         let x_fields =
             [("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example"), ("x-forwarded-for", "192.0.2.1")];

@@ -2,7 +2,10 @@ use std::time::{Duration, SystemTime};
 
 use traceparent::{Origin, SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState, sampler::SpanKind};
 
-use crate::span::{Dropped, Span};
+use crate::{
+    config::SpanLimits,
+    span::{Attributes, Span},
+};
 
 /// Creates a sampled span without attributes.
 #[allow(clippy::unwrap_used)]
@@ -24,7 +27,7 @@ pub(crate) fn span(trace: u64, id: u64) -> Span {
         status: Some(200),
         failure: None,
         kept: false,
-        attributes: Vec::new(),
-        dropped: Dropped::default(),
+        attributes: Attributes::new(SpanLimits::default()),
+        dropped_links: 0,
     }
 }

@@ -21,16 +21,17 @@ use super::{
     sink::{Sink, SpanFilter},
 };
 use crate::{
-    config::{Batch, Otlp, OtlpVariables, SpanLimits},
+    config::{Batch, Otlp, OtlpVariables},
     http::{TlsClient, TlsError},
 };
 
 mod client;
+mod codec;
 mod connect;
+mod encoder;
 mod exporter;
 mod resource;
 mod settings;
-mod span_data;
 mod tls;
 
 pub(super) use self::resource::resource;
@@ -46,7 +47,6 @@ pub(super) fn start(
     collector: Otlp,
     variables: &OtlpVariables,
     batch: Batch,
-    limits: SpanLimits,
     resource: Resource,
 ) -> io::Result<(Sink, Worker, Option<CollectorTls>)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -54,7 +54,7 @@ pub(super) fn start(
     let tls = settings.tls.clone().map(CollectorTls::new);
     let exporter = {
         let _entered = runtime.enter();
-        Exporter::new(settings, tls.as_ref(), resource, limits)
+        Exporter::new(settings, tls.as_ref(), resource)
     };
     let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
     let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));

@@ -15,6 +15,11 @@ impl Recorder {
         Self { sinks: sinks.into(), limits }
     }
 
+    /// Returns the limits of recorded spans.
+    pub(crate) fn limits(&self) -> SpanLimits {
+        self.limits
+    }
+
     /// Returns whether any sink takes a span that is exported, or one that is not. If none does, the span need not be described.
     pub(crate) fn wants(&self, exported: bool) -> bool {
         self.sinks.iter().any(|sink| sink.wants(exported))
@@ -34,34 +39,28 @@ impl Recorder {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use opentelemetry::{Array, KeyValue, Value};
-
     use super::*;
     use crate::{
-        span::Dropped,
+        span::Attributes,
         telemetry::{SpanFilter, example},
     };
 
     #[test]
     fn what_is_dropped_is_counted() {
-        let array = Value::Array(Array::String(vec!["abc".into(), "d".into()]));
+        let (sink, mut outlet) = Sink::new("test", SpanFilter::All, 1);
+        let recorder = Recorder::new(vec![sink], SpanLimits { attributes: 3, value_length: 2, links: 0 });
         let mut span = example::span(1, 1);
         span.link = Some(span.context.traceparent);
         span.refused = Some("refused".into());
-        span.attributes = vec![
-            KeyValue::new("text", "abc"),
-            KeyValue::new("number", 12345),
-            KeyValue::new("texts", array),
-            KeyValue::new("more", 1),
-            KeyValue::new("most", 1),
-        ];
-        let (sink, mut outlet) = Sink::new("test", SpanFilter::All, 1);
-        let limits = SpanLimits { attributes: 3, value_length: 2, links: 0 };
-        Recorder::new(vec![sink], limits).record(span);
+        span.attributes = Attributes::new(recorder.limits());
+        for (key, text) in [("text", "abc"), ("short", "d"), ("shorter", ""), ("more", "e"), ("most", "f")] {
+            span.attributes.push(key, text);
+        }
+        recorder.record(span);
         let span = outlet.try_recv().unwrap();
-        let values: Vec<_> = span.attributes.iter().map(|attribute| attribute.value.as_str().into_owned()).collect();
-        assert_eq!(values, ["ab", "12345", "[\"ab\",\"d\"]"]);
+        let values: Vec<_> = span.attributes.iter().map(|(_, value)| value.to_string()).collect();
+        assert_eq!(values, ["ab", "d", ""]);
         assert_eq!((span.link, span.refused.as_deref()), (None, Some("re")));
-        assert_eq!(span.dropped, Dropped { attributes: 2, links: 1 });
+        assert_eq!((span.attributes.dropped(), span.dropped_links), (2, 1));
     }
 }

@@ -113,17 +113,16 @@ impl Traces {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use opentelemetry::KeyValue;
-
     use super::*;
-    use crate::telemetry::example;
+    use crate::{config::SpanLimits, span::Attributes, telemetry::example};
 
     fn span(trace: u64, id: u64) -> Arc<Span> {
         Arc::new(example::span(trace, id))
     }
 
     fn large(trace: u64, id: u64) -> Arc<Span> {
-        let attributes = vec![KeyValue::new("key", "v".repeat(32 * 1024))];
+        let mut attributes = Attributes::new(SpanLimits::default());
+        attributes.push("key", &"v".repeat(32 * 1024));
         Arc::new(Span { attributes, ..example::span(trace, id) })
     }
 

@@ -3,8 +3,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use opentelemetry::KeyValue;
-
 use crate::{config::Keep, span::Span, telemetry::Recorder};
 
 /// The attribute of kept spans, with the reason.
@@ -64,7 +62,7 @@ fn reason(request: &Span, keep: Keep) -> Option<&'static str> {
 fn marked(mut span: Span, reason: Option<&'static str>) -> Span {
     if let Some(reason) = reason {
         span.kept = true;
-        span.attributes.push(KeyValue::new(KEPT, reason));
+        span.attributes.push(KEPT, reason);
     }
     span
 }

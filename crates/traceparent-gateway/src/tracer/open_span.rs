@@ -7,14 +7,13 @@ use std::{
 };
 
 use hyper::{HeaderMap, Method, Response, Uri};
-use opentelemetry::KeyValue;
 use traceparent::{Outgoing, RandomIdGenerator, TraceContext, sampler::SpanKind};
 
 use super::{HeldSpans, Tracer, context::Formats};
 use crate::{
     http::{Departure, Failure},
     span::{
-        Dropped, RpcCall, Span,
+        Attributes, RpcCall, Span,
         semconv::{push_peer, push_version},
     },
     telemetry::TraceRecord,
@@ -53,7 +52,7 @@ pub(crate) struct OpenSpan {
     status: Option<u16>,
     failure: Option<Failure>,
     /// `None` if no sink takes this span.
-    attributes: Option<Vec<KeyValue>>,
+    attributes: Option<Attributes>,
 }
 
 impl OpenSpan {
@@ -63,7 +62,7 @@ impl OpenSpan {
         name: Cow<'static, str>,
         propagation: Propagation,
         request: RequestState,
-        describe: impl FnOnce() -> Vec<KeyValue>,
+        describe: impl FnOnce() -> Attributes,
     ) -> Self {
         let is_sampled = propagation.context.decision().is_sampled();
         let is_recorded = request.held.is_some() || tracer.0.recorder.wants(is_sampled);
@@ -228,7 +227,7 @@ impl Drop for OpenSpan {
             rpc,
             kept: false,
             attributes,
-            dropped: Dropped::default(),
+            dropped_links: 0,
         };
         match (&self.request.held, self.tracer.0.keep) {
             (Some(held), Some(keep)) if self.kind == SpanKind::Server => {

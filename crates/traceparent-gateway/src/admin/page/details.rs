@@ -1,6 +1,5 @@
 use std::fmt::{self, Display, Write};
 
-use opentelemetry::KeyValue;
 use traceparent_http::semconv;
 
 use super::text::Escaped;
@@ -56,11 +55,11 @@ impl Facts {
         if let Some(kind) = span.error_type() {
             self.push(semconv::ERROR_TYPE, &Escaped(&kind));
         }
-        for KeyValue { key, value, .. } in &span.attributes {
-            self.push(key.as_str(), &Escaped(&value.as_str()));
+        for (key, value) in span.attributes.iter() {
+            self.push(key, &Escaped(&value.to_string()));
         }
-        if span.dropped.attributes > 0 {
-            self.push("dropped attributes", &span.dropped.attributes);
+        if span.attributes.dropped() > 0 {
+            self.push("dropped attributes", &span.attributes.dropped());
         }
         if !span.context.tracestate.is_empty() {
             self.push("tracestate", &Escaped(&span.context.tracestate.to_string()));

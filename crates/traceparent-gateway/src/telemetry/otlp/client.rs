@@ -10,21 +10,21 @@ use hyper::{
     HeaderMap, Request, StatusCode, Uri,
     body::Bytes,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
+    http::uri::PathAndQuery,
 };
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse, trace_service_client::TraceServiceClient,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use tonic::{
     Code, Status,
+    client::Grpc,
     codec::CompressionEncoding,
     metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
 
-use super::{connect::CollectorConnector, settings::Settings};
+use super::{codec::ExportCodec, connect::CollectorConnector, settings::Settings};
 use crate::{
     config::OtlpProtocol,
     http::{Offer, TlsClient},
@@ -32,6 +32,9 @@ use crate::{
 
 /// The size limit of a collector's answer, in bytes.
 const ANSWER_BYTES: usize = 4 << 20;
+
+/// The path of the method that takes spans.
+const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 const NAME: &str = concat!("traceparent-gateway/", env!("CARGO_PKG_VERSION"));
 
@@ -41,7 +44,7 @@ const NAME: &str = concat!("traceparent-gateway/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one")]
 pub(super) enum Client {
-    Grpc { service: TraceServiceClient<Channel>, headers: HeaderMap },
+    Grpc { service: Grpc<Channel>, headers: HeaderMap },
     Http { client: HttpClient<CollectorConnector, Full<Bytes>>, url: Uri, headers: HeaderMap, gzip: bool },
 }
 
@@ -55,7 +58,7 @@ impl Client {
                 let endpoint = Endpoint::from(endpoint);
                 let endpoint = endpoint.clone().user_agent(NAME).unwrap_or(endpoint);
                 let channel = endpoint.connect_with_connector_lazy(CollectorConnector { tls, offer: Offer::Http2 });
-                let service = TraceServiceClient::new(channel);
+                let service = Grpc::new(channel);
                 let service = if gzip {
                     service.send_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Gzip)
                 } else {
@@ -71,23 +74,22 @@ impl Client {
         }
     }
 
-    /// Sends spans once.
-    pub(super) async fn send(
-        &mut self,
-        spans: &ExportTraceServiceRequest,
-    ) -> Result<ExportTraceServiceResponse, SendError> {
+    /// Sends an encoded `ExportTraceServiceRequest` once.
+    pub(super) async fn send(&mut self, spans: Bytes) -> Result<ExportTraceServiceResponse, SendError> {
         match self {
             Self::Grpc { service, headers } => {
-                let mut request = tonic::Request::new(spans.clone());
+                let mut request = tonic::Request::new(spans);
                 *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
-                let answer = service.export(request).await.map_err(|status| SendError::of_status(&status))?;
+                service.ready().await.map_err(SendError::of_http)?;
+                let answer = service.unary(request, PathAndQuery::from_static(EXPORT), ExportCodec).await;
+                let answer = answer.map_err(|status| SendError::of_status(&status))?;
                 Ok(answer.into_inner())
             }
             Self::Http { client, url, headers, gzip } => {
-                let mut body = spans.encode_to_vec();
-                if *gzip {
-                    body = compressed(&body).map_err(|error| SendError::fatal(error.to_string()))?;
-                }
+                let body = match gzip {
+                    true => compressed(&spans).map_err(|error| SendError::fatal(error.to_string()))?.into(),
+                    false => spans,
+                };
                 let mut request = Request::post(url.clone()).body(Full::from(body)).map_err(SendError::of_http)?;
                 *request.headers_mut() = headers.clone();
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));

@@ -1,9 +1,7 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use opentelemetry_proto::{
-    tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
-    transform::{common::tonic::ResourceAttributesWithSchema, trace::tonic::group_spans_by_resource_and_scope},
-};
+use hyper::body::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use tokio::{
     sync::watch,
@@ -14,11 +12,10 @@ use traceparent::{IdGenerator, RandomIdGenerator};
 use super::{
     CollectorTls,
     client::{Client, SendError},
-    resource::resource_of,
+    encoder::Encoder,
     settings::Settings,
-    span_data::to_span_data,
 };
-use crate::{config::SpanLimits, http::TlsClient, operator::tell, span::Span};
+use crate::{http::TlsClient, operator::tell, span::Span};
 
 /// The number of attempts to export a batch.
 const ATTEMPTS: u32 = 4;
@@ -37,9 +34,7 @@ pub(super) struct Exporter {
     tls: Option<watch::Receiver<Option<TlsClient>>>,
     /// `None` while there is no TLS for a collector that needs it.
     client: Option<Client>,
-    resource: Resource,
-    limits: SpanLimits,
-    by_service: HashMap<Arc<str>, ResourceAttributesWithSchema>,
+    encoder: Encoder,
     failing: bool,
     told_of_rejection: bool,
 }
@@ -55,15 +50,13 @@ pub(super) struct Exported {
 
 impl Exporter {
     /// Creates an exporter. Must be called within a Tokio runtime.
-    pub(super) fn new(settings: Settings, tls: Option<&CollectorTls>, resource: Resource, limits: SpanLimits) -> Self {
+    pub(super) fn new(settings: Settings, tls: Option<&CollectorTls>, resource: Resource) -> Self {
         let mut tls = tls.map(CollectorTls::subscribe);
         Self {
             client: connect(&settings, tls.as_mut()),
             tls,
             settings,
-            resource,
-            limits,
-            by_service: HashMap::new(),
+            encoder: Encoder::new(resource),
             failing: false,
             told_of_rejection: false,
         }
@@ -75,7 +68,10 @@ impl Exporter {
             self.client = connect(&self.settings, self.tls.as_mut());
         }
         let count = spans.len() as u64;
-        let request = self.request(spans);
+        for span in spans.drain(..) {
+            self.encoder.push(&span);
+        }
+        let request = self.encoder.finish();
         let mut failed = None;
         let attempts = attempts(self.client.as_mut(), &request, &mut failed);
         let answer = timeout(limit.min(self.settings.timeout), attempts).await.ok().flatten();
@@ -88,26 +84,6 @@ impl Exporter {
         };
         self.report_changes(answer.is_none(), failed);
         exported
-    }
-
-    /// Takes the spans, and returns the request that exports them.
-    fn request(&mut self, spans: &mut Vec<Arc<Span>>) -> ExportTraceServiceRequest {
-        let mut groups: Vec<(Arc<str>, Vec<_>)> = Vec::new();
-        for span in spans.drain(..) {
-            let service = Arc::clone(&span.service);
-            let data = to_span_data(Arc::unwrap_or_clone(span), self.limits);
-            match groups.iter_mut().find(|(known, _)| *known == service) {
-                Some((_, group)) => group.push(data),
-                None => groups.push((service, vec![data])),
-            }
-        }
-        let Self { by_service, resource, .. } = self;
-        let resource_spans = groups.into_iter().flat_map(|(service, spans)| {
-            let resource =
-                by_service.entry(Arc::clone(&service)).or_insert_with(|| (&resource_of(&service, resource)).into());
-            group_spans_by_resource_and_scope(spans, resource)
-        });
-        ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
     }
 
     /// Returns the number of spans that the collector has rejected, and reports to the operator once that it does so.
@@ -148,7 +124,7 @@ fn connect(settings: &Settings, tls: Option<&mut watch::Receiver<Option<TlsClien
 /// Sends a request until it has been taken, or another attempt has no purpose. The last error is kept.
 async fn attempts(
     client: Option<&mut Client>,
-    request: &ExportTraceServiceRequest,
+    request: &Bytes,
     failed: &mut Option<SendError>,
 ) -> Option<ExportTraceServiceResponse> {
     let Some(client) = client else {
@@ -156,7 +132,7 @@ async fn attempts(
         return None;
     };
     for attempt in 0..ATTEMPTS {
-        let error = match client.send(request).await {
+        let error = match client.send(request.clone()).await {
             Ok(answer) => return Some(answer),
             Err(error) => failed.insert(error),
         };

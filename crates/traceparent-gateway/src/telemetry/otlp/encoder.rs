@@ -1,0 +1,328 @@
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use hyper::body::Bytes;
+use opentelemetry_proto::{
+    tonic::{common::v1::InstrumentationScope, resource::v1::Resource as ResourceMessage},
+    transform::common::tonic::ResourceAttributesWithSchema,
+};
+use opentelemetry_sdk::Resource;
+use prost::Message;
+use traceparent::{TraceContext, TraceParent, sampler::SpanKind};
+use traceparent_http::semconv;
+
+use super::resource::resource_of;
+use crate::{
+    config::SpanLimits,
+    span::{
+        Attributes, Span,
+        protobuf::{field_length, push_bytes, push_fixed32, push_fixed64, push_length, push_nonzero, push_some},
+    },
+};
+
+/// The URL of the conventions for attributes.
+const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
+
+/// The bits of a span's flags that say whether its parent is in another process.
+const HAS_IS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
+
+/// The code of a `Status` that is an error.
+const ERROR: u64 = 2;
+
+/// The number of bytes of a `Link`: its IDs and its flags.
+const LINK: usize = field_length(16) + field_length(8) + 1 + size_of::<u32>();
+
+/// An encoder of spans as requests to a collector, each span under the resource of its service.
+///
+/// Fields have the numbers of OTLP's messages, and are in their order.
+///
+/// [OTLP: protocol buffers](https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto)
+#[derive(Debug)]
+pub(super) struct Encoder {
+    resource: Resource,
+    services: Vec<Service>,
+    /// The `Span` that is being encoded.
+    span: Vec<u8>,
+    /// The attributes that are known apart from the others.
+    more: Attributes,
+}
+
+/// The `ResourceSpans` of a service.
+#[derive(Debug)]
+struct Service {
+    name: Arc<str>,
+    /// The fields before its spans.
+    head: Vec<u8>,
+    /// The fields after its spans.
+    end: Vec<u8>,
+    /// The fields of `ScopeSpans`.
+    spans: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new(resource: Resource) -> Self {
+        let more = Attributes::new(SpanLimits::default());
+        Self { resource, services: Vec::new(), span: Vec::new(), more }
+    }
+
+    /// Adds a span to the request.
+    pub(super) fn push(&mut self, span: &Span) {
+        self.more.follow(&span.attributes);
+        push_more(&mut self.more, span);
+        self.span.clear();
+        push_span(&mut self.span, span, &self.more);
+        let known = self.services.iter_mut().position(|service| service.name == span.service);
+        let service = known.unwrap_or_else(|| {
+            self.services.push(Service::new(&span.service, &self.resource));
+            self.services.len() - 1
+        });
+        push_bytes(&mut self.services[service].spans, 2, &self.span);
+    }
+
+    /// Returns the request with all spans since the last one, an `ExportTraceServiceRequest`.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let mut request = Vec::new();
+        for service in self.services.iter_mut().filter(|service| !service.spans.is_empty()) {
+            service.push_to(&mut request);
+            service.spans.clear();
+        }
+        request.into()
+    }
+}
+
+impl Service {
+    fn new(name: &Arc<str>, resource: &Resource) -> Self {
+        let resource = ResourceAttributesWithSchema::from(&resource_of(name, resource));
+        let attributes = resource.attributes.0;
+        let message = ResourceMessage { attributes, ..ResourceMessage::default() };
+        let (mut head, mut end) = (Vec::new(), Vec::new());
+        push_bytes(&mut head, 1, &message.encode_to_vec());
+        push_some(&mut end, 3, resource.schema_url.unwrap_or_default().as_bytes());
+        Self { name: Arc::clone(name), head, end, spans: Vec::new() }
+    }
+
+    fn push_to(&self, request: &mut Vec<u8>) {
+        let scope = InstrumentationScope {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let scope = scope.encode_to_vec();
+        let scope_spans = field_length(scope.len()) + self.spans.len() + field_length(SCHEMA.len());
+        let resource_spans = self.head.len() + field_length(scope_spans) + self.end.len();
+        request.reserve(field_length(resource_spans));
+        push_length(request, 1, resource_spans);
+        request.extend_from_slice(&self.head);
+        push_length(request, 2, scope_spans);
+        push_bytes(request, 1, &scope);
+        request.extend_from_slice(&self.spans);
+        push_bytes(request, 3, SCHEMA.as_bytes());
+        request.extend_from_slice(&self.end);
+    }
+}
+
+/// Adds the attributes that are known apart from the others.
+fn push_more(attributes: &mut Attributes, span: &Span) {
+    if let Some(status) = span.status {
+        attributes.push_number(semconv::HTTP_RESPONSE_STATUS_CODE, status);
+    }
+    if let Some(error_type) = span.error_type() {
+        attributes.push(semconv::ERROR_TYPE, &error_type);
+    }
+    if let Some(refused) = &span.refused {
+        attributes.push(semconv::TRACEPARENT_REFUSED, refused);
+    }
+}
+
+/// Adds the fields of a `Span`, with the IDs, flags and `tracestate` that were sent.
+fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes) {
+    let TraceContext { traceparent, tracestate } = &span.context;
+    push_ids(out, *traceparent);
+    push_some(out, 3, tracestate.as_bytes());
+    if let Some(parent) = span.parent_id {
+        push_bytes(out, 4, &parent.to_bytes());
+    }
+    push_some(out, 5, span.name.as_bytes());
+    push_nonzero(out, 6, kind(span.kind));
+    push_fixed64(out, 7, nanoseconds(span.start));
+    push_fixed64(out, 8, nanoseconds(span.start + span.duration));
+    out.extend_from_slice(span.attributes.as_fields());
+    out.extend_from_slice(more.as_fields());
+    push_nonzero(out, 10, more.dropped() as u64);
+    if let Some(caller) = span.link {
+        push_length(out, 13, LINK);
+        push_ids(out, caller);
+        push_fixed32(out, 6, flags(caller, true));
+    }
+    push_nonzero(out, 14, span.dropped_links.into());
+    push_status(out, span);
+    push_fixed32(out, 16, flags(*traceparent, span.kind == SpanKind::Server && span.parent_id.is_some()));
+}
+
+/// Adds the first two fields of a `Span` or a `Link`.
+fn push_ids(out: &mut Vec<u8>, traceparent: TraceParent) {
+    push_bytes(out, 1, &traceparent.trace_id().to_bytes());
+    push_bytes(out, 2, &traceparent.parent_id().to_bytes());
+}
+
+/// Adds the `Status`, which has a message unless the status of HTTP is the reason.
+fn push_status(out: &mut Vec<u8>, span: &Span) {
+    let message = match span.failure {
+        Some(failure) => failure.to_string(),
+        None if span.is_rpc_status_missing() => "the answer has no gRPC status".to_owned(),
+        None => String::new(),
+    };
+    let mut status = Vec::new();
+    if span.is_error() {
+        push_some(&mut status, 2, message.as_bytes());
+        push_nonzero(&mut status, 3, ERROR);
+    }
+    push_bytes(out, 15, &status);
+}
+
+fn flags(traceparent: TraceParent, is_parent_remote: bool) -> u32 {
+    u32::from(traceparent.flags().bits()) | HAS_IS_REMOTE | if is_parent_remote { IS_REMOTE } else { 0 }
+}
+
+fn kind(kind: SpanKind) -> u64 {
+    match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Server => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    }
+}
+
+/// Returns a time in nanoseconds since 1970, or 0 for an earlier one.
+fn nanoseconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use opentelemetry::{
+        InstrumentationScope, KeyValue,
+        trace::{Link, SpanContext, SpanId, SpanKind as OtelKind, Status},
+    };
+    use opentelemetry_proto::{
+        tonic::collector::trace::v1::ExportTraceServiceRequest,
+        transform::trace::tonic::group_spans_by_resource_and_scope,
+    };
+    use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+    use traceparent::TraceState;
+    use traceparent_opentelemetry::to_span_context;
+
+    use super::*;
+    use crate::{http::Failure, telemetry::example};
+
+    /// The attributes of the SDK's span.
+    fn attributes(span: &Span) -> Vec<KeyValue> {
+        let own = span.attributes.iter().map(|(key, value)| KeyValue::new(key.to_owned(), value.to_string()));
+        let status = span.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
+        let error = span.error_type().map(|error| KeyValue::new("error.type", error));
+        let refused = span.refused.clone().map(|refused| KeyValue::new("traceparent.refused", refused));
+        own.chain(status).chain(error).chain(refused).collect()
+    }
+
+    /// The span as the SDK has it.
+    fn to_span_data(span: &Span) -> SpanData {
+        let sent = to_span_context(&span.context);
+        let (flags, list) = (sent.trace_flags(), sent.trace_state().clone());
+        let link = span.link.map(|link| to_span_context(&TraceContext::new(link, TraceState::EMPTY)));
+        let mut links = SpanLinks::default();
+        links.dropped_count = span.dropped_links;
+        links.links = link.map(|link| Link::new(link, Vec::new(), 0)).into_iter().collect();
+        SpanData {
+            span_context: SpanContext::new(sent.trace_id(), sent.span_id(), flags, false, list),
+            parent_span_id: span.parent_id.map_or(SpanId::INVALID, |id| id.to_u64().into()),
+            parent_span_is_remote: span.kind == SpanKind::Server && span.parent_id.is_some(),
+            span_kind: if span.kind == SpanKind::Client { OtelKind::Client } else { OtelKind::Server },
+            name: span.name.clone(),
+            start_time: span.start,
+            end_time: span.start + span.duration,
+            attributes: attributes(span),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links,
+            status: match span.failure {
+                Some(failure) => Status::error(failure.to_string()),
+                None if span.is_error() => Status::error(""),
+                None => Status::Unset,
+            },
+            instrumentation_scope: InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .with_schema_url(SCHEMA)
+                .build(),
+        }
+    }
+
+    fn examples() -> Vec<Span> {
+        let list = TraceState::from_static("rojo=1,congo=t61rcWkgMzE");
+        let mut attributes = Attributes::new(SpanLimits::default());
+        attributes.push("url.path", &"/long".repeat(60));
+        let plain = example::span(1, 2);
+        let parent_id = Some(plain.span_id());
+        let context = TraceContext::new(plain.context.traceparent, list);
+        let start = UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        let unreachable = Some(Failure::Unreachable(io::ErrorKind::ConnectionRefused));
+        vec![
+            Span { name: "".into(), status: None, duration: Duration::from_nanos(1), ..plain.clone() },
+            Span { context, parent_id, start, attributes: attributes.clone(), ..plain.clone() },
+            Span { kind: SpanKind::Client, parent_id, status: Some(404), ..plain.clone() },
+            Span { failure: unreachable, status: Some(502), attributes, ..plain.clone() },
+            Span { link: Some(plain.context.traceparent), refused: Some("too short".into()), ..plain.clone() },
+            Span { dropped_links: 1, ..plain.clone() },
+            Span { start: UNIX_EPOCH - Duration::from_secs(1), ..plain },
+        ]
+    }
+
+    #[test]
+    fn requests_are_those_of_the_sdk() {
+        let resource = Resource::builder_empty()
+            .with_schema_url([KeyValue::new("team", "shop")], "https://schema.example/1")
+            .with_service_name("s")
+            .build();
+        let mut encoder = Encoder::new(resource.clone());
+        let by_sdk = |spans: Vec<SpanData>| {
+            let resource_spans = group_spans_by_resource_and_scope(spans, &(&resource).into());
+            ExportTraceServiceRequest { resource_spans }
+        };
+        let decoded = |request: Bytes| ExportTraceServiceRequest::decode(request).unwrap();
+        for span in examples() {
+            encoder.push(&span);
+            assert_eq!(decoded(encoder.finish()), by_sdk(vec![to_span_data(&span)]), "{span:?}");
+        }
+        for span in examples() {
+            encoder.push(&span);
+        }
+        assert_eq!(decoded(encoder.finish()), by_sdk(examples().iter().map(to_span_data).collect()));
+        assert!(encoder.finish().is_empty());
+    }
+
+    #[test]
+    fn every_service_has_its_resource() {
+        let mut encoder = Encoder::new(Resource::builder_empty().build());
+        for (service, id) in [("a", 1), ("b", 2), ("a", 3)] {
+            encoder.push(&Span { service: service.into(), ..example::span(1, id) });
+        }
+        let request = ExportTraceServiceRequest::decode(encoder.finish()).unwrap();
+        let spans = request.resource_spans.iter().map(|found| {
+            let resource = found.resource.as_ref().unwrap();
+            let name = resource.attributes.iter().find(|attribute| attribute.key == "service.name").unwrap();
+            let ids = found.scope_spans[0].spans.iter().map(|span| span.span_id[7]);
+            (format!("{:?}", name.value.as_ref().unwrap().value), ids.collect::<Vec<_>>())
+        });
+        let expected = [("a", vec![1, 3]), ("b", vec![2])];
+        assert_eq!(
+            spans.collect::<Vec<_>>(),
+            expected.map(|(name, ids)| (format!("Some(StringValue(\"{name}\"))"), ids))
+        );
+    }
+}
