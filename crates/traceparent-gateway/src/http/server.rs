@@ -1,4 +1,10 @@
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use hyper::{
     Request, Response,
@@ -70,6 +76,15 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// Answers a request of a client.
     fn handle(&self, client: Peer, request: Request<ClientBody>) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// Answers a request of a client on the heap: the future is large, moved by what runs it, and not needed after the head.
+fn boxed<H: Handler>(
+    handler: &H,
+    client: Peer,
+    request: Request<ClientBody>,
+) -> Pin<Box<impl Future<Output = Response<H::Body>> + Send>> {
+    Box::pin(handler.handle(client, request))
 }
 
 /// The TLS of a client's connection.

@@ -13,7 +13,7 @@ use tokio::{
     select,
 };
 
-use super::{ClientBody, Handler, connection::Connection, rest::Rest};
+use super::{ClientBody, Handler, boxed, connection::Connection, rest::Rest};
 use crate::http::{
     Failure, GuardedBody, Interim, InterimReceiver,
     insertions::{InsertingBody, InsertingStream, Insertions},
@@ -54,7 +54,7 @@ where
         async move {
             let answering = exchange.has_body.then(|| exchange.rest.answering());
             let request = request.map(|body| ClientBody::http1(body, &under_way, &exchange.rest));
-            let response = exchange.answer(handler.handle(client, request), received).await;
+            let response = exchange.answer(boxed(handler.as_ref(), client, request), received).await;
             Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, (under_way, answering))))
         }
     });
@@ -127,19 +127,18 @@ impl Exchange {
     /// Answers the request, with the interim responses before the answer.
     async fn answer<B>(
         self,
-        answer: impl Future<Output = Response<B>>,
+        mut answer: impl Future<Output = Response<B>> + Unpin,
         mut received: InterimReceiver,
     ) -> Response<InsertingBody<B>> {
         let Self { insertions, rest, has_body, takes_trailers } = self;
         if received.was_expected() {
             insertions.drop_continue().await;
         }
-        let mut answer = pin!(answer);
         let mut response = loop {
             select! {
                 biased;
                 interim = received.recv() => insertions.write_interim(&interim).await,
-                response = answer.as_mut() => break response,
+                response = &mut answer => break response,
             }
         };
         while let Some(interim) = received.try_recv() {

@@ -14,7 +14,7 @@ use crate::http::{
     Failure, InterimReceiver, Peer, date,
     departure::Departure,
     pipe::{Pipe, PipeError},
-    server::{ClientBody, Handler},
+    server::{ClientBody, Handler, boxed},
     watch::{ClientCalm, PseudoEnds},
 };
 
@@ -39,13 +39,16 @@ impl Exchange {
         let (parts, stream) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
         let body = ClientBody::http2(stream, &parts.headers, pseudo_ends);
-        let mut response = pin!(handler.handle(client, Request::from_parts(parts, body)));
-        let response = loop {
-            select! {
-                biased;
-                response = response.as_mut() => break response,
-                first = interim.recv() => inform(&mut respond, first),
-                _ = poll_fn(|context| respond.poll_reset(context)) => return started.reset(),
+        let request = Request::from_parts(parts, body);
+        let response = {
+            let mut response = boxed(handler.as_ref(), client, request);
+            loop {
+                select! {
+                    biased;
+                    response = &mut response => break response,
+                    first = interim.recv() => inform(&mut respond, first),
+                    _ = poll_fn(|context| respond.poll_reset(context)) => return started.reset(),
+                }
             }
         };
         while let Some(last) = interim.try_recv() {
