@@ -12,7 +12,7 @@ use hyper::{
 };
 use tokio::select;
 use traceparent::Trust;
-use traceparent_http::{Egress, strip};
+use traceparent_http::{Egress, TRACEPARENT, TRACESTATE, strip};
 
 use self::{
     access::{LogEntry, LoggedBody},
@@ -106,7 +106,7 @@ impl Settings {
             let client = clients.find(|client| *client.options() == options).cloned();
             let connector = || Connector { tls: options.tls.clone(), places: Some(places.clone()) };
             let client = client.unwrap_or_else(|| Client::new(connector(), options.clone()));
-            ways.push(Way { client, rules: Arc::new(rules(&listener, route)) });
+            ways.push(Way { client, rules: Arc::new(rules(&listener, route, tracer.is_disabled())) });
         }
         let tls = listener.tls.as_ref().map(TlsServer::load).transpose()?;
         let Listener { forwarded, tracing, limits, routes, .. } = listener;
@@ -180,9 +180,11 @@ impl Settings {
         let mut peer = None;
         let answer = select! {
             biased;
-            answer = client.request(Request::from_parts(parts, body), &sender.interim, &mut peer) => {
-                answer.map_err(|failure| progress.failure().unwrap_or(failure))
-            }
+            answer = client.request(Request::from_parts(parts, body), &sender.interim, &mut peer) => match answer {
+                // All of them may have come with the answer.
+                Ok(_) if sender.interim.is_exceeded() => Err(Failure::InvalidAnswer),
+                answer => answer.map_err(|failure| progress.failure().unwrap_or(failure)),
+            },
             () = overdue => Err(Failure::NoAnswerInTime),
             () = sender.interim.exceeded() => Err(Failure::InvalidAnswer),
         };
@@ -271,7 +273,7 @@ impl Handler for Proxy {
 }
 
 /// Returns the rules for the fields of a route's requests.
-fn rules(listener: &Listener, route: &Route) -> FieldRules {
+fn rules(listener: &Listener, route: &Route, is_disabled: bool) -> FieldRules {
     let follows_caller = matches!(listener.trust, Trust::Continue | Trust::Resample);
     FieldRules {
         ends_trace: !follows_caller || route.egress.ends_trace(),
@@ -279,6 +281,11 @@ fn rules(listener: &Listener, route: &Route) -> FieldRules {
         strips_baggage: route.baggage == Baggage::Strip,
         underscores: listener.underscores,
         trace_fields: listener.trace_fields.clone(),
+        contexts: match route.egress {
+            EgressRule::Strip | EgressRule::Only(_) => vec![TRACEPARENT.as_str(), TRACESTATE.as_str()],
+            EgressRule::Inject if is_disabled || !route.tracing.is_traced => Vec::new(),
+            EgressRule::Inject => route.tracing.propagators.field_names().collect(),
+        },
     }
 }
 

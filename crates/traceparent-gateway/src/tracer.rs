@@ -73,6 +73,11 @@ impl Tracer {
         }))
     }
 
+    /// Returns whether no request has spans.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.0.is_disabled
+    }
+
     /// Opens the span of serving a request, in the trace that the policy decides. Its name is the method, with the route if
     /// there is one. Without tracing, requests are counted, and nothing is recorded or propagated.
     ///

@@ -37,6 +37,8 @@ pub(crate) struct FieldRules {
     pub(crate) strips_baggage: bool,
     pub(crate) underscores: Underscores,
     pub(crate) trace_fields: TraceFields,
+    /// The fields that the gateway writes or removes in a head, with the contexts in their formats. Trailers have none.
+    pub(crate) contexts: Vec<&'static str>,
 }
 
 impl FieldRules {
@@ -45,6 +47,14 @@ impl FieldRules {
         let removed: Vec<HeaderName> = headers.keys().filter(|name| self.removes(name)).cloned().collect();
         for name in removed {
             headers.remove(name);
+        }
+    }
+
+    /// Removes the fields of trailers that do not go on: those of a head, and the contexts that a head gets anew.
+    pub(super) fn apply_to_trailers(&self, trailers: &mut HeaderMap) {
+        self.apply(trailers);
+        for name in &self.contexts {
+            trailers.remove(*name);
         }
     }
 

@@ -21,7 +21,7 @@ const MOST: usize = 256;
 /// The most interim responses that wait for their client at a time. Those that find no room are lost.
 const QUEUE: usize = 16;
 
-/// The most bytes of fields that wait at a time.
+/// The most bytes of fields that wait at a time, unless one response alone has more.
 const QUEUE_BYTES: usize = 64 * 1024;
 
 /// The sender of interim responses to the client of one request, which has an [`InterimReceiver`].
@@ -126,7 +126,7 @@ impl Interim {
             response.headers_mut().remove(name);
         }
         let bytes = queue.bytes + section_size(response.headers());
-        if bytes <= QUEUE_BYTES {
+        if bytes <= QUEUE_BYTES || queue.responses.is_empty() {
             queue.bytes = bytes;
             queue.responses.push_back(response);
             wake(&mut queue.receiver);
@@ -158,6 +158,11 @@ impl Interim {
             queue.expectation = Expectation::Answered;
         }
         Answered(Arc::clone(&self.0))
+    }
+
+    /// Returns whether the upstream has sent too many interim responses.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        lock(&self.0).sent > MOST
     }
 
     /// Waits until the upstream has sent too many interim responses.
@@ -296,6 +301,13 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| received.try_recv()).count(), 2);
         interim.send(StatusCode::EARLY_HINTS, &long);
         assert!(received.try_recv().is_some());
+        // What the limits of heads allow has room by itself.
+        let mut longest = HeaderMap::new();
+        longest.extend(HeaderValue::from_str(&"x".repeat(2 * QUEUE_BYTES)).map(|value| (LINK, value)));
+        for _ in 0..QUEUE {
+            interim.send(StatusCode::EARLY_HINTS, &longest);
+        }
+        assert_eq!(std::iter::from_fn(|| received.try_recv()).count(), 1);
     }
 
     #[tokio::test]

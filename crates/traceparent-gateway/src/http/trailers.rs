@@ -4,18 +4,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use super::{fields::FieldRules, remove_hop_by_hop};
 use hyper::{
     HeaderMap,
     body::{Body, Frame, SizeHint},
 };
-use traceparent_formats::KNOWN_FIELDS;
-
-use super::{fields::FieldRules, remove_hop_by_hop};
 
 /// The fields that count in a head alone: they frame, route, authorize or describe the message, or name its sender.
 ///
 /// [RFC 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)
-const HEAD_ONLY: [&str; 27] = [
+const HEAD_ONLY: [&str; 25] = [
     "age",
     "authorization",
     "cache-control",
@@ -36,8 +34,6 @@ const HEAD_ONLY: [&str; 27] = [
     "retry-after",
     "set-cookie",
     "trailer",
-    "traceparent",
-    "tracestate",
     "vary",
     "via",
     "warning",
@@ -100,7 +96,7 @@ impl<B: Body + Unpin> Body for TrailersBody<B> {
 fn clean(trailers: &mut HeaderMap, rules: Option<&FieldRules>) {
     remove_hop_by_hop(trailers);
     if let Some(rules) = rules {
-        rules.apply(trailers);
+        rules.apply_to_trailers(trailers);
     }
     let names: Vec<_> = trailers.keys().filter(|name| is_head_only(name.as_str(), rules.is_some())).cloned().collect();
     for name in names {
@@ -109,7 +105,7 @@ fn clean(trailers: &mut HeaderMap, rules: Option<&FieldRules>) {
 }
 
 fn is_head_only(name: &str, is_request: bool) -> bool {
-    HEAD_ONLY.contains(&name) || (is_request && (name.starts_with("x-forwarded-") || KNOWN_FIELDS.contains(&name)))
+    HEAD_ONLY.contains(&name) || (is_request && name.starts_with("x-forwarded-"))
 }
 
 #[cfg(test)]
@@ -146,11 +142,31 @@ mod tests {
             trailers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let mut response = trailers.clone();
-        clean(&mut trailers, Some(&FieldRules::default()));
+        clean(&mut trailers, Some(&FieldRules { ends_trace: true, ..FieldRules::default() }));
         let mut kept: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
         kept.sort_unstable();
         assert_eq!(kept, ["grpc-status", "x-sum"]);
         clean(&mut response, None);
         assert!(response.contains_key("grpc-status") && !response.contains_key("host"));
+    }
+
+    #[test]
+    fn contexts_that_a_head_gets_anew_have_no_place_in_trailers() {
+        let names = ["traceparent", "tracestate", "b3", "x-b3-traceid", "uber-trace-id", "baggage", "x-sum"];
+        let kept = |rules: &FieldRules| {
+            let fields = names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")));
+            let mut trailers: HeaderMap = fields.into_iter().collect();
+            clean(&mut trailers, Some(rules));
+            let mut kept: Vec<_> = trailers.keys().map(ToString::to_string).collect();
+            kept.sort_unstable();
+            kept
+        };
+        let contexts = vec!["traceparent", "tracestate", "b3"];
+        let rules = FieldRules { contexts, ..FieldRules::default() };
+        assert_eq!(kept(&rules), ["baggage", "uber-trace-id", "x-b3-traceid", "x-sum"]);
+        // Where members of the trace context go on in the head, none does in trailers.
+        assert_eq!(kept(&FieldRules { ends_trace: true, spares_trace_context: true, ..rules }), ["x-sum"]);
+        assert_eq!(kept(&FieldRules { strips_baggage: true, ..FieldRules::default() }).len(), names.len() - 1);
+        assert_eq!(kept(&FieldRules::default()).len(), names.len());
     }
 }

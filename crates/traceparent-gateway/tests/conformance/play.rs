@@ -268,25 +268,44 @@ fn http2_upstream(mut stream: BufReader<TcpStream>, answers: &Answers, early: bo
     }
     let _ = Frame::settings().write(stream.get_mut(), 0);
     let mut message = Message { first: "HTTP/2".to_owned(), complete: true, ..Message::default() };
-    while let Some(frame) = Frame::read(&mut stream) {
-        match frame.kind {
-            frames::SETTINGS | frames::PING if frame.flags & frames::ACK == 0 => {
-                let _ = frame.ack().write(stream.get_mut(), 0);
-            }
-            frames::DATA => message.body.extend(&frame.payload),
-            _ => {}
+    while let Some(frame) = http2_frame(&mut stream, &mut message) {
+        let mut ends = http2_ends(&frame);
+        let begins = frame.kind == frames::HEADERS;
+        if !(if early { begins } else { ends }) {
+            continue;
         }
-        let is_answered = match frame.kind {
-            frames::HEADERS if early => true,
-            frames::HEADERS | frames::DATA => !early && frame.flags & frames::END_STREAM != 0,
-            _ => false,
-        };
-        if is_answered {
+        let steps = answers.next();
+        let reads = steps.iter().any(|step| matches!(step, Step::Answer));
+        if !reads {
             let _ = sender.send(message.clone());
-            message.body.clear();
-            for step in answers.next() {
+        }
+        for step in steps {
+            if matches!(step, Step::Answer) {
+                while !ends && let Some(frame) = http2_frame(&mut stream, &mut message) {
+                    ends = http2_ends(&frame);
+                }
+                let _ = sender.send(message.clone());
+            } else {
                 take(step, stream.get_mut(), frame.stream);
             }
         }
+        message.body.clear();
     }
+}
+
+/// Reads a frame, answers it if it wants an answer, and keeps its data.
+fn http2_frame(stream: &mut BufReader<TcpStream>, message: &mut Message) -> Option<Frame> {
+    let frame = Frame::read(stream)?;
+    match frame.kind {
+        frames::SETTINGS | frames::PING if frame.flags & frames::ACK == 0 => {
+            let _ = frame.ack().write(stream.get_mut(), 0);
+        }
+        frames::DATA => message.body.extend(&frame.payload),
+        _ => {}
+    }
+    Some(frame)
+}
+
+fn http2_ends(frame: &Frame) -> bool {
+    matches!(frame.kind, frames::HEADERS | frames::DATA) && frame.flags & frames::END_STREAM != 0
 }

@@ -248,12 +248,35 @@ fn nothing_of_a_trace_gets_past_a_boundary() {
                 send(*address, format!("{head}{name}: stale=1\r\n\r\n{body}{name}: stale=2\r\nx-sum: 1\r\n\r\n"));
             assert_eq!(answer.status, 200, "{case}");
             assert!(answer.body.contains("trailer x-sum: 1"), "{case}: {}", answer.body);
-            assert!(!answer.body.contains("stale=2"), "{case}: {}", answer.body);
             // `traceparent` and `tracestate` are the gateway's own.
             let passes = passes && !name.starts_with("trace");
             assert_eq!(answer.body.contains("stale=1"), passes, "{case}: {}", answer.body);
+            assert_eq!(answer.body.contains("stale=2"), passes, "{case}: {}", answer.body);
             let has_context = egress != "strip";
             assert_eq!(answer.body.contains("head traceparent "), has_context, "{case}: {}", answer.body);
+        }
+    }
+}
+
+/// What a head gets anew, or loses because it is stale, has no place in trailers. All other trailers go on as a head's fields do.
+#[test]
+fn trailers_keep_the_contexts_of_other_formats() {
+    const W3C: &[&str] = &["traceparent", "tracestate"];
+    const THREE_FORMATS: &[&str] = &["traceparent", "tracestate", "grpc-trace-bin", "uber-trace-id"];
+    let cases = [
+        ("", W3C),
+        ("    propagators: {extract: [tracecontext, grpc-trace-bin], inject: [tracecontext, jaeger]}\n", THREE_FORMATS),
+        ("    trace: false\n", &[]),
+    ];
+    let upstream = Upstream::start(echo);
+    let lines = cases.map(|(line, _)| line);
+    let gateway = Gateway::configured(&config(&upstream, &lines, ""), &[]);
+    for (address, (line, removed)) in gateway.addresses.iter().zip(cases) {
+        for name in NAMES {
+            let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+            let answer = send(*address, format!("{head}{name}: stale\r\n\r\n"));
+            let passes = answer.body.contains(&format!("trailer {name}: stale"));
+            assert_eq!(passes, !removed.contains(&name), "{line} {name}: {}", answer.body);
         }
     }
 }

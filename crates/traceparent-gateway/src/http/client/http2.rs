@@ -10,7 +10,7 @@ use h2::{
     client::{Builder, SendRequest},
 };
 use hyper::{
-    Request, Response,
+    HeaderMap, Request, Response,
     body::{Body, Bytes},
     http::request,
 };
@@ -123,23 +123,33 @@ impl Connection {
             }
             while let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
                 has_begun = true;
-                if are_valid(response.headers()) {
-                    interim.send(response.status(), response.headers());
+                if let Err(failure) = self.check_head(response.headers()) {
+                    return Poll::Ready(Err(failure));
                 }
+                interim.send(response.status(), response.headers());
             }
-            Pin::new(&mut answer).poll(context)
+            Pin::new(&mut answer).poll(context).map(Ok)
         });
-        let answer = answer.await.map_err(|error| self.refusal(&error, waiting.is_reused() && !has_begun));
+        let answer = answer.await;
+        let is_reused = waiting.is_reused();
         let slot = waiting.end();
-        let (parts, stream) = answer?.into_parts();
+        let answer = answer.map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
+        let answer = answer.map_err(|error| self.refusal(&error, is_reused && !has_begun))?;
+        let (parts, stream) = answer.into_parts();
         let stream = StreamBody::new(stream, None, self.pseudo_ends.clone()).with_ends(self.ends.clone());
-        if !are_valid(&parts.headers) {
-            return Err(AttemptError::new(Failure::InvalidAnswer, Progress::Unknown));
-        }
-        if parts.headers.len() > self.header_fields || section_size(&parts.headers) > self.header_bytes {
-            return Err(AttemptError::new(Failure::AnswerHeadTooLarge, Progress::Unknown));
-        }
+        self.check_head(&parts.headers).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
         Ok(Response::from_parts(parts, Http2Body::new(stream, pipe, slot)))
+    }
+
+    /// Checks the fields of an answer, interim or final.
+    fn check_head(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        if !are_valid(headers) {
+            return Err(Failure::InvalidAnswer);
+        }
+        if headers.len() > self.header_fields || section_size(headers) > self.header_bytes {
+            return Err(Failure::AnswerHeadTooLarge);
+        }
+        Ok(())
     }
 
     /// Finds out what has become of a request without an answer.
