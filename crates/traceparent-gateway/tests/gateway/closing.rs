@@ -3,19 +3,26 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use crate::support::{Authority, Folder, ServerTls, tls_in_front_of};
 use crate::support::{Connection, Gateway, Head};
 
 const CLIENTS: usize = 32;
-/// The number of requests that may be repeated: they are idempotent and have no body.
-const REPEATABLE: usize = 2000;
-/// The number of requests that must not arrive twice.
-const SINGLE: usize = 1000;
+
+/// The numbers of requests of a test.
+#[derive(Clone, Copy)]
+struct Load {
+    /// Those that may be repeated: they are idempotent and have no body.
+    repeatable: usize,
+    /// Those that must not arrive twice.
+    single: usize,
+}
 
 /// How often the upstream has read and answered each request, by its target.
 type Arrivals = Arc<Mutex<HashMap<String, Arrival>>>;
@@ -34,9 +41,9 @@ struct Server {
 impl Server {
     /// Starts an upstream, which answers the first request on each connection and then closes that in one of several ways
     /// within 30 ms.
-    fn start() -> (String, Arrivals) {
+    fn start() -> (SocketAddr, Arrivals) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let all = Arrivals::default();
         let arrivals = Arc::clone(&all);
         thread::spawn(move || {
@@ -45,7 +52,7 @@ impl Server {
                 thread::spawn(move || server.serve(number));
             }
         });
-        (url, all)
+        (address, all)
     }
 
     fn serve(mut self, number: usize) {
@@ -100,8 +107,8 @@ impl Server {
 }
 
 /// Returns a request and its target.
-fn request(number: usize) -> (String, String) {
-    let (method, path, rest) = if number < REPEATABLE {
+fn request(number: usize, is_repeatable: bool) -> (String, String) {
+    let (method, path, rest) = if is_repeatable {
         (["GET", "HEAD", "PUT", "DELETE", "OPTIONS"][number % 5], "repeatable", "\r\n")
     } else {
         [
@@ -118,10 +125,10 @@ fn request(number: usize) -> (String, String) {
 }
 
 /// Sends a client's share of the requests, and returns their targets, each with whether it was answered.
-fn send(mut connection: Connection, client: usize) -> Vec<(String, bool)> {
+fn send(mut connection: Connection, client: usize, load: Load) -> Vec<(String, bool)> {
     let mut answered = Vec::new();
-    for number in (client..REPEATABLE + SINGLE).step_by(CLIENTS) {
-        let (request, target) = request(number);
+    for number in (client..load.repeatable + load.single).step_by(CLIENTS) {
+        let (request, target) = request(number, number < load.repeatable);
         connection.write(&request);
         let head = connection.head();
         let is_answer = head.first_line == "HTTP/1.1 200 OK";
@@ -144,14 +151,12 @@ fn send(mut connection: Connection, client: usize) -> Vec<(String, bool)> {
     answered
 }
 
-#[test]
-fn no_request_is_lost_or_sent_twice_when_connections_close() {
-    let (upstream, arrivals) = Server::start();
-    let gateway = Gateway::start(&upstream, &[]);
+/// Sends requests through a gateway, and checks what has become of each.
+fn assert_safe(gateway: Gateway, arrivals: &Arrivals, load: Load) {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let connection = gateway.connect();
-            thread::spawn(move || send(connection, client))
+            thread::spawn(move || send(connection, client, load))
         })
         .collect();
     let answered: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
@@ -160,7 +165,7 @@ fn no_request_is_lost_or_sent_twice_when_connections_close() {
     let of = |target: &str| arrivals.get(target).copied().unwrap_or_default();
     let is_repeatable = |target: &str| target.starts_with("/repeatable");
     let lost = answered.iter().filter(|(target, is_answered)| is_repeatable(target) && !is_answered).count();
-    assert_eq!(lost, 0, "of {REPEATABLE} requests");
+    assert_eq!(lost, 0, "of {} requests", load.repeatable);
     for (target, is_answered) in &answered {
         let Arrival { read, answered } = of(target);
         assert_eq!(answered, usize::from(*is_answered), "{target}");
@@ -168,4 +173,30 @@ fn no_request_is_lost_or_sent_twice_when_connections_close() {
         let most = if is_repeatable(target) { 2 } else { 1 };
         assert!(read <= most, "{target} arrived {read} times");
     }
+}
+
+#[test]
+fn no_request_is_lost_or_sent_twice_when_connections_close() {
+    let (upstream, arrivals) = Server::start();
+    let gateway = Gateway::start(&format!("http://{upstream}"), &[]);
+    assert_safe(gateway, &arrivals, Load { repeatable: 2000, single: 1000 });
+}
+
+/// Connections over TLS end with a word about it or without one.
+#[cfg(feature = "tls")]
+#[test]
+fn no_request_is_lost_or_sent_twice_when_connections_over_tls_close() {
+    let (upstream, arrivals) = Server::start();
+    let (folder, authority) = (Folder::new(), Authority::new("shop"));
+    let (address, _) = tls_in_front_of(&ServerTls::new(authority.server()), upstream);
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    routes:\n      - prefix: /\n        http2: false\n        \
+             upstream: https://localhost:{}\n        tls: {{ca: {}}}\n",
+            address.port(),
+            folder.write("ca.pem", &authority.certificate.pem()),
+        ),
+        &[],
+    );
+    assert_safe(gateway, &arrivals, Load { repeatable: 200, single: 100 });
 }
