@@ -17,7 +17,12 @@ use h2::{
 };
 use hyper::{Request, Response, body::Bytes};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Barrier, task::spawn_blocking, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::{Barrier, Semaphore, mpsc::unbounded_channel},
+    task::spawn_blocking,
+    time::sleep,
+};
 
 use crate::support::{Connection, Gateway, span_of};
 
@@ -188,60 +193,71 @@ async fn connections_are_opened_when_streams_are_used_up() {
     assert_eq!(connections.load(Relaxed), 4);
 }
 
-/// Starts an upstream with one stream on each connection, and opens some connections to it. Further calls on them are
-/// handled by the function.
-async fn open_connections<F>(
-    connections: usize,
-    further: impl Fn(Call) -> F + Send + Sync + 'static,
-) -> (Gateway, Arc<AtomicUsize>)
-where
-    F: Future<Output = Next> + Send,
-{
-    let all = Arc::new(Barrier::new(connections));
-    let served = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&served);
-    let upstream = upstream(1, move |connection, number, call| {
-        count.fetch_add(1, Relaxed);
-        let all = Arc::clone(&all);
-        let further = if number > 0 { Ok(further(call)) } else { Err(call) };
-        async move {
-            match further {
-                Ok(further) => further.await,
-                Err(call) => {
-                    if connection < connections {
-                        all.wait().await;
-                    }
-                    ok(call);
-                    Next::GoOn
-                }
-            }
-        }
-    });
-    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
-    assert_eq!(load(gateway.address, connections, 1, "POST").await, connections);
-    assert_eq!(served.swap(0, Relaxed), connections);
-    (gateway, served)
-}
-
 /// An upstream that is restarted ends all of its connections, not the one that a request went out on alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
+    const CONNECTIONS: usize = 5;
     for (method, answered, arrivals) in [("GET", 1, 2), ("POST", 0, 1)] {
-        let (gateway, served) = open_connections(5, |_| async { Next::Close }).await;
+        let all = Arc::new(Barrier::new(CONNECTIONS));
+        let served = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&served);
+        let upstream = upstream(1, move |connection, number, call| {
+            count.fetch_add(1, Relaxed);
+            let all = Arc::clone(&all);
+            async move {
+                if number > 0 {
+                    return Next::Close;
+                }
+                if connection < CONNECTIONS {
+                    all.wait().await;
+                }
+                ok(call);
+                Next::GoOn
+            }
+        });
+        let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+        assert_eq!(load(gateway.address, CONNECTIONS, 1, "POST").await, CONNECTIONS);
         assert_eq!(load(gateway.address, 1, 1, method).await, answered, "{method}");
-        assert_eq!(served.load(Relaxed), arrivals, "{method}");
+        assert_eq!(served.load(Relaxed), CONNECTIONS + arrivals, "{method}");
     }
 }
 
+/// A connection with GOAWAY stays open while a call on it is under way.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_go_away_together_lose_nothing() {
-    let (gateway, served) = open_connections(8, |call| async {
-        ok(call);
-        Next::GoAway
-    })
-    .await;
-    assert_eq!(load(gateway.address, 8, 20, "POST").await, 160);
-    assert_eq!(served.load(Relaxed), 160);
+    const CONNECTIONS: usize = 8;
+    let (all, held) = (Arc::new(Barrier::new(2 * CONNECTIONS)), Arc::new(Semaphore::new(0)));
+    let (gone, mut went) = unbounded_channel();
+    let hold = Arc::clone(&held);
+    let upstream = upstream(2, move |connection, number, call| {
+        let (all, hold, gone) = (Arc::clone(&all), Arc::clone(&hold), gone.clone());
+        async move {
+            if connection >= CONNECTIONS || number > 1 {
+                ok(call);
+                return Next::GoOn;
+            }
+            if number == 0 {
+                tokio::spawn(async move {
+                    all.wait().await;
+                    drop(hold.acquire().await);
+                    ok(call);
+                });
+                return Next::GoOn;
+            }
+            all.wait().await;
+            ok(call);
+            gone.send(()).unwrap();
+            Next::GoAway
+        }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    let waiting = tokio::spawn(load(gateway.address, 2 * CONNECTIONS, 1, "POST"));
+    for _ in 0..CONNECTIONS {
+        went.recv().await.unwrap();
+    }
+    assert_eq!(load(gateway.address, 1, 20, "POST").await, 20);
+    held.close();
+    assert_eq!(waiting.await.unwrap(), 2 * CONNECTIONS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,4 @@
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use h2::{
     Reason,
@@ -86,12 +81,6 @@ impl Connection {
     /// Returns how many requests the upstream takes at a time.
     pub(super) fn capacity(&self) -> usize {
         self.sender.current_max_send_streams()
-    }
-
-    /// Returns whether the upstream takes no more requests.
-    pub(super) fn is_closed(&self) -> bool {
-        let ready = self.sender.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
-        self.liveness.is_retired() || matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Sends a request, which has the slot until its answer has ended.

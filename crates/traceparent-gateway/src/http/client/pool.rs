@@ -105,7 +105,7 @@ impl Pool {
     /// Returns an open connection of an age that takes one more request.
     pub(super) fn try_enter(&self, age: Age) -> Option<(Arc<Connection>, Slot)> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.retain(|kept| !kept.connection.is_closed());
+        connections.retain(|kept| !kept.connection.liveness.is_retired());
         let has_room = |kept: &&Numbered| {
             let Connection { liveness, .. } = &*kept.connection;
             age.allows(kept) && !liveness.is_doubtful() && liveness.streams() < kept.connection.capacity()

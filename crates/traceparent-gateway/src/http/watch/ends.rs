@@ -9,7 +9,7 @@ const ENDS: usize = 256;
 /// The streams of a client's connection that have come to their end. The library forgets that when the connection ends while
 /// the request of a stream is still being sent.
 ///
-/// [RFC 9113, section 8.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.1-8)
+/// [RFC 9113, section 8.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.1)
 #[derive(Clone, Debug)]
 pub(in crate::http) struct StreamEnds(Arc<Ends>);
 
