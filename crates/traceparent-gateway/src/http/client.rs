@@ -23,6 +23,7 @@ mod body;
 mod connect;
 mod http1;
 mod http2;
+mod keep_alive;
 mod lent;
 mod liveness;
 mod pool;

@@ -91,6 +91,25 @@ fn idle_connections_are_closed() {
 }
 
 #[test]
+fn an_upstream_says_how_long_it_keeps_a_connection() {
+    for (fields, connections) in [("", 1), ("Keep-Alive: timeout=60\r\n", 1), ("Keep-Alive: timeout=0\r\n", 2)] {
+        let upstream = Upstream::start(move |exchange| {
+            exchange.receive();
+            exchange.write(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok"));
+        });
+        let gateway = Gateway::start(&upstream.url(), &[]);
+        let mut connection = gateway.connect();
+        for _ in 0..2 {
+            connection.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+            let response = connection.response();
+            assert_eq!(response.status, 200);
+            assert!(response.head.all("keep-alive").is_empty());
+        }
+        assert_eq!(upstream.connections(), connections, "{fields}");
+    }
+}
+
+#[test]
 fn the_clients_time_is_not_the_upstreams() {
     let upstream = Upstream::start(ok);
     let gateway = Gateway::configured(&route(&upstream.url(), "timeout: 400ms"), &[]);

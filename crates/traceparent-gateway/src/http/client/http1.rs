@@ -26,6 +26,7 @@ use super::{
     BoxError, ConnectOptions,
     attempt::{AttemptError, Progress},
     connect::Connected,
+    keep_alive::reusable_for,
     lent::LentBody,
     transport::{Transport, TransportStream},
 };
@@ -45,6 +46,8 @@ pub(super) struct Connection<B> {
     ended: oneshot::Receiver<Infallible>,
     is_reused: bool,
     idle_since: Instant,
+    /// How long the upstream lets the connection be idle, as far as it has said so.
+    idle_timeout: Option<Duration>,
 }
 
 impl<B> Connection<B>
@@ -71,7 +74,8 @@ where
             let _ = connection.with_upgrades().await;
             drop(end);
         });
-        Ok(Self { sender, insertions, transport, ended, is_reused: false, idle_since: Instant::now() })
+        let idle_since = Instant::now();
+        Ok(Self { sender, insertions, transport, ended, is_reused: false, idle_since, idle_timeout: None })
     }
 
     pub(super) fn transport(&self) -> &Transport {
@@ -89,7 +93,7 @@ where
         address(&mut parts);
         // Without it, a body is dropped whose method defines no meaning for one.
         frame(&mut parts.headers, &body);
-        let Self { mut sender, insertions, transport, mut ended, is_reused, idle_since } = self;
+        let Self { mut sender, insertions, transport, mut ended, is_reused, idle_since, idle_timeout } = self;
         let received = transport.received();
         let body = InsertingBody::new(body, Some(insertions.clone()));
         let mut request = Request::from_parts(parts, body);
@@ -101,7 +105,8 @@ where
             Ok(mut response) => {
                 check_framing(&mut response).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
                 if let Some(sender) = sender {
-                    Self { sender, insertions, transport, ended, is_reused, idle_since }.release(idle);
+                    let idle_timeout = reusable_for(response.headers()).or(idle_timeout);
+                    Self { sender, insertions, transport, ended, is_reused, idle_since, idle_timeout }.release(idle);
                 }
                 Ok(response)
             }
@@ -142,6 +147,12 @@ where
         });
     }
 
+    /// Returns whether the connection has waited for less than both sides let it.
+    fn is_young(&self, timeout: Duration) -> bool {
+        let timeout = self.idle_timeout.map_or(timeout, |idle_timeout| idle_timeout.min(timeout));
+        self.idle_since.elapsed() < timeout
+    }
+
     fn is_usable(&self) -> bool {
         // What waits in the library after trailers must be their end.
         self.sender.is_ready() && !self.transport.is_write_closed()
@@ -175,7 +186,7 @@ where
     pub(super) fn take(&self) -> Option<Connection<B>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(connection) = waiting.connections.pop_back() {
-            if connection.is_usable() && connection.idle_since.elapsed() < self.timeout {
+            if connection.is_usable() && connection.is_young(self.timeout) {
                 return Some(connection);
             }
         }
@@ -202,9 +213,7 @@ where
             sleep(pause).await;
             let Some(idle) = idle.upgrade() else { return };
             let mut waiting = idle.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting
-                .connections
-                .retain(|connection| connection.is_usable() && connection.idle_since.elapsed() < timeout);
+            waiting.connections.retain(|connection| connection.is_usable() && connection.is_young(timeout));
             let Some(first) = waiting.connections.front() else {
                 waiting.is_watched = false;
                 return;
