@@ -193,6 +193,28 @@ async fn connections_are_opened_when_streams_are_used_up() {
     assert_eq!(connections.load(Relaxed), 4);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_connections_is_bounded() {
+    const MOST: usize = 16;
+    let all = Arc::new(Barrier::new(MOST));
+    let connections = Arc::<AtomicUsize>::default();
+    let most = Arc::clone(&connections);
+    let upstream = upstream(1, move |connection, number, call| {
+        most.fetch_max(connection + 1, Relaxed);
+        let all = Arc::clone(&all);
+        async move {
+            if connection < MOST && number == 0 {
+                all.wait().await;
+            }
+            ok(call);
+            Next::GoOn
+        }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    assert_eq!(load(gateway.address, MOST + 8, 1, "POST").await, MOST + 8);
+    assert_eq!(connections.load(Relaxed), MOST);
+}
+
 /// An upstream that is restarted ends all of its connections, not the one that a request went out on alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
@@ -226,11 +248,11 @@ async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_go_away_together_lose_nothing() {
     const CONNECTIONS: usize = 8;
-    let (all, held) = (Arc::new(Barrier::new(2 * CONNECTIONS)), Arc::new(Semaphore::new(0)));
+    let (all, end) = (Arc::new(Barrier::new(2 * CONNECTIONS)), Arc::new(Semaphore::new(0)));
     let (gone, mut went) = unbounded_channel();
-    let hold = Arc::clone(&held);
+    let held = Arc::clone(&end);
     let upstream = upstream(2, move |connection, number, call| {
-        let (all, hold, gone) = (Arc::clone(&all), Arc::clone(&hold), gone.clone());
+        let (all, held, gone) = (Arc::clone(&all), Arc::clone(&held), gone.clone());
         async move {
             if connection >= CONNECTIONS || number > 1 {
                 ok(call);
@@ -239,7 +261,7 @@ async fn connections_that_go_away_together_lose_nothing() {
             if number == 0 {
                 tokio::spawn(async move {
                     all.wait().await;
-                    drop(hold.acquire().await);
+                    drop(held.acquire().await);
                     ok(call);
                 });
                 return Next::GoOn;
@@ -256,7 +278,7 @@ async fn connections_that_go_away_together_lose_nothing() {
         went.recv().await.unwrap();
     }
     assert_eq!(load(gateway.address, 1, 20, "POST").await, 20);
-    held.close();
+    end.close();
     assert_eq!(waiting.await.unwrap(), 2 * CONNECTIONS);
 }
 
