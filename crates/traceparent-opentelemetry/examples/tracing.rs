@@ -41,7 +41,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     request.append("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03".parse()?);
     request.append("tracestate", "foo@@bar=1".parse()?);
     request.append("tracestate", "rojo=2".parse()?);
-    println!("a request of a trace: {:#?}", serve(&request));
+    let call = serve(&request);
+    println!("a request of a trace: {call:#?}");
+    // The trace, its random flag and both fields of its list go on.
+    assert!(call["traceparent"].to_str()?.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert!(call["traceparent"].to_str()?.ends_with("-03"));
+    assert_eq!(call["tracestate"], "foo@@bar=1,rojo=2");
     provider.shutdown()?;
     Ok(())
 }

@@ -1,12 +1,17 @@
 //! The complete set-up of a service on `tracing`, with everything from the variables that all of OpenTelemetry's SDKs read.
 //!
+//! `cargo run -p traceparent-opentelemetry --example complete` starts a receiver of OTLP and this service with the variables for
+//! it, and looks at the spans that arrive. With a collector of your own, the service alone:
+//!
 //! ```sh
 //! export OTEL_PROPAGATORS=tracecontext,b3,baggage OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.5
 //! export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 OTEL_SERVICE_NAME=orders
 //! cargo run -p traceparent-opentelemetry --example complete
 //! ```
 
-use std::error::Error;
+mod receiver;
+
+use std::{env, error::Error};
 
 use http::HeaderMap;
 use opentelemetry::{global, trace::TracerProvider};
@@ -37,7 +42,7 @@ fn init() -> Result<SdkTracerProvider, Box<dyn Error>> {
     tracing_subscriber::registry()
         .with(LevelFilter::INFO)
         .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")))
-        .with(tracing_subscriber::fmt::layer())
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .try_init()?;
     Ok(provider)
 }
@@ -65,16 +70,26 @@ fn call() -> HeaderMap {
     headers
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+/// Serves one request, as a server would for each.
+async fn service() -> Result<(), Box<dyn Error>> {
     let provider = init()?;
     let mut request = HeaderMap::new();
     request.append("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1".parse()?);
     request.append("baggage", "user=42".parse()?);
-    println!("{:#?}", serve(&request).await);
+    for (name, value) in &serve(&request).await {
+        println!("{name}: {}", value.to_str()?);
+    }
     // Without a collector, the spans are lost, and the service is not.
     if let Err(error) = provider.shutdown() {
         eprintln!("{error}");
     }
     Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    match env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT") {
+        Some(_) => service().await,
+        None => receiver::main().await,
+    }
 }
