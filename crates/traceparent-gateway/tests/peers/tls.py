@@ -158,6 +158,36 @@ class Listeners(unittest.TestCase):
         eventually("span", collected.spans)
         self.assertIn(b"CN=orders,O=Shop", b"".join(body for _, _, body in collected.requests))
 
+    def test_failed_handshakes_are_counted(self):
+        self.folder.sign("expired", "/CN=orders", names="extendedKeyUsage=clientAuth", days="-1")
+        self.folder.sign("foreign", "/CN=orders", names="extendedKeyUsage=clientAuth", authority="other")
+        text = listener(self.folder, self.upstream, ", client_ca: ca.pem") + "admin: {address: '127.0.0.1:0'}\n"
+        gateway = Gateway(self.folder, text)
+        self.addCleanup(gateway.close)
+        admin = eventually("admin", lambda: gateway.find("health at (http://[0-9.:]+)"))[1]
+
+        def pair(name):
+            return ["--cert", self.folder(f"{name}.pem"), "--key", self.folder(f"{name}.key")]
+
+        def s_client(*flags):
+            run("openssl", "s_client", "-connect", f"127.0.0.1:{gateway.port}", *flags, text="")
+
+        for reason, fail in [
+            ("certificate_expired", lambda: self.curl(gateway.url, *pair("expired"))),
+            ("certificate_unknown_authority", lambda: self.curl(gateway.url, *pair("foreign"))),
+            ("client_certificate_required", lambda: self.curl(gateway.url)),
+            ("server_certificate_refused", lambda: run("curl", "--silent", gateway.url)),
+            ("tls_incompatible", lambda: s_client("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")),
+            ("tls_no_common_protocol", lambda: s_client("-alpn", "smtp")),
+            ("tls_not_spoken", lambda: run("curl", "--silent", gateway.url.replace("https", "http"))),
+        ]:
+            fail()
+            sample = f'traceparent_gateway_tls_handshake_failures_total{{reason="{reason}"}} 1\n'
+            eventually(reason, lambda: sample in run("curl", "--silent", f"{admin}/metrics")[1])
+        told = [line for line in gateway.told if line.startswith("no TLS with 127.0.0.1: ")]
+        self.assertEqual(len(told), 7, told)
+        self.assertEqual(self.sink.requests, [])
+
     def test_a_chain_with_an_intermediate_authority_is_sent(self):
         self.folder.sign("middle", "/CN=middle", names="basicConstraints=critical,CA:TRUE")
         self.folder.sign("server", issuer="middle")
@@ -233,6 +263,22 @@ class Listeners(unittest.TestCase):
         eventually("span", lambda: [span.service for span in collected.spans()] == ["python"])
 
 
+def nginx(test, directives, name, locations):
+    """Starts nginx with a certificate, until the test has ended; returns the port."""
+    folder, port = test.folder, free_port()
+    config = folder("nginx.conf")
+    pathlib.Path(config).write_text(
+        f"daemon off; pid {folder('nginx.pid')}; error_log stderr; events {{}}\n"
+        f"http {{ access_log off; client_body_temp_path {folder('body')}; proxy_temp_path {folder('proxy')};\n"
+        f"fastcgi_temp_path {folder('f')}; uwsgi_temp_path {folder('u')}; scgi_temp_path {folder('s')};\n"
+        f"server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder(name + '.pem')};\n"
+        f"ssl_certificate_key {folder(name + '.key')}; {directives}\n{locations} }} }}\n")
+    process = Process([NGINX, "-c", config, "-p", folder(".")])
+    test.addCleanup(process.close)
+    eventually("nginx", lambda: listens(port))
+    return port
+
+
 class Upstreams(unittest.TestCase):
     def setUp(self):
         self.folder = Folder()
@@ -246,19 +292,7 @@ class Upstreams(unittest.TestCase):
         return gateway
 
     def nginx(self, directives="", name="server"):
-        port = free_port()
-        config = self.folder("nginx.conf")
-        pathlib.Path(config).write_text(
-            f"daemon off; pid {self.folder('nginx.pid')}; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; client_body_temp_path {self.folder('body')}; proxy_temp_path {self.folder('proxy')};\n"
-            f"fastcgi_temp_path {self.folder('f')}; uwsgi_temp_path {self.folder('u')}; scgi_temp_path {self.folder('s')};\n"
-            f"server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {self.folder(name + '.pem')};\n"
-            f"ssl_certificate_key {self.folder(name + '.key')}; {directives}\n"
-            f"location / {{ return 200 \"$server_protocol $ssl_protocol $ssl_client_s_dn\"; }} }} }}\n")
-        nginx = Process([NGINX, "-c", config, "-p", self.folder(".")])
-        self.addCleanup(nginx.close)
-        eventually("nginx", lambda: listens(port))
-        return port
+        return nginx(self, directives, name, 'location / { return 200 "$server_protocol $ssl_protocol $ssl_client_s_dn"; }')
 
     def get(self, gateway):
         code, told = run("curl", "--silent", "--write-out", " %{http_code}", gateway.url)
@@ -306,6 +340,74 @@ class Upstreams(unittest.TestCase):
             eventually("s_server", lambda: listens(port))
             told = self.get(self.gateway(port))
             self.assertEqual(told, "The service behind this gateway cannot be reached over TLS.\n 502", flags)
+
+
+class Collectors(unittest.TestCase):
+    """rotel, with nginx in front of it for TLS."""
+
+    def setUp(self):
+        self.folder = Folder()
+        self.addCleanup(self.folder.folder.cleanup)
+        self.folder.sign("server")
+        self.folder.sign("client", "/CN=gateway", names="extendedKeyUsage=clientAuth")
+        self.sink, self.collected = Sink(b"ok"), Collected()
+        self.addCleanup(self.sink.close)
+        self.addCleanup(self.collected.close)
+        self.rotel = Rotel("--exporter", "otlp", "--otlp-exporter-protocol", "http", "--otlp-exporter-endpoint",
+                           f"http://127.0.0.1:{self.collected.port}")
+        self.addCleanup(self.rotel.close)
+
+    def nginx(self, name="server"):
+        clients = f"ssl_client_certificate {self.folder('ca.pem')}; ssl_verify_client on;"
+        return nginx(self, clients, name,
+                     f"location /opentelemetry.proto {{ grpc_pass grpc://127.0.0.1:{self.rotel.grpc}; }}\n"
+                     f"location / {{ proxy_pass http://127.0.0.1:{self.rotel.http}; }}")
+
+    def gateway(self, port, protocol):
+        text = (f"listeners:\n  - address: 127.0.0.1:0\n    routes:\n      - prefix: /\n        upstream: http://127.0.0.1:{self.sink.port}\n"
+                f"tracing:\n  service_name: gateway\n  otlp:\n    endpoint: https://localhost:{port}\n    protocol: {protocol}\n"
+                "    tls: {ca: ca.pem, certificate: client.pem, key: client.key}\n")
+        return Gateway(self.folder, text, {"OTEL_BSP_SCHEDULE_DELAY": "100"})
+
+    def request(self, gateway):
+        self.assertEqual(run("curl", "--silent", gateway.url), (0, "ok"))
+
+    def test_spans_arrive_over_both_protocols(self):
+        port = self.nginx()
+        for number, protocol in enumerate(["grpc", "http/protobuf"], 1):
+            gateway = self.gateway(port, protocol)
+            self.request(gateway)
+            self.assertIn("stopped: 2 spans exported, 0 dropped", gateway.close())
+            eventually("spans", lambda: len(self.collected.spans()) == 2 * number)
+
+    def test_a_collector_that_proves_nothing_gets_nothing(self):
+        self.folder.sign("expired", days="-1")
+        self.folder.sign("foreign", authority="other")
+        for name, told in [("expired", "has expired"), ("foreign", "is of an authority that is not trusted")]:
+            port = self.nginx(name)
+            for protocol in ["grpc", "http/protobuf"]:
+                gateway = self.gateway(port, protocol)
+                self.request(gateway)
+                said = gateway.close()
+                self.assertIn(f"the collector's certificate {told}", said)
+                self.assertIn("stopped: 0 spans exported, 2 dropped", said)
+        self.assertEqual(self.collected.spans(), [])
+
+    def test_files_that_come_later_are_read(self):
+        port, key = self.nginx(), pathlib.Path(self.folder("client.key"))
+        kept = key.read_text()
+        for protocol in ["grpc", "http/protobuf"]:
+            before = len(self.collected.spans())
+            key.unlink()
+            gateway = self.gateway(port, protocol)
+            self.assertTrue(gateway.find("cannot set up TLS to the collector, dropping spans: .*client.key: cannot be read"))
+            self.request(gateway)
+            eventually("failure", lambda: gateway.find("export failed, dropping spans: there is no TLS to the collector"))
+            key.write_text(kept)
+            eventually("reload", lambda: gateway.find("certificates and keys reloaded"))
+            self.request(gateway)
+            self.assertIn("stopped: 2 spans exported, 2 dropped", gateway.close())
+            eventually("spans", lambda: len(self.collected.spans()) == before + 2)
 
 
 if __name__ == "__main__":
