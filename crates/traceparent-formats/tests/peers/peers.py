@@ -11,7 +11,7 @@ CONTEXTS = 3000
 
 PEERS = {
     "peer.py": ["b3", "b3multi", "xray", "jaeger", "ottrace", "datadog"],
-    "peer.mjs": ["b3", "b3multi", "xray", "jaeger"],
+    "peer.mjs": ["b3", "b3multi", "xray", "jaeger", "datadog"],
 }
 
 
