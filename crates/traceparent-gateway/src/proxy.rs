@@ -181,12 +181,10 @@ impl Settings {
         let answer = select! {
             biased;
             answer = client.request(Request::from_parts(parts, body), &sender.interim, &mut peer) => match answer {
-                // All of them may have come with the answer.
-                Ok(_) if sender.interim.is_exceeded() => Err(Failure::InvalidAnswer),
+                _ if sender.interim.is_exceeded() => Err(Failure::InvalidAnswer),
                 answer => answer.map_err(|failure| progress.failure().unwrap_or(failure)),
             },
             () = overdue => Err(Failure::NoAnswerInTime),
-            () = sender.interim.exceeded() => Err(Failure::InvalidAnswer),
         };
         if let Some(peer) = peer {
             call.connected(peer);

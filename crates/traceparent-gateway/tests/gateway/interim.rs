@@ -1,18 +1,24 @@
 //! Interim responses, and bodies that wait for one.
 
 use std::{
-    io::{Read, Write},
+    io::{BufReader, Read, Write},
+    net::TcpListener,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::channel,
     },
+    thread,
     time::Duration,
 };
 
 use socket2::SockRef;
 
-use crate::support::{Gateway, Upstream, chunk, get, ok, server_and_call};
+use crate::support::{
+    Gateway, Upstream, chunk, get,
+    http2::{END_HEADERS, Frames, HEADERS, RST_STREAM, SETTINGS, frame},
+    ok, server_and_call,
+};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const EXPECT: &str = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
@@ -62,6 +68,45 @@ fn interim_responses_do_not_go_on_for_ever() {
     drop(connection);
     let (_, call) = server_and_call(&gateway.spans());
     assert_eq!(call.unwrap()["error"], "the upstream's answer is not valid HTTP/1.1");
+}
+
+/// Each of them is small, and none waits for the client.
+#[test]
+fn interim_responses_of_http2_do_not_go_on_for_ever() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let flooding = thread::spawn(move || {
+        let (mut stream, _) = upstream.accept().unwrap();
+        stream.read_exact(&mut [0; 24]).unwrap();
+        let mut frames = Frames { stream: BufReader::new(stream) };
+        frames.send(SETTINGS, 0, 0, &[]);
+        let request = frames.receive().unwrap();
+        assert_eq!(request.kind, HEADERS);
+        let interim = frame(HEADERS, END_HEADERS, request.stream, b"\x08\x03102").repeat(100);
+        // What comes back is the end of the stream alone.
+        let mut reader = Frames { stream: BufReader::new(frames.stream.get_ref().try_clone().unwrap()) };
+        let reset = thread::spawn(move || reader.receive().unwrap());
+        while !reset.is_finished() {
+            frames.write(&interim).unwrap();
+        }
+        assert_eq!(reset.join().unwrap().kind, RST_STREAM);
+    });
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners: [{{address: 127.0.0.1:0, routes: [{{prefix: /, upstream: \"{url}\", http2: true}}]}}]\n# - address: 127.0.0.1:0\n"
+        ),
+        &[],
+    );
+    let mut connection = gateway.connect();
+    connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let last = loop {
+        let head = connection.head();
+        if head.first_line != "HTTP/1.1 102 Processing" {
+            break head;
+        }
+    };
+    assert_eq!(last.first_line, "HTTP/1.1 502 Bad Gateway");
+    flooding.join().unwrap();
 }
 
 #[test]

@@ -97,8 +97,12 @@ where
         let received = transport.received();
         let body = InsertingBody::new(body, Some(insertions.clone()));
         let mut request = Request::from_parts(parts, body);
-        let interim = interim.clone();
-        on_informational(&mut request, move |response| interim.send(response.status(), response.headers()));
+        let (interim, cut) = (interim.clone(), Arc::clone(&transport));
+        on_informational(&mut request, move |response| {
+            if !interim.send(response.status(), response.headers()) {
+                cut.cut();
+            }
+        });
         let answer = sender.try_send_request(request);
         let (answer, sender) = answer_or_end(answer, sender, &mut ended).await;
         match answer {

@@ -115,7 +115,9 @@ impl Connection {
                 if let Err(failure) = self.check_head(response.headers()) {
                     return Poll::Ready(Err(failure));
                 }
-                interim.send(response.status(), response.headers());
+                if !interim.send(response.status(), response.headers()) {
+                    return Poll::Ready(Err(Failure::InvalidAnswer));
+                }
             }
             Pin::new(&mut answer).poll(context).map(Ok)
         });

@@ -21,6 +21,7 @@ pub(super) struct Transport {
     place: Option<UpstreamPlace>,
     received: AtomicU64,
     write_failed: AtomicBool,
+    is_cut: AtomicBool,
     /// How TLS has ended the connection.
     tls_failure: OnceLock<TlsFailure>,
 }
@@ -39,6 +40,11 @@ impl Transport {
     /// Returns the failure of a connection that has ended without an answer.
     pub(super) fn failure(&self) -> Failure {
         self.tls_failure.get().map_or(Failure::NoAnswer, |failure| Failure::Tls(*failure))
+    }
+
+    /// Ends the connection, whatever the upstream still sends.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Relaxed);
     }
 
     /// Returns whether the upstream takes no more bytes.
@@ -65,6 +71,7 @@ impl<S> TransportStream<S> {
             place,
             received: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             tls_failure: OnceLock::new(),
         });
         (Self { stream, transport: Arc::clone(&transport) }, transport)
@@ -82,6 +89,9 @@ impl<S> TransportStream<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for TransportStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.transport.is_cut.load(Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut this.stream).poll_read(context, buffer));
         let received = buffer.filled().len().saturating_sub(before);
