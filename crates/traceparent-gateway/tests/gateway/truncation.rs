@@ -1,4 +1,4 @@
-//! TLS that ends without `close_notify` in the midst of a message: whoever reads it hears that it is incomplete.
+//! TLS that ends without `close_notify` in the midst of a message leaves that message incomplete, and its reader is told so.
 //!
 //! [RFC 9112, section 8](https://www.rfc-editor.org/rfc/rfc9112#section-8) and
 //! [section 9.8](https://www.rfc-editor.org/rfc/rfc9112#section-9.8)
