@@ -13,7 +13,6 @@ import copy
 import http.client
 import json
 import pathlib
-import re
 import signal
 import socket
 import socketserver
@@ -24,12 +23,12 @@ import threading
 import time
 
 import yaml
-from vectors import VALID, comparable, read
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from vectors import CONTEXT, VALID, read
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[1] / "envoy.yaml"
 ENVOY = pathlib.Path(sys.executable).parent / "envoy"
-
-CONTEXT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 # Of each listener, the filter's configuration, or None if it has no filter, and whether Envoy's tracer is on.
 LISTENERS = {
@@ -154,17 +153,8 @@ def ask(port, path, fields):
 def agrees(vector, received, empty_list=False):
     """Whether the upstream received the context that the vector says, whether or not with an empty list."""
     traceparents, tracestates = received
-    match = CONTEXT.fullmatch(traceparents[0]) if len(traceparents) == 1 else None
-    if match is None or len(tracestates) > 1 or tracestates == [b""] and not empty_list:
-        return False
-    trace_id, parent_id, flags = match.groups()
-    is_new = not any(parent_id in value for value in vector.traceparents)
-    if vector.trace_id:
-        is_its = trace_id == vector.trace_id
-    else:
-        is_its = not any(trace_id in value.lower() for value in vector.traceparents)
-    is_list = vector.tracestate is None or comparable(b"".join(tracestates)) == vector.tracestate
-    return is_new and is_its and is_list and flags == vector.flags
+    is_single = len(traceparents) == 1 and len(tracestates) <= 1 and (empty_list or tracestates != [b""])
+    return is_single and vector.agrees(traceparents[0], b"".join(tracestates))
 
 
 def is_noted(vector, headers):

@@ -1,19 +1,20 @@
-"""The vectors of the core as requests, each with the context that the filter has to send for it."""
+"""The vectors of the core as messages, each with the context that a service has to send for it."""
 
 import pathlib
 import re
 
-DATA = pathlib.Path(__file__).resolve().parents[3] / "traceparent" / "tests" / "data"
+DATA = pathlib.Path(__file__).resolve().parents[1] / "traceparent" / "tests" / "data"
 
 VALID = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OWS = b" \t"
+CONTEXT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 class Vector:
-    """The fields of a request, and what the filter makes of them.
+    """The fields of a message, and what a service makes of them.
 
     `trace_id` is None if the trace starts. `tracestate` is comparable, or None if the vector does not say. `error` is
-    the filter's note, empty if there is none, and None if the vector does not say.
+    the reason why a field is refused, empty if there is none, and None if the vector does not say.
     """
 
     def __init__(self, where, fields, trace_id=None, flags=b"03", tracestate=b"", error="", trust="continue"):
@@ -36,6 +37,20 @@ class Vector:
         lists = [value for name, value in self.fields if name == "tracestate"]
         refused = self.tracestate == b"" and comparable(b",".join(lists)) != b""
         return self.origin != "restarted" and not (self.traceparents and refused)
+
+    def agrees(self, traceparent, tracestate):
+        """Whether these two values are the context to send."""
+        match = CONTEXT.fullmatch(traceparent)
+        if match is None:
+            return False
+        trace_id, parent_id, flags = match.groups()
+        is_new = not any(parent_id in value for value in self.traceparents)
+        if self.trace_id:
+            is_its = trace_id == self.trace_id
+        else:
+            is_its = not any(trace_id in value.lower() for value in self.traceparents)
+        is_list = self.tracestate is None or comparable(tracestate) == self.tracestate
+        return is_new and is_its and is_list and flags == self.flags
 
     @property
     def can_be_sent(self):
