@@ -178,3 +178,38 @@ fn half_open_clients_take_nothing_from_others() {
     let stopped = gateway.stop();
     assert!(!stopped.stderr.contains("accepting connections failed"), "{}", stopped.stderr);
 }
+
+/// The system has no descriptor for another connection, until some are closed.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_accepted_again_when_there_are_descriptors() {
+    const LIMIT: usize = 36;
+    let upstream = Upstream::start(ok);
+    let (mut gateway, admin) =
+        Gateway::start_with_descriptors(LIMIT as u32, &upstream.url(), &["--admin", "127.0.0.1:0"]);
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", gateway.process())).unwrap().count();
+    let until = |holds: &dyn Fn(usize) -> bool| {
+        let counts = std::iter::repeat_with(|| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            descriptors()
+        });
+        assert!(counts.take(1000).any(holds), "{} are open", descriptors());
+    };
+    let open = descriptors();
+    // A few more than there are descriptors, and fewer than the listener takes.
+    let clients = LIMIT - open + 5;
+    assert!(clients < 32, "{open} are open");
+    let mut waiting: Vec<_> = (0..clients).map(|_| Connection::open(admin)).collect();
+    // The process may have inherited some that are beyond the limit.
+    until(&|count| count >= LIMIT);
+    let mut last = waiting.pop().unwrap();
+    drop(waiting);
+    // It has waited for a descriptor.
+    last.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(last.response().status, 200);
+    until(&|count| count < LIMIT / 2);
+    assert_eq!(get(gateway.address, &[]).status, 200);
+    let told = "accepting connections failed, trying again: Too many open files (os error 24)";
+    assert_eq!(gateway.told(), told);
+    assert!(gateway.stop().status.success());
+}
