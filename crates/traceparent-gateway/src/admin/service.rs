@@ -203,17 +203,24 @@ fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Res
 mod tests {
     use std::{
         pin::pin,
+        sync::mpsc::channel,
         task::{Context, Poll, Waker},
     };
 
     use http_body_util::BodyExt;
+    use tokio::runtime;
 
     use super::*;
     use crate::config::{Environment, Tracing};
 
     /// Pages are built one at a time, by another thread; what watches the gateway does not wait for them.
-    #[tokio::test]
-    async fn health_and_metrics_do_not_wait_for_pages() {
+    #[test]
+    fn health_and_metrics_do_not_wait_for_pages() {
+        let runtime = runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(check_waits());
+    }
+
+    async fn check_waits() {
         let mut telemetry = Telemetry::new(&Tracing::of_service("s"), Environment::default());
         telemetry.keep();
         let service = AdminService::new(&telemetry, Vec::new()).unwrap();
@@ -232,10 +239,13 @@ mod tests {
             assert!(matches!(answer.poll(&mut context), Poll::Ready(_)), "{path}");
         }
         drop(another);
-        // This thread is the only one of its runtime, so a page that is not there at once is built by another.
+        // The only other thread is busy, so a page that is there at once was built by this one.
+        let (free, busy) = channel::<()>();
+        drop(spawn_blocking(move || busy.recv()));
         let path = uri("/traces");
         let mut answer = pin!(service.answer(&path, ""));
         assert!(answer.as_mut().poll(&mut context).is_pending());
+        drop(free);
         let answer = answer.await;
         assert_eq!(answer.status(), StatusCode::OK);
         assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
