@@ -8,7 +8,7 @@ use hyper::{
 
 use super::{
     field_values::are_valid,
-    watch::{PseudoEnds, StreamEnds},
+    watch::{AnswerStates, PseudoEnds},
 };
 
 /// A body that is received over a stream of HTTP/2. It is complete only if the stream says so.
@@ -20,18 +20,18 @@ pub(super) struct StreamBody {
     has_ended: bool,
     /// The streams of the connection that ended with pseudo-fields.
     pseudo_ends: PseudoEnds,
-    /// The streams of the connection that have come to their end, if the library may forget it.
-    ends: Option<StreamEnds>,
+    /// How far the answers on the connection have come; `None` for a request's body.
+    answers: Option<AnswerStates>,
 }
 
 impl StreamBody {
     pub(super) fn new(stream: RecvStream, length: Option<u64>, pseudo_ends: PseudoEnds) -> Self {
-        Self { has_ended: stream.is_end_stream(), stream, length, pseudo_ends, ends: None }
+        Self { has_ended: stream.is_end_stream(), stream, length, pseudo_ends, answers: None }
     }
 
-    /// Sets the streams of the connection that have come to their end.
-    pub(super) fn with_ends(mut self, ends: StreamEnds) -> Self {
-        self.ends = Some(ends);
+    /// Sets how far the answers on the connection have come.
+    pub(super) fn with_answers(mut self, answers: AnswerStates) -> Self {
+        self.answers = Some(answers);
         self
     }
 
@@ -39,7 +39,8 @@ impl StreamBody {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, h2::Error>> {
         let received = ready!(self.poll_frame(context));
         let stream = self.stream.stream_id().as_u32();
-        if received.as_ref().is_err_and(h2::Error::is_io) && self.ends.as_ref().is_some_and(|ends| ends.contain(stream))
+        if received.as_ref().is_err_and(h2::Error::is_io)
+            && self.answers.as_ref().is_some_and(|answers| answers.has_ended(stream))
         {
             self.has_ended = true;
             return Poll::Ready(Ok(None));

@@ -16,12 +16,12 @@ use self::{
     frames::{Found, FrameCounts, FrameReader},
 };
 
+mod answers;
 mod block;
 mod calm;
-mod ends;
 mod frames;
 
-pub(super) use self::{calm::ClientCalm, ends::StreamEnds};
+pub(super) use self::{answers::AnswerStates, calm::ClientCalm};
 
 /// The number of streams that are remembered. Their bodies forget them.
 const STREAMS: usize = 256;
@@ -62,7 +62,7 @@ impl PseudoEnds {
     }
 }
 
-/// A stream of HTTP/2 that finds trailers with pseudo-fields, floods of a client, and the ends of an upstream's answers.
+/// A stream of HTTP/2 that finds trailers with pseudo-fields, floods of a client, and the states of an upstream's answers.
 #[derive(Debug)]
 pub(super) struct WatchedStream<S> {
     stream: S,
@@ -71,7 +71,7 @@ pub(super) struct WatchedStream<S> {
     client: Option<WatchedClient>,
     pseudo_ends: PseudoEnds,
     /// What a client watches beside.
-    ends: Option<StreamEnds>,
+    answers: Option<AnswerStates>,
 }
 
 /// A client that is watched.
@@ -94,28 +94,29 @@ impl<S> WatchedStream<S> {
             frames: FrameReader::of_server(),
             client: Some(client),
             pseudo_ends: pseudo_ends.clone(),
-            ends: None,
+            answers: None,
         };
         (watched, pseudo_ends, calm)
     }
 
     /// Watches what a client receives.
-    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds, StreamEnds) {
-        let (pseudo_ends, ends) = (PseudoEnds::default(), StreamEnds::default());
+    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds, AnswerStates) {
+        let (pseudo_ends, answers) = (PseudoEnds::default(), AnswerStates::default());
         let watched = Self {
             stream,
             frames: FrameReader::default(),
             client: None,
             pseudo_ends: pseudo_ends.clone(),
-            ends: Some(ends.clone()),
+            answers: Some(answers.clone()),
         };
-        (watched, pseudo_ends, ends)
+        (watched, pseudo_ends, answers)
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        let Self { frames, client, pseudo_ends, ends, .. } = self;
-        let end = |stream| ends.iter().for_each(|ends| ends.insert(stream));
+        let Self { frames, client, pseudo_ends, answers, .. } = self;
+        let end = |stream| answers.iter().for_each(|answers| answers.end(stream));
         frames.push(bytes, |found| match found {
+            Found::Head { stream } => answers.iter().for_each(|answers| answers.begin(stream)),
             Found::Block { stream, ends_stream, has_pseudo } => {
                 let opens = client.as_mut().is_some_and(|client| {
                     let opens = stream > client.last;

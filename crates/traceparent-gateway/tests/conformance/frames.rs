@@ -26,7 +26,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Reads `HEADERS 1 end | :method: GET | ...`, `DATA 1 end | text`, `RST 1 8`, `GOAWAY 1 0`; the stream `=` is that of the
+    /// Reads `HEADERS 1 end | :method: GET | ...`, `HEADERS 1 more | ...` without the end of the block, `DATA 1 end | text`, `RST 1 8`, `GOAWAY 1 0`; the stream `=` is that of the
     /// request which is answered.
     pub(crate) fn parse(text: &str) -> Self {
         let (head, rest) = text.split_once(" | ").unwrap_or((text, ""));
@@ -35,9 +35,10 @@ impl Frame {
         let stream = words.next().map_or(0, |stream| stream.parse().unwrap_or(u32::MAX));
         let last = words.next();
         let end = if last == Some("end") { END_STREAM } else { 0 };
+        let whole = if last == Some("more") { 0 } else { END_HEADERS };
         let code = last.and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
         match name {
-            "HEADERS" => Self { kind: HEADERS, flags: end | END_HEADERS, stream, payload: fields(rest) },
+            "HEADERS" => Self { kind: HEADERS, flags: end | whole, stream, payload: fields(rest) },
             "DATA" => Self { kind: DATA, flags: end, stream, payload: bytes(rest) },
             "RST" => Self { kind: RST_STREAM, flags: 0, stream, payload: code.to_be_bytes().to_vec() },
             "GOAWAY" => {

@@ -26,7 +26,7 @@ use crate::http::{
     headers::{section_size, suit_http2},
     pipe::Pipe,
     stream_body::StreamBody,
-    watch::{PseudoEnds, StreamEnds, WatchedStream},
+    watch::{AnswerStates, PseudoEnds, WatchedStream},
 };
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
@@ -42,7 +42,7 @@ pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) liveness: Arc<Liveness>,
     pseudo_ends: PseudoEnds,
-    ends: StreamEnds,
+    answers: AnswerStates,
     header_bytes: usize,
     header_fields: usize,
 }
@@ -56,7 +56,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (stream, transport) = TransportStream::new(connected);
-        let (stream, pseudo_ends, ends) = WatchedStream::of_client(stream);
+        let (stream, pseudo_ends, answers) = WatchedStream::of_client(stream);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -73,9 +73,9 @@ impl Connection {
         })
         .await?;
         let (liveness, slot) = Liveness::new(transport);
-        tokio::spawn(watch(connection, Arc::clone(&liveness), ends.clone(), options.liveness));
+        tokio::spawn(watch(connection, Arc::clone(&liveness), answers.clone(), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
-        Ok((Self { sender, liveness, pseudo_ends, ends, header_bytes, header_fields }, slot))
+        Ok((Self { sender, liveness, pseudo_ends, answers, header_bytes, header_fields }, slot))
     }
 
     /// Returns how many requests the upstream takes at a time.
@@ -103,15 +103,14 @@ impl Connection {
             self.liveness.retire();
             AttemptError::new(failure(&error, &self.liveness.transport), Progress::Unprocessed)
         })?;
+        let id = stream.stream_id().as_u32();
         let mut pipe = (!ends).then(|| Pipe::of_request(body, stream));
         let waiting = slot.wait();
-        let mut has_begun = false;
         let answer = poll_fn(|context| {
             if pipe.as_mut().is_some_and(|pipe| Pin::new(pipe).poll(context).is_ready()) {
                 pipe = None;
             }
             while let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
-                has_begun = true;
                 if let Err(failure) = self.check_head(response.headers()) {
                     return Poll::Ready(Err(failure));
                 }
@@ -122,12 +121,12 @@ impl Connection {
             Pin::new(&mut answer).poll(context).map(Ok)
         });
         let answer = answer.await;
-        let is_reused = waiting.is_reused();
+        let was_used = waiting.is_reused();
         let slot = waiting.end();
         let answer = answer.map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
-        let answer = answer.map_err(|error| self.refusal(&error, is_reused && !has_begun))?;
+        let answer = answer.map_err(|error| self.refusal(&error, id, was_used))?;
         let (parts, stream) = answer.into_parts();
-        let stream = StreamBody::new(stream, None, self.pseudo_ends.clone()).with_ends(self.ends.clone());
+        let stream = StreamBody::new(stream, None, self.pseudo_ends.clone()).with_answers(self.answers.clone());
         self.check_head(&parts.headers).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
         Ok(Response::from_parts(parts, Http2Body::new(stream, pipe, slot)))
     }
@@ -144,17 +143,19 @@ impl Connection {
     }
 
     /// Finds out what has become of a request without an answer.
-    fn refusal(&self, error: &h2::Error, may_repeat: bool) -> AttemptError {
+    fn refusal(&self, error: &h2::Error, stream: u32, was_used: bool) -> AttemptError {
         let is_refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
         let is_above_last = error.is_remote() && error.is_go_away();
         if error.is_io() || error.is_go_away() {
             self.liveness.retire();
         }
-        let progress = if is_refused {
+        let progress = if self.answers.has_begun(stream) {
+            Progress::Unknown
+        } else if is_refused {
             Progress::Refused
         } else if is_above_last {
             Progress::Unprocessed
-        } else if error.is_io() && may_repeat {
+        } else if error.is_io() && was_used {
             Progress::Silent
         } else {
             Progress::Unknown

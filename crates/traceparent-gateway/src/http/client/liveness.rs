@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::transport::Transport;
-use crate::http::watch::StreamEnds;
+use crate::http::watch::AnswerStates;
 
 /// When a connection of HTTP/2 is looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Drop for Waiting {
 pub(super) async fn watch<S>(
     mut connection: Connection<S, Bytes>,
     liveness: Arc<Liveness>,
-    ends: StreamEnds,
+    answers: AnswerStates,
     options: LivenessOptions,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -186,7 +186,7 @@ pub(super) async fn watch<S>(
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let is_idle = liveness.streams() == 0;
         if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout && liveness.try_end() {
-            ends.give_up();
+            answers.give_up();
             return;
         }
         let asks = deadline.is_none() && (is_asked || is_silent && !is_idle) && pings.send_ping(Ping::opaque()).is_ok();

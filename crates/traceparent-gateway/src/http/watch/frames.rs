@@ -49,11 +49,21 @@ pub(super) struct FrameCounts {
     pub(super) useless: u32,
 }
 
-/// A part of a stream that has been received as a whole.
+/// A part of a stream, which has been received as a whole unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    Block { stream: u32, ends_stream: bool, has_pseudo: bool },
-    LastData { stream: u32 },
+    /// The beginning of a block.
+    Head {
+        stream: u32,
+    },
+    Block {
+        stream: u32,
+        ends_stream: bool,
+        has_pseudo: bool,
+    },
+    LastData {
+        stream: u32,
+    },
 }
 
 impl FrameReader {
@@ -81,6 +91,10 @@ impl FrameReader {
                 self.length += part.len();
                 if self.length == HEAD {
                     self.begin();
+                    let [_, _, _, kind, ..] = self.head;
+                    if kind == HEADERS {
+                        found(Found::Head { stream: self.block.0 });
+                    }
                 }
             } else {
                 let part = split(&mut bytes, self.payload);
@@ -228,7 +242,7 @@ mod tests {
         let last = |found: &[Found]| {
             let last = found.iter().filter_map(|part| match part {
                 Found::LastData { stream } => Some(*stream),
-                Found::Block { .. } => None,
+                Found::Head { .. } | Found::Block { .. } => None,
             });
             last.collect::<Vec<_>>()
         };
