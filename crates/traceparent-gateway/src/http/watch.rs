@@ -26,6 +26,9 @@ pub(super) use self::{answers::AnswerStates, calm::ClientCalm};
 /// The number of streams that are remembered. Their bodies forget them.
 const STREAMS: usize = 256;
 
+/// The number of frames after which others get their turn. What frames carry waits in memory until its reader has one.
+const TURN: u32 = 256;
+
 /// The streams of a connection that ended with pseudo-fields, which are malformed in trailers. The library drops them.
 ///
 /// Heads that are the end of their stream are among them where it cannot be told yet what they are.
@@ -67,6 +70,8 @@ impl PseudoEnds {
 pub(super) struct WatchedStream<S> {
     stream: S,
     frames: FrameReader,
+    /// The number of frames that have been read since the task last waited.
+    turn: u32,
     /// What a server watches beside; `None` for what a client receives.
     client: Option<WatchedClient>,
     pseudo_ends: PseudoEnds,
@@ -92,6 +97,7 @@ impl<S> WatchedStream<S> {
         let watched = Self {
             stream,
             frames: FrameReader::of_server(),
+            turn: 0,
             client: Some(client),
             pseudo_ends: pseudo_ends.clone(),
             answers: None,
@@ -105,6 +111,7 @@ impl<S> WatchedStream<S> {
         let watched = Self {
             stream,
             frames: FrameReader::default(),
+            turn: 0,
             client: None,
             pseudo_ends: pseudo_ends.clone(),
             answers: Some(answers.clone()),
@@ -133,6 +140,7 @@ impl<S> WatchedStream<S> {
             Found::LastData { stream } => end(stream),
         });
         let FrameCounts { useful, useless } = self.frames.take_counts();
+        self.turn = self.turn.saturating_add(useful).saturating_add(useless);
         if let Some(client) = client {
             client.count.receive(useful, useless);
         }
@@ -150,11 +158,48 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
             // The server, which polls this, looks for it next.
             return Poll::Pending;
         }
+        if this.turn >= TURN {
+            this.turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            this.turn = 0;
+        }
+        ready!(read)?;
         this.receive(buffer.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
 
 forward_writes!(WatchedStream);
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn others_get_their_turn_while_many_frames_arrive() {
+        // PING, so that each frame is small.
+        let bytes = [&[0, 0, 8, 6, 0, 0, 0, 0, 0], &[0; 8][..]].concat().repeat(8 * TURN as usize);
+        let (mut watched, ..) = WatchedStream::of_client(&bytes[..]);
+        let mut context = Context::from_waker(Waker::noop());
+        let (mut read, mut pauses) = (0, 0);
+        while read < bytes.len() {
+            let mut space = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut watched).poll_read(&mut context, &mut buffer) {
+                Poll::Ready(result) => {
+                    assert!(result.is_ok());
+                    read += buffer.filled().len();
+                }
+                Poll::Pending => pauses += 1,
+            }
+        }
+        assert!((6..=8).contains(&pauses), "{pauses}");
+    }
+}
