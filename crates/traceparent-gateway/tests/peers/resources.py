@@ -281,7 +281,55 @@ async def hanging_collector(folder):
             print("  " + "; ".join(line for line in gateway.told if "queue" in line or "stopped" in line))
 
 
-SCENARIOS = [idle, slow, closed_windows, half_open, hanging_collector]
+async def trace_pages(folder):
+    """20 readers of pages with large traces: 20 traces of 500 spans, half of which have attributes of 4 KiB."""
+    fields = "".join(f"X-Shop-{number}: {'v' * 500}\r\n" for number in range(8))
+    # The other client makes no traces that would take the place of these.
+    tracing = "tracing: {random_sampling: 0, span_attributes: {header_prefixes: [x-shop-]}}"
+    async with Upstream(folder) as upstream:
+        async with Gateway(folder, upstream.port, tracing=tracing) as gateway:
+            traces = [f"{number:032x}" for number in range(1, 21)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            for trace in traces:
+                request = f"GET / HTTP/1.1\r\nHost: h\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n{fields}\r\n".encode()
+                for _ in range(250):
+                    writer.write(request)
+                    await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(2)
+            writer.close()
+            before = gateway.memory()[1]
+            paths = ["/traces", "/api/traces"]
+            paths += [f"/{view}/{trace}?from={start}" for view in ["traces", "api/traces"] for trace in traces[-4:] for start in [0, 100]]
+            pages, sizes = [], []
+
+            async def read(number):
+                while True:
+                    path = paths[(number + len(pages)) % len(paths)]
+                    started = time.perf_counter()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.admin)
+                    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                    answer = await reader.read(-1)
+                    writer.close()
+                    assert answer.startswith(b"HTTP/1.1 200 "), (path, answer[:100])
+                    pages.append((time.perf_counter() - started) * 1000)
+                    sizes.append(len(answer))
+
+            async with Probe(gateway) as alone:
+                await asyncio.sleep(SECONDS)
+                alone.report("20 large traces, and no reader")
+            async with Probe(gateway) as probe:
+                readers = [asyncio.create_task(read(number)) for number in range(20)]
+                await asyncio.sleep(SECONDS)
+                for task in readers:
+                    task.cancel()
+                    assert task.cancelled() or not task.done(), task.exception()
+                probe.report(
+                    "20 large traces, and 20 readers",
+                    f"; {before:.0f} MiB before; {len(pages)} pages of up to {max(sizes) // 1024} KiB, median {statistics.median(pages):.0f} ms",
+                )
+
+
+SCENARIOS = [idle, slow, closed_windows, half_open, hanging_collector, trace_pages]
 
 
 async def main():
