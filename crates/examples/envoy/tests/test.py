@@ -12,6 +12,7 @@ import contextlib
 import copy
 import http.client
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -246,6 +247,25 @@ def overwrite(ports):
     print("with Envoy's tracer and the filter, the filter restarts a trace in upper case, and the tracer continues it")
 
 
+def measure(process, ports):
+    """Prints the processor time that Envoy takes for a request, with the filter and without."""
+    request = b"GET / HTTP/1.1\r\nhost: test\r\ntraceparent: %s\r\ntracestate: rojo=1\r\n\r\n" % VALID
+
+    def spent():
+        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    for listener in ("alone", "continue"):
+        before = spent()
+        with socket.create_connection(("127.0.0.1", ports[listener]), timeout=60) as connection:
+            for _ in range(5000):
+                connection.sendall(request)
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                response.read()
+        print(f"{listener}: {(spent() - before) / 5000 * 1e6:.0f} µs of processor time for each request")
+
+
 def read_access_log(folder, sent):
     """Each request of the filter has its span in the access log."""
     entries = [json.loads(line) for line in (folder / "stdout").read_text().splitlines()]
@@ -280,6 +300,7 @@ def main(wasm):
             sent = play(ports)
             change_settings(ports)
             overwrite(ports)
+            measure(process, ports)
             # What is written to the access log is flushed at the end.
             process.send_signal(signal.SIGTERM)
             process.wait(60)
