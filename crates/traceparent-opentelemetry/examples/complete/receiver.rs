@@ -1,6 +1,10 @@
 //! A receiver of OTLP, which takes the place of a collector.
 
-use std::{env, error::Error, process::Stdio};
+use std::{
+    env,
+    error::Error,
+    process::{Command, Stdio},
+};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
@@ -9,7 +13,7 @@ use opentelemetry_proto::tonic::{
     },
     trace::v1::{Span, span::SpanKind},
 };
-use tokio::{net::TcpListener, process::Command, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
@@ -44,7 +48,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         .env("OTEL_SERVICE_NAME", "orders")
         .stdout(Stdio::piped());
-    let output = service.spawn()?.wait_with_output().await?;
+    let output = spawn_blocking(move || service.spawn()?.wait_with_output()).await??;
     assert!(output.status.success(), "{}", output.status);
     let headers = String::from_utf8(output.stdout)?;
     print!("{headers}");
