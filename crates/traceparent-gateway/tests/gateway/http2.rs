@@ -246,7 +246,7 @@ async fn a_client_that_takes_nothing_is_reset() {
         exchange.receive();
         exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)));
     });
-    let limits = "  - address: 127.0.0.1:0\n    limits: {idle_timeout: 300ms}\n";
+    let limits = "  - address: 127.0.0.1:0\n    limits: {idle_timeout: 2s}\n";
     let gateway = route(upstream.address, false).replace("  - address: 127.0.0.1:0\n", limits);
     let gateway = Gateway::configured(&gateway, &[]);
     let stream = TokioIo::new(TcpStream::connect(gateway.address).await.unwrap());

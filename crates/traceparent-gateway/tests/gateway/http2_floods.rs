@@ -152,7 +152,7 @@ fn resets_that_are_not_in_a_hurry_are_counted_too() {
     drop(end);
 }
 
-/// The answers to control frames wait for the client, and with them all that it sends.
+/// The answers to control frames wait for the client, and with them all that it sends, until that is a flood.
 #[cfg(target_os = "linux")]
 #[test]
 fn unread_answers_to_control_frames_take_no_memory() {
@@ -168,7 +168,7 @@ fn unread_answers_to_control_frames_take_no_memory() {
     for frame in [frame(PING, 0, 0, b"are you?"), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 9])] {
         let mut client = Frames::open(gateway.address, WIDE);
         let burst = frame.repeat(1000);
-        // The gateway closes the connection, because nothing that it sends is taken.
+        // The gateway closes the connection, because nothing follows from what it receives, or because nothing is taken.
         while client.write(&burst).is_ok() {}
     }
     let after = memory();
