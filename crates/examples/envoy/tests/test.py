@@ -12,6 +12,7 @@ import contextlib
 import copy
 import http.client
 import json
+import math
 import os
 import pathlib
 import signal
@@ -248,22 +249,25 @@ def overwrite(ports):
 
 
 def measure(process, ports):
-    """Prints the processor time that Envoy takes for a request, with the filter and without."""
+    """Prints the processor time that Envoy takes for a request, with the filter and without, at the least."""
     request = b"GET / HTTP/1.1\r\nhost: test\r\ntraceparent: %s\r\ntracestate: rojo=1\r\n\r\n" % VALID
 
     def spent():
         fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    for listener in ("alone", "continue"):
+    least = {}
+    for listener in ("alone", "continue") * 5:
         before = spent()
         with socket.create_connection(("127.0.0.1", ports[listener]), timeout=60) as connection:
-            for _ in range(5000):
+            for _ in range(3000):
                 connection.sendall(request)
                 response = http.client.HTTPResponse(connection)
                 response.begin()
                 response.read()
-        print(f"{listener}: {(spent() - before) / 5000 * 1e6:.0f} µs of processor time for each request")
+        least[listener] = min(least.get(listener, math.inf), (spent() - before) / 3000 * 1e6)
+    with_filter, alone = least["continue"], least["alone"]
+    print(f"Envoy's processor time for a request: {with_filter:.0f} µs with filter and log, {alone:.0f} µs without")
 
 
 def read_access_log(folder, sent):
