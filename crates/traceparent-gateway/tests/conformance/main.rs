@@ -32,11 +32,11 @@ fn rows() -> Vec<Row> {
 }
 
 /// Plays rows through a proxy, some at a time, and returns the names of those that depart, with how.
-fn departures<'r>(start: fn(&[(&Row, u16)]) -> Proxy, rows: &[&'r Row]) -> Vec<(&'r Row, String)> {
+fn departures<'r>(start: fn(&[(&Row, u16)]) -> Option<Proxy>, rows: &[&'r Row]) -> Vec<(&'r Row, String)> {
     let upstreams: Vec<_> = rows.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
     let wanted: Vec<_> = rows.iter().zip(&upstreams).map(|(row, upstream)| (*row, port(upstream))).collect();
-    let proxy = start(&wanted);
+    let proxy = Proxy::start(|| start(&wanted));
     let jobs = rows.iter().copied().zip(upstreams).zip(proxy.addresses.iter().copied());
     let jobs = Mutex::new(jobs.collect::<Vec<_>>().into_iter());
     let departures = Mutex::new(Vec::new());
@@ -69,9 +69,10 @@ fn the_gateway_departs_nowhere() {
 #[ignore = "needs nginx and HAProxy, whose programs the environment names"]
 fn references_depart_here() {
     let rows = rows();
-    for (variable, start) in
-        [("CONFORMANCE_NGINX", Proxy::nginx as fn(&[(&Row, u16)]) -> Proxy), ("CONFORMANCE_HAPROXY", Proxy::haproxy)]
-    {
+    for (variable, start) in [
+        ("CONFORMANCE_NGINX", Proxy::nginx as fn(&[(&Row, u16)]) -> Option<Proxy>),
+        ("CONFORMANCE_HAPROXY", Proxy::haproxy),
+    ] {
         let Ok(program) = env::var(variable) else { continue };
         let comparable: Vec<_> = rows.iter().filter(|row| row.is_comparable(variable)).collect();
         let departures = departures(start, &comparable);

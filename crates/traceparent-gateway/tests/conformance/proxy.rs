@@ -19,8 +19,13 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// Starts a proxy, again with other ports if another program has taken one of them.
+    pub(crate) fn start(try_start: impl Fn() -> Option<Self>) -> Self {
+        (0..5).find_map(|_| try_start()).expect("a proxy")
+    }
+
     /// Starts the gateway in front of these upstreams' ports.
-    pub(crate) fn gateway(rows: &[(&Row, u16)]) -> Self {
+    pub(crate) fn gateway(rows: &[(&Row, u16)]) -> Option<Self> {
         let addresses = free(rows.len());
         let mut text = "listeners:\n".to_owned();
         for ((row, port), address) in rows.iter().zip(&addresses) {
@@ -43,7 +48,7 @@ impl Proxy {
     }
 
     /// Starts nginx.
-    pub(crate) fn nginx(rows: &[(&Row, u16)]) -> Self {
+    pub(crate) fn nginx(rows: &[(&Row, u16)]) -> Option<Self> {
         let addresses = free(rows.len());
         let folder = std::env::temp_dir().join(format!("conformance-nginx-folder-{}", process::id()));
         fs::create_dir_all(&folder).expect("a folder");
@@ -67,7 +72,7 @@ impl Proxy {
     }
 
     /// Starts HAProxy.
-    pub(crate) fn haproxy(rows: &[(&Row, u16)]) -> Self {
+    pub(crate) fn haproxy(rows: &[(&Row, u16)]) -> Option<Self> {
         let addresses = free(rows.len());
         let mut text = "global\n  maxconn 2000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n".to_owned();
         for (number, ((row, port), address)) in rows.iter().zip(&addresses).enumerate() {
@@ -80,17 +85,23 @@ impl Proxy {
         Self::spawn(command.args(["-q", "-f"]).arg(&file), addresses, file)
     }
 
-    fn spawn(command: &mut Command, addresses: Vec<SocketAddr>, file: PathBuf) -> Self {
+    /// Starts a proxy, and returns it when it listens, or `None` if it ends.
+    fn spawn(command: &mut Command, addresses: Vec<SocketAddr>, file: PathBuf) -> Option<Self> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the proxy starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(drop));
         let mut proxy = Self { addresses, child, file };
-        while proxy.addresses.iter().any(|address| TcpStream::connect(address).is_err()) {
-            let ended = proxy.child.try_wait().expect("a child");
-            assert!(ended.is_none(), "the proxy ended: {ended:?}");
+        loop {
+            let listens = proxy.addresses.iter().all(|address| TcpStream::connect(address).is_ok());
+            if let Some(ended) = proxy.child.try_wait().expect("a child") {
+                println!("the proxy ended: {ended}");
+                return None;
+            }
+            if listens {
+                return Some(proxy);
+            }
             thread::sleep(Duration::from_millis(20));
         }
-        proxy
     }
 }
 
