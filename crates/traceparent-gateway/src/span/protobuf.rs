@@ -8,6 +8,7 @@ const LENGTH: u64 = 2;
 const FIXED32: u64 = 5;
 
 /// Adds an integer of 1 to 10 bytes.
+#[inline]
 fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -32,9 +33,14 @@ pub(crate) const fn integer_length(value: u64) -> usize {
 }
 
 /// Adds the beginning of a field whose value has this length.
+#[inline]
 pub(crate) fn push_length(out: &mut Vec<u8>, field: u64, length: usize) {
-    push_varint(out, field << 3 | LENGTH);
-    push_varint(out, length as u64);
+    if field < 16 && length < 0x80 {
+        out.extend_from_slice(&[(field << 3 | LENGTH) as u8, length as u8]);
+    } else {
+        push_varint(out, field << 3 | LENGTH);
+        push_varint(out, length as u64);
+    }
 }
 
 /// Adds a field of bytes, a text or a message.

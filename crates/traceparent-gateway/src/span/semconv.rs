@@ -2,7 +2,10 @@
 //!
 //! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
-use std::net::SocketAddr;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    str,
+};
 
 use hyper::{
     Method, Request, Uri, Version,
@@ -19,7 +22,7 @@ use traceparent_http::semconv::{
 use super::{Attributes, forwarded::ForwardedRequest, headers::HeaderAttributes};
 use crate::{
     config::{Forwarded, SpanLimits, Tracing},
-    http::{PeerTls, host},
+    http::{PeerTls, host, is_host},
 };
 
 /// The length at which received texts are cut, in bytes.
@@ -97,14 +100,14 @@ impl Conventions {
         if let Some(route) = info.route {
             attributes.push(HTTP_ROUTE, route);
         }
-        let received = || headers.get(HOST)?.to_str().ok()?.parse().ok();
-        let authority = forwarded.host.and_then(|host| host.parse().ok());
-        if let Some(authority) = authority.or_else(|| uri.authority().cloned()).or_else(received) {
-            push_server(&mut attributes, scheme, &authority, forwarded.port);
+        let named = || headers.get(HOST)?.to_str().ok();
+        let authority = forwarded.host.as_deref().or_else(|| uri.authority().map(Authority::as_str)).or_else(named);
+        if let Some(host) = authority.map(host).filter(|host| is_host(host.as_bytes())) {
+            push_server(&mut attributes, scheme, host, forwarded.port);
         }
         if let Some(peer) = info.peer {
             let client = forwarded.client.unwrap_or(canonical(peer).ip());
-            attributes.push(CLIENT_ADDRESS, &client.to_string());
+            push_ip(&mut attributes, CLIENT_ADDRESS, client);
             push_peer(&mut attributes, peer);
         }
         if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
@@ -125,10 +128,11 @@ impl Conventions {
         self.push_method(&mut attributes, method);
         if let Some(authority) = target.authority() {
             let scheme = target.scheme_str().unwrap_or("http");
-            push_server(&mut attributes, scheme, authority, None);
+            let host = host(authority.as_str());
+            push_server(&mut attributes, scheme, host, None);
             let query = target.query().map(redacted);
             let (mark, query) = query.as_ref().map_or(("", ""), |query| ("?", query));
-            push_cut(&mut attributes, URL_FULL, &[scheme, "://", host(authority.as_str()), target.path(), mark, query]);
+            push_cut(&mut attributes, URL_FULL, &[scheme, "://", host, target.path(), mark, query]);
         }
         attributes.extend(&self.fixed);
         attributes
@@ -151,7 +155,7 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 /// Adds the address of the other end of a connection.
 pub(crate) fn push_peer(attributes: &mut Attributes, peer: SocketAddr) {
     let peer = canonical(peer);
-    attributes.push(NETWORK_PEER_ADDRESS, &peer.ip().to_string());
+    push_ip(attributes, NETWORK_PEER_ADDRESS, peer.ip());
     attributes.push_number(NETWORK_PEER_PORT, peer.port());
 }
 
@@ -172,12 +176,48 @@ pub(crate) fn push_formats(attributes: &mut Attributes, format: Option<Format>, 
     }
 }
 
-/// Adds the host and the port, which is the given one, that of the authority, or the default of the scheme.
-fn push_server(attributes: &mut Attributes, scheme: &str, authority: &Authority, port: Option<u16>) {
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    attributes.push(SERVER_ADDRESS, cut(host));
+/// Adds a host and a port, which is the given one, that of the host, or the default of the scheme.
+fn push_server(attributes: &mut Attributes, scheme: &str, host: &str, port: Option<u16>) {
+    let (name, own) = match host.strip_prefix('[') {
+        Some(literal) => literal.split_once(']').unwrap_or((literal, "")),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    attributes.push(SERVER_ADDRESS, cut(name));
+    let own = || own.strip_prefix(':')?.parse().ok();
     let default = if scheme == "https" { 443 } else { 80 };
-    attributes.push_number(SERVER_PORT, port.or(authority.port_u16()).unwrap_or(default));
+    attributes.push_number(SERVER_PORT, port.or_else(own).unwrap_or(default));
+}
+
+/// Adds an IP address.
+fn push_ip(attributes: &mut Attributes, key: &str, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => attributes.push(key, ipv4_text(address, &mut [0; 15])),
+        IpAddr::V6(address) => attributes.push(key, &address.to_string()),
+    }
+}
+
+/// Writes an address into a buffer, without the machinery of `Display`.
+fn ipv4_text(address: Ipv4Addr, buffer: &mut [u8; 15]) -> &str {
+    let mut length = 0;
+    let mut push = |byte| {
+        if let Some(place) = buffer.get_mut(length) {
+            *place = byte;
+            length += 1;
+        }
+    };
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    str::from_utf8(&buffer[..length]).unwrap_or_default()
 }
 
 /// Adds the text that is made of these parts, up to the limit.
@@ -241,6 +281,14 @@ mod tests {
         assert_eq!(brewing.known_method(&Method::from_bytes(b"BREW").unwrap()), Some("BREW"));
         assert_eq!(brewing.known_method(&Method::PATCH), None);
         assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_display() {
+        for octet in 0..=u8::MAX {
+            let address = Ipv4Addr::new(octet, 255 - octet, octet / 7, octet / 25);
+            assert_eq!(ipv4_text(address, &mut [0; 15]), address.to_string());
+        }
     }
 
     #[test]
