@@ -73,11 +73,6 @@ impl Span {
         self.is_sampled() || self.kept
     }
 
-    /// Returns the approximate size of the exported span, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        128 + self.name.len() + self.context.tracestate.as_str().len() + self.attributes.as_fields().len()
-    }
-
     /// Returns the approximate memory of the span, in bytes.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>() + self.name.len() + self.context.tracestate.as_str().len() + self.attributes.memory()

@@ -37,8 +37,8 @@ mod tls;
 pub(super) use self::resource::resource;
 pub(crate) use self::tls::CollectorTls;
 
-/// The approximate size limit of a batch, in bytes. Collectors refuse messages of more than 4 MiB, and a batch holds
-/// untrusted input.
+/// The size at which a batch is full, in bytes. Collectors refuse messages of more than 4 MiB, and a batch holds untrusted
+/// input.
 const BATCH_BYTES: usize = 3 << 20;
 
 /// Starts a thread that exports sampled spans in batches, each under the resource of its service. If the collector's URL has
@@ -70,17 +70,14 @@ pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), Tl
 
 /// Exports spans in batches until all recorders are gone.
 async fn export_all(mut spans: Outlet, mut exporter: Exporter, batch: Batch) {
-    let mut gathered = Vec::with_capacity(batch.size);
     while let Some(first) = spans.recv().await {
-        let mut bytes = first.size();
-        gathered.push(first);
+        // A span is encoded at once, so that its memory serves the next ones.
+        exporter.push(&first);
+        drop(first);
         let due = Instant::now() + batch.delay;
-        while gathered.len() < batch.size && bytes < BATCH_BYTES {
+        while exporter.spans() < batch.size && exporter.bytes() < BATCH_BYTES {
             match spans.try_recv() {
-                Ok(span) => {
-                    bytes += span.size();
-                    gathered.push(span);
-                }
+                Ok(span) => exporter.push(&span),
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => match due.saturating_duration_since(Instant::now()) {
                     Duration::ZERO => break,
@@ -88,7 +85,7 @@ async fn export_all(mut spans: Outlet, mut exporter: Exporter, batch: Batch) {
                 },
             }
         }
-        let Exported { taken, lost } = exporter.export(&mut gathered, batch.timeout).await;
+        let Exported { taken, lost } = exporter.export(batch.timeout).await;
         spans.counts().arrived(taken);
         spans.counts().lost(lost);
     }

@@ -44,6 +44,8 @@ const LINK: usize = field_length(16) + field_length(8) + 1 + size_of::<u32>();
 pub(super) struct Encoder {
     resource: Resource,
     services: Vec<Service>,
+    /// The number of spans in the request.
+    count: usize,
     /// The `Span` that is being encoded.
     span: Vec<u8>,
     /// The attributes that are known apart from the others.
@@ -65,7 +67,7 @@ struct Service {
 impl Encoder {
     pub(super) fn new(resource: Resource) -> Self {
         let more = Attributes::new(SpanLimits::default());
-        Self { resource, services: Vec::new(), span: Vec::new(), more }
+        Self { resource, services: Vec::new(), count: 0, span: Vec::new(), more }
     }
 
     /// Adds a span to the request.
@@ -80,10 +82,22 @@ impl Encoder {
             self.services.len() - 1
         });
         push_bytes(&mut self.services[service].spans, 2, &self.span);
+        self.count += 1;
+    }
+
+    /// Returns the number of spans since the last request.
+    pub(super) fn spans(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the size of the spans since the last request, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.services.iter().map(|service| service.spans.len()).sum()
     }
 
     /// Returns the request with all spans since the last one, an `ExportTraceServiceRequest`.
     pub(super) fn finish(&mut self) -> Bytes {
+        self.count = 0;
         let mut request = Vec::new();
         for service in self.services.iter_mut().filter(|service| !service.spans.is_empty()) {
             service.push_to(&mut request);
@@ -302,8 +316,11 @@ mod tests {
         for span in examples() {
             encoder.push(&span);
         }
+        assert_eq!(encoder.spans(), examples().len());
+        assert!((1000..2000).contains(&encoder.bytes()), "{}", encoder.bytes());
         assert_eq!(decoded(encoder.finish()), by_sdk(examples().iter().map(to_span_data).collect()));
         assert!(encoder.finish().is_empty());
+        assert_eq!((encoder.spans(), encoder.bytes()), (0, 0));
     }
 
     #[test]

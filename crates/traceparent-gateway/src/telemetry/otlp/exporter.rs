@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -62,15 +62,27 @@ impl Exporter {
         }
     }
 
-    /// Exports spans within a time limit, and within that of the settings.
-    pub(super) async fn export(&mut self, spans: &mut Vec<Arc<Span>>, limit: Duration) -> Exported {
+    /// Adds a span to those that are exported next.
+    pub(super) fn push(&mut self, span: &Span) {
+        self.encoder.push(span);
+    }
+
+    /// Returns the number of spans that are exported next.
+    pub(super) fn spans(&self) -> usize {
+        self.encoder.spans()
+    }
+
+    /// Returns the size of the spans that are exported next, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.encoder.bytes()
+    }
+
+    /// Exports the added spans within a time limit, and within that of the settings.
+    pub(super) async fn export(&mut self, limit: Duration) -> Exported {
         if self.tls.as_ref().is_some_and(|tls| tls.has_changed().is_ok_and(|changed| changed)) {
             self.client = connect(&self.settings, self.tls.as_mut());
         }
-        let count = spans.len() as u64;
-        for span in spans.drain(..) {
-            self.encoder.push(&span);
-        }
+        let count = self.encoder.spans() as u64;
         let request = self.encoder.finish();
         let mut failed = None;
         let attempts = attempts(self.client.as_mut(), &request, &mut failed);
