@@ -131,6 +131,12 @@ fn files_that_cannot_be_used_stop_no_request() {
             format!("cannot set up TLS to the collector, dropping spans: {absent}\nconfiguration reloaded")
         );
 
+        // Not whole yet, which is noticed without a signal.
+        std::fs::write(&ca, "").unwrap();
+        let told = format!("cannot set up TLS to the collector, dropping spans: {ca}: no certificate in PEM form");
+        assert_eq!(gateway.told(), told);
+        assert_eq!(gateway.told(), "certificates and keys reloaded, except for those to the collector");
+
         std::fs::write(&ca, authority.certificate.pem()).unwrap();
         assert_eq!(gateway.told(), "certificates and keys reloaded");
         assert_eq!(get(gateway.address, &[]).status, 200);
