@@ -153,6 +153,9 @@ fn check(settings: usize, request: &Received) {
     for name in NEVER_IN_TRAILERS.iter().chain(&["traceparent", "tracestate"]) {
         assert!(!trailers.contains_key(*name), "{name}");
     }
+    if route == "egress: strip" || listener == "trust: restart" {
+        assert!(KNOWN_FIELDS.iter().all(|name| !trailers.contains_key(*name)), "{trailers:?}");
+    }
 }
 
 fn by_name(fields: &[(String, Vec<u8>)]) -> BTreeMap<&str, Vec<&[u8]>> {
