@@ -144,6 +144,9 @@ impl Exchange {
         while let Some(interim) = received.try_recv() {
             insertions.write_interim(&interim).await;
         }
+        if has_body && !received.is_body_unwanted() {
+            rest.settle().await;
+        }
         // A body that is not wanted may be sent nevertheless, or not: what comes next could not be told apart.
         if has_body && (received.is_body_unwanted() || rest.is_large()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

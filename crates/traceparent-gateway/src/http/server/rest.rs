@@ -7,12 +7,18 @@ use std::{
 };
 
 use hyper::body::{Body, Bytes, Incoming};
-use tokio::select;
+use tokio::{select, task::yield_now};
 
 use super::{linger::Linger, stream::UnderWay};
 
 /// The largest rest of a body that is read so that the connection can be used again. A larger one ends the connection.
 const SMALL: u64 = 64 * 1024;
+
+/// The length of a body whose head does not tell it.
+const UNKNOWN: u64 = u64::MAX;
+
+/// How often the connection has its turn before the answer to a request with such a body.
+const TURNS: usize = 16;
 
 /// The bodies of a connection over HTTP/1 that are not read to their ends, because their requests were answered before.
 ///
@@ -24,7 +30,7 @@ pub(super) struct Rest(Arc<Mutex<State>>);
 struct State {
     /// A body that no other task reads any more.
     body: Option<(Incoming, UnderWay)>,
-    /// The length of the body that is being dropped, which is the largest number if it is unknown; 0 without such a body.
+    /// The length of the body that is being dropped, or [`UNKNOWN`]; 0 without such a body.
     length: u64,
     /// Whether the connection ends with the current answer.
     closes: bool,
@@ -71,9 +77,19 @@ impl Rest {
     /// Takes a body that has not come to its end.
     pub(super) fn leave(&self, body: Incoming, under_way: UnderWay) {
         let mut state = self.lock();
-        state.length = body.size_hint().exact().unwrap_or(u64::MAX);
+        state.length = body.size_hint().exact().unwrap_or(UNKNOWN);
         state.body = Some((body, under_way));
         state.wake();
+    }
+
+    /// Waits for the end of a body of an unknown length, if that has arrived.
+    pub(super) async fn settle(&self) {
+        for _ in 0..TURNS {
+            if self.lock().length != UNKNOWN {
+                return;
+            }
+            yield_now().await;
+        }
     }
 
     /// Returns whether a body is being dropped that is large, or of an unknown length.
