@@ -108,7 +108,7 @@ const fn integer(piece: Piece<'_>) -> Result<i64, Fault> {
         return Ok((*digit - b'0') as i64);
     }
     let is_negative = matches!(piece.bytes(), [b'-', ..]);
-    match piece.skip(is_negative as usize).decimal(20, i64::MAX.unsigned_abs()) {
+    match piece.skip(is_negative as usize).decimal(20, i64::MAX.unsigned_abs() + is_negative as u64) {
         Ok(magnitude) if is_negative => Ok(0_i64.wrapping_sub_unsigned(magnitude)),
         Ok(magnitude) => Ok(0_i64.wrapping_add_unsigned(magnitude)),
         Err(fault) => Err(fault),

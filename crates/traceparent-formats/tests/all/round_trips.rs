@@ -129,6 +129,7 @@ fn old_peers_get_16_digits_where_the_upper_half_is_zero() {
     let short = LocalContext::new(TraceId::from_u128(0xab).unwrap(), SPAN_ID, true);
     assert_eq!(b3::encode_short(&short).as_str(), "00000000000000ab-00f067aa0ba902b7-1");
     assert_eq!(b3::encode(&short).as_str(), "000000000000000000000000000000ab-00f067aa0ba902b7-1");
+    assert!(text(Format::B3Multi, &short).starts_with("x-b3-traceid: 000000000000000000000000000000ab\n"));
     let long = LocalContext::new(TRACE_ID, SPAN_ID, true);
     assert_eq!(b3::encode_short(&long), b3::encode(&long));
 }
@@ -171,6 +172,37 @@ fn datadog_values_go_on_with_the_decision_they_belong_to() {
     assert_eq!(sent(carried, false)[0], "0");
     assert_eq!(sent(carried.without_decision(), true), ["1", &format!("{tid},_dd.p.a=b=c"), "synthetics"]);
     assert_eq!(sent(carried.with_debug(true), true)[0], "2");
+}
+
+/// F 32.
+#[test]
+fn datadog_priorities_go_on_as_they_were_received() {
+    for priority in [i64::MIN, -7, -1, 0, 1, 2, 3, 10, i64::MAX] {
+        let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-sampling-priority", &priority.to_string())]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+        let context = read(Format::Datadog, &fields);
+        assert_eq!(context.state().is_sampled(), Some(priority > 0));
+        let context = LocalContext::new(TRACE_ID, SPAN_ID, priority > 0).with_carried(context.carried());
+        let (message, _) = write(Format::Datadog, &context);
+        assert_eq!(message[2], ("x-datadog-sampling-priority".to_owned(), priority.to_string().into_bytes()));
+    }
+}
+
+/// F 34.
+#[test]
+fn datadog_tags_fill_512_bytes_and_no_more() {
+    let tid = "_dd.p.tid=4bf92f3577b34da6";
+    for (length, goes_on) in [(485, true), (486, false)] {
+        let tag = format!("_dd.p.a={}", "a".repeat(length - 8));
+        let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-tags", &tag)]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+        let carried = read(Format::Datadog, &fields).carried();
+        let (message, _) = write(Format::Datadog, &LocalContext::new(TRACE_ID, SPAN_ID, true).with_carried(carried));
+        let expected = if goes_on { format!("{tid},{tag}") } else { tid.to_owned() };
+        assert_eq!(message[3], ("x-datadog-tags".to_owned(), expected.into_bytes()));
+    }
 }
 
 /// F 34.

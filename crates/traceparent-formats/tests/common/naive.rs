@@ -195,8 +195,8 @@ fn datadog(id: &str, parent: Option<String>, priority: Option<String>, tags: &st
     let state = match priority {
         Some(text) => {
             let digits = text.strip_prefix('-').unwrap_or(&text);
-            decimal(digits, 20).filter(|number| i64::try_from(*number).is_ok())?;
-            if text.parse::<i64>().unwrap() > 0 { "accept" } else { "deny" }
+            decimal(digits, 20)?;
+            if text.parse::<i64>().ok()? > 0 { "accept" } else { "deny" }
         }
         None => "defer",
     };
