@@ -94,6 +94,29 @@ macro_rules! ours {
     }};
 }
 
+/// Datadog's fields with both halves of the trace-id, one of them in a tag. No other library here reads or writes tags.
+fn datadog_tags() -> [Operation; 2] {
+    let (trace_id, span_id) = (TraceId::from_static("4bf92f3577b34da6a3ce929d0e0e4736"), SpanId::from_static(SPAN_ID));
+    let fields = |name: &str| match name {
+        "x-datadog-tags" => Some(*black_box(&"_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6")),
+        _ => field(name),
+    };
+    let read = move || {
+        let read = Format::Datadog.read(|name| fields(name).map(str::as_bytes));
+        assert_eq!(black_box(read).unwrap().unwrap().trace_id(), Some(trace_id));
+    };
+    let context = LocalContext::new(trace_id, span_id, true);
+    let write = move || {
+        Format::Datadog.write(black_box(&context), |_, value| {
+            assert!(black_box(value).is_none_or(|value| !value.is_empty()));
+        });
+    };
+    [
+        Operation::new("datadog with 128 bits, read", OURS, read),
+        Operation::new("datadog with 128 bits, write", OURS, write),
+    ]
+}
+
 fn theirs(format: Format, library: &'static str, propagator: impl TextMapPropagator + 'static) -> [Operation; 2] {
     let context = propagator.extract_with_context(&Context::new(), &Fields);
     let propagator = std::rc::Rc::new(propagator);
@@ -145,6 +168,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     all.extend(ours!(Format::Datadog));
     let datadog = opentelemetry_datadog::DatadogPropagator::new();
     all.extend(older(Format::Datadog, "opentelemetry-datadog", datadog));
+    all.extend(datadog_tags());
     all.extend(ours!(Format::Jaeger));
     let jaeger = opentelemetry_jaeger_propagator::Propagator::new();
     all.extend(older(Format::Jaeger, "opentelemetry-jaeger-propagator", jaeger));
