@@ -221,7 +221,13 @@ fn datadog_tags_go_on_whole_and_within_512_bytes() {
 
 #[test]
 fn an_origin_that_is_no_text_or_too_long_does_not_go_on() {
-    for (origin, expected) in [("rum".to_owned(), Some("rum")), ("a\u{7f}".to_owned(), None), ("o".repeat(513), None)] {
+    let longest = "o".repeat(512);
+    for (origin, expected) in [
+        ("rum".to_owned(), Some("rum")),
+        ("a\u{7f}".to_owned(), None),
+        (longest.clone(), Some(&*longest)),
+        ("o".repeat(513), None),
+    ] {
         let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-origin", &origin)]
             .map(|(name, value)| (name.to_owned(), value.into()))
             .into();
