@@ -130,6 +130,8 @@ fn old_peers_get_16_digits_where_the_upper_half_is_zero() {
     assert_eq!(b3::encode_short(&short).as_str(), "00000000000000ab-00f067aa0ba902b7-1");
     assert_eq!(b3::encode(&short).as_str(), "000000000000000000000000000000ab-00f067aa0ba902b7-1");
     assert!(text(Format::B3Multi, &short).starts_with("x-b3-traceid: 000000000000000000000000000000ab\n"));
+    let highest = LocalContext::new(TraceId::from_u128(u64::MAX.into()).unwrap(), SPAN_ID, true);
+    assert_eq!(b3::encode_short(&highest).as_str(), "ffffffffffffffff-00f067aa0ba902b7-1");
     let long = LocalContext::new(TRACE_ID, SPAN_ID, true);
     assert_eq!(b3::encode_short(&long), b3::encode(&long));
 }
