@@ -2,13 +2,14 @@
 //!
 //! [OpenTelemetry: OT trace](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#ot-trace)
 
-use traceparent::{ErrorKind, SpanId};
+use traceparent::ErrorKind;
 
 use crate::{
     b3_multi::word,
     context::RemoteContext,
     error::{FormatError, Part},
     format::Format,
+    ids,
     scan::{Piece, part},
     state::SamplingState,
 };
@@ -17,20 +18,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "the format is frozen")]
 pub struct Fields<'a> {
-    /// `ot-tracer-traceid`: up to 32 lower-case hex digits, mostly 16.
+    /// `ot-tracer-traceid`: 16 or 32 lower-case hex digits.
     pub trace_id: Option<&'a [u8]>,
-    /// `ot-tracer-spanid`: up to 16 lower-case hex digits.
+    /// `ot-tracer-spanid`: 16 lower-case hex digits.
     pub span_id: Option<&'a [u8]>,
     /// `ot-tracer-sampled`: `true`, `false`, `1` or `0`; absent means `false` beside IDs.
     pub sampled: Option<&'a [u8]>,
 }
 
 /// Parses the fields, or returns `None` if they are absent.
-///
-/// Zeroes are added to IDs on the left. The [basictracer], whose format this is, and OpenTelemetry's propagator for Python
-/// write IDs without the zeroes in front, so that one span-id in sixteen has fewer than 16 digits.
-///
-/// [basictracer]: https://github.com/opentracing/basictracer-python/blob/master/basictracer/text_propagator.py
 ///
 /// # Errors
 ///
@@ -56,9 +52,10 @@ pub const fn parse(fields: Fields<'_>) -> Result<Option<RemoteContext<'_>>, Form
         (None, Some(_)) => return Err(FormatError::new(FORMAT, Part::TraceId, ErrorKind::Missing, 0)),
         (Some(trace_id), Some(span_id)) => (Piece::whole(trace_id), Piece::whole(span_id)),
     };
-    let is_short = trace_id.len() <= SpanId::LENGTH;
-    let trace_id = part!(FORMAT, Part::TraceId, trace_id.padded_trace_id());
-    let span_id = part!(FORMAT, Part::SpanId, span_id.padded_span_id());
+    let (trace_id, span_id, is_short) = match ids::of_either_width(FORMAT, trace_id, span_id) {
+        Ok(ids) => ids,
+        Err(error) => return Err(error),
+    };
     let state = match part!(FORMAT, Part::SamplingState, state) {
         Some(state) => state,
         None => SamplingState::Deny,

@@ -192,45 +192,6 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Parses 1 to 32 lower-case hex digits and adds zeroes on the left.
-    pub(crate) const fn padded_trace_id(self) -> Result<TraceId, Fault> {
-        let (digits, zeroes) = match self.padded::<{ TraceId::LENGTH }>() {
-            Ok(padded) => padded,
-            Err(fault) => return Err(fault),
-        };
-        match TraceId::parse(&digits) {
-            Ok(id) => Ok(id),
-            Err(error) => self.fault(error.kind(), error.offset().saturating_sub(zeroes)),
-        }
-    }
-
-    /// Parses 1 to 16 lower-case hex digits and adds zeroes on the left.
-    pub(crate) const fn padded_span_id(self) -> Result<SpanId, Fault> {
-        let (digits, zeroes) = match self.padded::<{ SpanId::LENGTH }>() {
-            Ok(padded) => padded,
-            Err(fault) => return Err(fault),
-        };
-        match SpanId::parse(&digits) {
-            Ok(id) => Ok(id),
-            Err(error) => self.fault(error.kind(), error.offset().saturating_sub(zeroes)),
-        }
-    }
-
-    /// Returns 1 to `N` bytes behind zeroes, and the number of zeroes.
-    const fn padded<const N: usize>(self) -> Result<([u8; N], usize), Fault> {
-        if let Err(fault) = self.sized(N) {
-            return Err(fault);
-        }
-        let mut digits = [b'0'; N];
-        let zeroes = N - self.len();
-        let mut i = 0;
-        while i < self.bytes.len() && zeroes + i < N {
-            digits[zeroes + i] = self.bytes[i];
-            i += 1;
-        }
-        Ok((digits, zeroes))
-    }
-
     /// Checks that there are at least one byte and at most `most` bytes.
     pub(crate) const fn sized(self, most: usize) -> Result<(), Fault> {
         if self.is_empty() {

@@ -124,8 +124,6 @@ fn b3_multi(trace: Option<String>, span: Option<String>, sampled: Option<String>
 }
 
 fn ot_tracer(trace: Option<String>, span: Option<String>, sampled: Option<String>) -> Answer {
-    let padded = |id: Option<String>, width| id.map(|id| if id.is_empty() { id } else { format!("{id:0>width$}") });
-    let (trace, span) = (padded(trace, 32), padded(span, 16));
     match sampled {
         Some(text) => word(&text).map_or(Answer::Refused, |state| pair(trace, span, Some(state), "deny")),
         None => pair(trace, span, None, "deny"),
