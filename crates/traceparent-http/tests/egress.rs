@@ -50,3 +50,15 @@ fn only_sends_nothing_that_it_cannot_read() {
     let broken = [("traceparent", SAMPLED), ("tracestate", "a=1,B=2")];
     assert_eq!(sent(only, &broken), pairs(&[("traceparent", SAMPLED)]));
 }
+
+#[test]
+fn keys_are_equal_in_the_same_order_however_they_are_held() {
+    let strings: Vec<String> = ["a", "b"].map(str::to_owned).into();
+    assert_eq!(MemberKeys::from(&["a", "b"]), MemberKeys::from(&strings));
+    for other in [&["b", "a"][..], &["a"], &["a", "b", "c"], &[]] {
+        assert_ne!(MemberKeys::from(other), MemberKeys::from(&strings), "{other:?}");
+    }
+    let egress = |keys| Egress::only(MemberKeys::from(keys));
+    assert_eq!(egress(&["a", "b"][..]), Egress::only(&strings));
+    assert_ne!(egress(&["a"][..]), Egress::only(&strings));
+}

@@ -50,37 +50,38 @@ fn calls_of_grpc_are_known_by_their_content_type() {
 #[test]
 fn statuses_have_the_names_of_grpc() {
     let status = |value: &str| GrpcStatus::extract(&headers(&[("grpc-status", value)])).unwrap();
-    for (value, name, server, client) in [
-        ("0", "OK", false, false),
-        ("1", "CANCELLED", false, true),
-        ("2", "UNKNOWN", true, true),
-        ("3", "INVALID_ARGUMENT", false, true),
-        ("4", "DEADLINE_EXCEEDED", true, true),
-        ("5", "NOT_FOUND", false, true),
-        ("6", "ALREADY_EXISTS", false, true),
-        ("7", "PERMISSION_DENIED", false, true),
-        ("8", "RESOURCE_EXHAUSTED", false, true),
-        ("9", "FAILED_PRECONDITION", false, true),
-        ("10", "ABORTED", false, true),
-        ("11", "OUT_OF_RANGE", false, true),
-        ("12", "UNIMPLEMENTED", true, true),
-        ("13", "INTERNAL", true, true),
-        ("14", "UNAVAILABLE", true, true),
-        ("15", "DATA_LOSS", true, true),
-        ("16", "UNAUTHENTICATED", false, true),
+    for (value, code, name, server, client) in [
+        ("0", 0, "OK", false, false),
+        ("1", 1, "CANCELLED", false, true),
+        ("2", 2, "UNKNOWN", true, true),
+        ("3", 3, "INVALID_ARGUMENT", false, true),
+        ("4", 4, "DEADLINE_EXCEEDED", true, true),
+        ("5", 5, "NOT_FOUND", false, true),
+        ("6", 6, "ALREADY_EXISTS", false, true),
+        ("7", 7, "PERMISSION_DENIED", false, true),
+        ("8", 8, "RESOURCE_EXHAUSTED", false, true),
+        ("9", 9, "FAILED_PRECONDITION", false, true),
+        ("10", 10, "ABORTED", false, true),
+        ("11", 11, "OUT_OF_RANGE", false, true),
+        ("12", 12, "UNIMPLEMENTED", true, true),
+        ("13", 13, "INTERNAL", true, true),
+        ("14", 14, "UNAVAILABLE", true, true),
+        ("15", 15, "DATA_LOSS", true, true),
+        ("16", 16, "UNAUTHENTICATED", false, true),
         // What gRPC does not know.
-        ("17", "UNKNOWN", true, true),
-        ("00", "UNKNOWN", true, true),
-        ("-1", "UNKNOWN", true, true),
-        ("", "UNKNOWN", true, true),
-        ("OK", "UNKNOWN", true, true),
+        ("17", 2, "UNKNOWN", true, true),
+        ("00", 2, "UNKNOWN", true, true),
+        ("-1", 2, "UNKNOWN", true, true),
+        ("", 2, "UNKNOWN", true, true),
+        ("OK", 2, "UNKNOWN", true, true),
     ] {
         let found = status(value);
         assert_eq!(
-            (found.as_str(), found.is_server_error(), found.is_client_error()),
-            (name, server, client),
+            (found.code(), found.as_str(), found.is_server_error(), found.is_client_error()),
+            (code, name, server, client),
             "{value}"
         );
+        assert_eq!(format!("{found:>20}"), format!("{name:>20}"));
     }
     let mut repeated = headers(&[("grpc-status", "0")]);
     repeated.append("grpc-status", "0".parse().unwrap());
