@@ -44,6 +44,10 @@ fn errors_name_format_part_rule_and_byte() {
     assert_wording(cloud_trace::parse(b"1"), "cloudtrace: trace-id is too short: it ends at offset 1");
     assert_wording(grpc_trace_bin::parse(b"AQ"), "grpc-trace-bin: unsupported version at offset 0");
     assert_wording("w3c".parse::<Format>(), "unknown propagation format");
+    assert_wording(
+        Format::TraceContext.read(|_| [&b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"[..]]),
+        "tracecontext: span-id is all zeroes",
+    );
     assert_eq!(PropagatorsError::Unknown { position: 2 }.to_string(), "unknown propagator at position 2");
     assert_eq!(PropagatorsError::NoneBesideOthers.to_string(), "none beside other propagators");
 }
@@ -69,4 +73,11 @@ fn labels_of_states_are_stable() {
     ] {
         assert_eq!((state.as_str(), &*state.to_string(), state.is_sampled()), (label, label, sampled));
     }
+}
+
+#[test]
+fn labels_of_parts_are_padded_as_text() {
+    let part = b3::parse(b"2").unwrap_err().part();
+    assert_eq!(format!("{part:>16}"), "  sampling state");
+    assert_eq!(format!("{:>6}", Format::B3), "    b3");
 }

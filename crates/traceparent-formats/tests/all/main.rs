@@ -5,6 +5,7 @@
 mod common;
 
 mod errors;
+mod fields;
 mod naive;
 mod no_alloc;
 mod propagators;

@@ -1,11 +1,11 @@
 //! The order of formats, conflicts, stale fields, and what goes on.
 
 use traceparent::{
-    IdsFrom, Incoming, Origin, Outgoing, Policy, Trust,
+    Change, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, Trust,
     sampler::{Sampler, SamplingInput, SamplingResult},
 };
 use traceparent_formats::{
-    Carried, Extracted, Format, FormatError, KNOWN_FIELDS, OwnedCarried, Propagators, PropagatorsError, SamplingState,
+    Carried, Extracted, Format, FormatError, OwnedCarried, Propagators, PropagatorsError, SamplingState, b3, xray,
 };
 
 use crate::common::vectors::{Message, values};
@@ -246,7 +246,7 @@ fn stale_fields_of_read_formats_are_removed_and_others_are_left_alone() {
 }
 
 #[test]
-fn a_changed_and_an_unchanged_tracestate_are_written() {
+fn an_unchanged_tracestate_is_written() {
     let message = message(&["traceparent: 00-T-S-01", "tracestate: rojo=1,congo=2"]);
     let extracted = extract(&Propagators::default(), &message);
     let policy = Policy::new(Drops);
@@ -257,6 +257,20 @@ fn a_changed_and_an_unchanged_tracestate_are_written() {
     let outgoing = outgoing.within(512).unwrap();
     let written = inject(&Propagators::default(), &outgoing, Carried::EMPTY);
     assert_eq!(written[1].1.as_deref(), Some("rojo=1,congo=2"));
+}
+
+#[test]
+fn changes_of_a_tracestate_are_written() {
+    let message = message(&["traceparent: 00-T-S-01", "tracestate: rojo=1,congo=2"]);
+    let extracted = extract(&Propagators::default(), &message);
+    let outgoing = Policy::new(Drops).apply(extracted.into_incoming(), &IdsFrom::new(|| 7));
+    let written = |changes: &[Change<'_>]| {
+        let written = inject(&Propagators::default(), &outgoing.edit(changes), Carried::EMPTY);
+        assert_eq!((written.len(), written[1].0), (2, "tracestate"));
+        written[1].1.clone()
+    };
+    assert_eq!(written(&[Change::Set(Member::from_static("congo", "3"))]).as_deref(), Some("congo=3,rojo=1"));
+    assert_eq!(written(&[Change::Remove("rojo"), Change::Remove("congo")]), None);
 }
 
 /// F 6, 17.
@@ -271,6 +285,9 @@ fn short_ids_are_written_on_request() {
     assert!(value("b3").starts_with("00000000000000ab-"));
     assert_eq!(value("x-b3-traceid"), "00000000000000ab");
     assert!(value("traceparent").starts_with("00-000000000000000000000000000000ab-"));
+    let propagators = Propagators::new(&[], &[Format::Jaeger]).with_short_b3(true);
+    let written = inject(&propagators, &apply(Trust::Continue, &extracted), Carried::EMPTY);
+    assert!(written[2].1.as_deref().unwrap().starts_with("000000000000000000000000000000ab:"));
 }
 
 /// F 21.
@@ -305,16 +322,32 @@ fn nothing_is_written_by_no_propagators() {
     assert_eq!(inject(&Propagators::NONE, &outgoing, Carried::EMPTY), []);
 }
 
-/// F 12.
 #[test]
-fn the_known_fields_are_those_of_all_formats_and_two_more() {
-    let mut known = KNOWN_FIELDS.to_vec();
-    let of_formats = Format::ALL.iter().flat_map(|format| format.field_names()).copied();
-    let mut expected: Vec<_> = of_formats.chain(["_x_amzn_trace_id", "baggage"]).collect();
-    known.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(known, expected);
-    assert!(known.iter().all(|name| name.bytes().all(|byte| !byte.is_ascii_uppercase())));
+fn one_format_alone_is_read_and_written() {
+    let only = Propagators::only(Format::Jaeger);
+    assert!(only.extracted().eq([Format::Jaeger]) && only.injected().eq([Format::Jaeger]));
+    let outgoing = Policy::new(Drops).apply(Incoming::Absent, &IdsFrom::new(|| 7));
+    let names = inject(&only, &outgoing, Carried::EMPTY).into_iter().map(|(name, _)| name);
+    assert_eq!(names.collect::<Vec<_>>(), ["uber-trace-id"]);
+}
+
+/// F 2, 5.
+#[test]
+fn a_context_by_itself_is_incoming_without_a_list() {
+    let incoming = |value| Incoming::from(b3::parse(value).unwrap()).to_string_of_variant();
+    assert_eq!(incoming(b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1"), "valid 01");
+    assert_eq!(incoming(b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"), "deferred");
+    assert_eq!(incoming(b"0"), "decision Some(false)");
+}
+
+/// F 27.
+#[test]
+fn an_owned_copy_keeps_all_pairs_apart() {
+    let carried = xray::parse(b"Root=1-5759e988-bd862e3fe1be46a994272793;A=1; B=2;Self=x;C=").unwrap().carried();
+    let owned = carried.into_owned();
+    assert!(owned.borrow().xray_pairs().eq([("A", "1"), ("B", "2"), ("C", "")]), "{owned:?}");
+    assert_eq!(format!("{:?}", carried.xray_pairs()), r#"[("A", "1"), ("B", "2"), ("C", "")]"#);
+    assert_eq!(Carried::default(), Carried::EMPTY);
 }
 
 /// F 27, 32, 34.

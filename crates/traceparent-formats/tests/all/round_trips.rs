@@ -84,6 +84,14 @@ fn every_format_is_written_as_its_text_has_it() {
     }
 }
 
+#[test]
+fn a_written_value_is_text_in_every_view() {
+    let value = b3::encode(&LocalContext::new(TRACE_ID, SPAN_ID, true));
+    let text = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+    assert_eq!((value.as_str(), value.as_ref(), value.as_bytes()), (text, text, text.as_bytes()));
+    assert_eq!(format!("{value:>52}|{value:?}"), format!(" {text}|Encoded(\"{text}\")"));
+}
+
 /// F 29, 31, 34, 41.
 #[test]
 fn decimal_ids_are_written_and_read_as_rust_has_them() {
