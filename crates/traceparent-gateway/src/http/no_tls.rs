@@ -1,6 +1,6 @@
 //! TLS in a build without it: types without values, so that all code about connections over TLS is compiled away.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{convert::Infallible, future::Ready, io, sync::Arc};
 
 use tokio::net::TcpStream;
 
@@ -8,29 +8,29 @@ use super::{TlsFailure, client::Offer};
 use crate::config::{ClientTls, ServerTls};
 
 /// The error returned when TLS is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("TLS needs a build with the feature tls")]
 pub(crate) struct TlsError;
 
 /// The TLS of connections to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsClient(Infallible);
 
 /// A connection over TLS to a server.
-pub(crate) type ClientStream = TcpStream;
+pub(crate) type ClientStream = Box<TcpStream>;
 
 impl TlsClient {
     pub(crate) fn load(_: &ClientTls) -> Result<Self, TlsError> {
         Err(TlsError)
     }
 
-    pub(crate) async fn connect(&self, _: TcpStream, _: &str, _: Offer) -> Result<(ClientStream, bool), TlsFailure> {
+    pub(crate) fn connect(&self, _: TcpStream, _: &str, _: Offer) -> Ready<Result<(ClientStream, bool), TlsFailure>> {
         match self.0 {}
     }
 }
 
 /// The TLS of connections to clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TlsServer(Infallible);
 
 /// A connection after the handshake.
@@ -46,7 +46,7 @@ impl TlsServer {
         Err(TlsError)
     }
 
-    pub(crate) async fn accept<S>(&self, _: S) -> Result<Accepted<S>, TlsFailure> {
+    pub(crate) fn accept<S>(&self, _: S) -> Ready<Result<Accepted<S>, TlsFailure>> {
         match self.0 {}
     }
 }
