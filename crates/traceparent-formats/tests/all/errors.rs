@@ -43,6 +43,11 @@ fn errors_name_format_part_rule_and_byte() {
     );
     assert_wording(cloud_trace::parse(b"1"), "cloudtrace: trace-id is too short: it ends at offset 1");
     assert_wording(grpc_trace_bin::parse(b"AQ"), "grpc-trace-bin: unsupported version at offset 0");
+    let trace_id = [&[0][..], &[7; 16]].concat();
+    assert_wording(
+        grpc_trace_bin::parse_bytes(&[&[0][..], &trace_id, &trace_id].concat()),
+        "grpc-trace-bin: trace-id is repeated",
+    );
     assert_wording("w3c".parse::<Format>(), "unknown propagation format");
     assert_wording(
         Format::TraceContext.read(|_| [&b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"[..]]),

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use traceparent::{SpanId, TraceId};
-use traceparent_formats::{Carried, Format, LocalContext, RemoteContext, SamplingState, b3, grpc_trace_bin, xray};
+use traceparent_formats::{
+    Carried, Format, LocalContext, RemoteContext, SamplingState, b3, cloud_trace, datadog, grpc_trace_bin, jaeger, xray,
+};
 
 use crate::common::vectors::{Message, values};
 
@@ -90,6 +92,22 @@ fn a_written_value_is_text_in_every_view() {
     let text = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
     assert_eq!((value.as_str(), value.as_ref(), value.as_bytes()), (text, text, text.as_bytes()));
     assert_eq!(format!("{value:>52}|{value:?}"), format!(" {text}|Encoded(\"{text}\")"));
+}
+
+#[test]
+fn lengths_are_those_of_the_longest_values() {
+    let highest = TraceId::from_u128(u128::MAX).unwrap();
+    let context = LocalContext::new(highest, SpanId::from_u64(u64::MAX).unwrap(), true);
+    let (trace_id, span_id) = ("f".repeat(32), "f".repeat(16));
+    assert_eq!(b3::encode(&context).as_bytes().len(), b3::LENGTH);
+    assert_eq!(format!("{trace_id}-{span_id}-1-{span_id}").len(), b3::MAX_LENGTH);
+    assert_eq!(jaeger::encode(&context).as_bytes().len(), jaeger::LENGTH);
+    assert_eq!(format!("{trace_id}%3A{span_id}%3A{span_id}%3A01").len(), jaeger::MAX_LENGTH);
+    assert_eq!(cloud_trace::encode(&context).as_bytes().len() + "55".len(), cloud_trace::MAX_LENGTH);
+    assert_eq!(grpc_trace_bin::encode_bytes(&context).len(), grpc_trace_bin::BYTES);
+    assert_eq!(grpc_trace_bin::encode(&context).as_bytes().len(), grpc_trace_bin::LENGTH);
+    assert_eq!(xray::encode(&context).as_bytes().len() + xray::MAX_CARRIED, xray::MAX_WRITTEN);
+    assert_eq!((xray::MAX_LENGTH, xray::MAX_CARRIED, datadog::MAX_LENGTH), (4096, 256, 512));
 }
 
 /// F 29, 31, 34, 41.
@@ -186,16 +204,19 @@ fn datadog_values_go_on_with_the_decision_they_belong_to() {
 
 /// F 32.
 #[test]
-fn datadog_priorities_go_on_as_they_were_received() {
+fn datadog_priorities_go_on_as_they_were_received_with_the_same_decision() {
     for priority in [i64::MIN, -7, -1, 0, 1, 2, 3, 10, i64::MAX] {
         let fields: Message = [("x-datadog-trace-id", "1"), ("x-datadog-sampling-priority", &priority.to_string())]
             .map(|(name, value)| (name.to_owned(), value.into()))
             .into();
         let context = read(Format::Datadog, &fields);
         assert_eq!(context.state().is_sampled(), Some(priority > 0));
-        let context = LocalContext::new(TRACE_ID, SPAN_ID, priority > 0).with_carried(context.carried());
-        let (message, _) = write(Format::Datadog, &context);
-        assert_eq!(message[2], ("x-datadog-sampling-priority".to_owned(), priority.to_string().into_bytes()));
+        let other = i64::from(priority <= 0);
+        for (sampled, expected) in [(priority > 0, priority), (priority <= 0, other)] {
+            let context = LocalContext::new(TRACE_ID, SPAN_ID, sampled).with_carried(context.carried());
+            let (message, _) = write(Format::Datadog, &context);
+            assert_eq!(message[2], ("x-datadog-sampling-priority".to_owned(), expected.to_string().into_bytes()));
+        }
     }
 }
 
