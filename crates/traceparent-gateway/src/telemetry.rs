@@ -136,7 +136,7 @@ impl Telemetry {
 
     /// Returns the end of a new sink, with room for this number of spans.
     pub(crate) fn collect(&mut self, name: &'static str, filter: SpanFilter, capacity: usize) -> Outlet {
-        let (sink, outlet) = Sink::new(name, filter, capacity);
+        let (sink, outlet) = Sink::queue(name, filter, capacity);
         self.sinks.push(sink);
         outlet
     }

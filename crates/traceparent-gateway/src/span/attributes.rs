@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     limits::shortened,
-    protobuf::{Field, Fields, field_length, integer_length, push_bytes, push_integer, push_length},
+    protobuf::{Field, Fields, field_length, integer_length, messages, push_bytes, push_integer, push_length},
 };
 use crate::config::SpanLimits;
 
@@ -220,14 +220,6 @@ impl<'a> Texts<'a> {
     pub(super) fn iter(self) -> impl Iterator<Item = &'a str> {
         messages(self.0).filter_map(|value| str::from_utf8(messages(value).next()?).ok())
     }
-}
-
-/// Returns an iterator over the texts and messages in a message.
-fn messages(fields: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Fields(fields).filter_map(|(_, field)| match field {
-        Field::Bytes(bytes) => Some(bytes),
-        Field::Integer(_) => None,
-    })
 }
 
 #[cfg(test)]

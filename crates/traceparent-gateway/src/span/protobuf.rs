@@ -126,6 +126,14 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// Returns an iterator over the texts and messages in a message.
+pub(crate) fn messages(fields: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Fields(fields).filter_map(|(_, field)| match field {
+        Field::Bytes(bytes) => Some(bytes),
+        Field::Integer(_) => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

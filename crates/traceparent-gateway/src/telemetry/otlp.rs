@@ -6,19 +6,21 @@
 
 use std::{
     io,
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Instant,
 };
 
 use opentelemetry_sdk::Resource;
-use tokio::{runtime, sync::mpsc::error::TryRecvError, time::sleep};
+use tokio::{runtime, time::sleep};
 
 use self::{
     exporter::{Exported, Exporter},
+    pending::{Outlet, pending},
     settings::Settings,
 };
 use super::{
-    queue::{Outlet, POLL, Worker},
-    sink::{Sink, SpanFilter},
+    queue::{POLL, Worker},
+    sink::Sink,
 };
 use crate::{
     config::{Batch, Otlp, OtlpVariables},
@@ -30,16 +32,21 @@ mod codec;
 mod connect;
 mod encoder;
 mod exporter;
+mod message;
+mod pending;
 mod resource;
 mod settings;
 mod tls;
 
-pub(super) use self::resource::resource;
 pub(crate) use self::tls::CollectorTls;
+pub(super) use self::{pending::Inlet, resource::resource};
 
 /// The size at which a batch is full, in bytes. Collectors refuse messages of more than 4 MiB, and a batch holds untrusted
 /// input.
 const BATCH_BYTES: usize = 3 << 20;
+
+/// The name of the sink.
+const NAME: &str = "otlp";
 
 /// Starts a thread that exports sampled spans in batches, each under the resource of its service. If the collector's URL has
 /// `https`, returns the certificates and keys for it, too.
@@ -56,9 +63,10 @@ pub(super) fn start(
         let _entered = runtime.enter();
         Exporter::new(settings, tls.as_ref(), resource)
     };
-    let (sink, outlet) = Sink::new("otlp", SpanFilter::Exported, batch.queue);
-    let worker = Worker::start(outlet, move |outlet| runtime.block_on(export_all(outlet, exporter, batch)));
-    Ok((sink, worker, tls))
+    let (inlet, outlet) = pending(NAME, batch.queue);
+    let counts = Arc::clone(outlet.counts());
+    let worker = Worker::spawn(NAME, counts, move || runtime.block_on(export_all(outlet, exporter, batch)));
+    Ok((Sink::Collector(inlet), worker, tls))
 }
 
 /// Checks the certificates and keys for a collector.
@@ -70,23 +78,34 @@ pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), Tl
 
 /// Exports spans in batches until all recorders are gone.
 async fn export_all(mut spans: Outlet, mut exporter: Exporter, batch: Batch) {
-    while let Some(first) = spans.recv().await {
-        // A span is encoded at once, so that its memory serves the next ones.
-        exporter.push(&first);
-        drop(first);
-        let due = Instant::now() + batch.delay;
-        while exporter.spans() < batch.size && exporter.bytes() < BATCH_BYTES {
-            match spans.try_recv() {
-                Ok(span) => exporter.push(&span),
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => match due.saturating_duration_since(Instant::now()) {
-                    Duration::ZERO => break,
-                    left => sleep(left.min(POLL)).await,
-                },
+    while spans.wait().await {
+        let mut due = Instant::now() + batch.delay;
+        loop {
+            let is_last = spans.fetch();
+            while let Some((service, span)) = spans.take() {
+                exporter.push(service, span);
+                if exporter.spans() >= batch.size || exporter.bytes() >= BATCH_BYTES {
+                    export(&mut spans, &mut exporter, batch).await;
+                    due = Instant::now() + batch.delay;
+                }
             }
+            spans.release();
+            let left = due.saturating_duration_since(Instant::now());
+            if is_last || left.is_zero() || exporter.spans() == 0 {
+                break;
+            }
+            sleep(left.min(POLL)).await;
         }
-        let Exported { taken, lost } = exporter.export(batch.timeout).await;
-        spans.counts().arrived(taken);
-        spans.counts().lost(lost);
+        if exporter.spans() > 0 {
+            export(&mut spans, &mut exporter, batch).await;
+        }
     }
+}
+
+/// Exports a batch, while further spans wait.
+async fn export(spans: &mut Outlet, exporter: &mut Exporter, batch: Batch) {
+    spans.release();
+    let Exported { taken, lost } = exporter.export(batch.timeout).await;
+    spans.counts().arrived(taken);
+    spans.counts().lost(lost);
 }

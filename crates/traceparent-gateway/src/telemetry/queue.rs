@@ -21,7 +21,7 @@ use crate::{operator::tell, span::Span};
 pub(super) const BYTES_OF_ITEM: usize = 2048;
 
 /// The least memory of a queue, in bytes, so that some of the largest items have room in the smallest queue.
-const LEAST_BYTES: usize = 1 << 20;
+pub(super) const LEAST_BYTES: usize = 1 << 20;
 
 /// An item of a queue.
 pub(crate) trait Item: Send + 'static {
@@ -61,12 +61,11 @@ impl<T: Item> Queue<T> {
     /// Puts an item into the queue, or drops it if there is no room.
     pub(crate) fn offer(&self, item: T) {
         let (counts, bytes) = (&self.counts, item.memory());
-        counts.offered.fetch_add(1, Relaxed);
+        counts.offer();
         let waiting = counts.bytes.fetch_add(bytes, Relaxed);
         if bytes > self.bytes.saturating_sub(waiting) || self.items.try_send(item).is_err() {
             counts.bytes.fetch_sub(bytes, Relaxed);
-            counts.lost(1);
-            counts.overflowed.store(true, Relaxed);
+            counts.overflow();
         }
     }
 }
@@ -102,6 +101,27 @@ impl Counts {
     /// Returns the approximate memory of the items in the queue, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
+    }
+
+    /// Counts an item that is offered.
+    pub(super) fn offer(&self) {
+        self.offered.fetch_add(1, Relaxed);
+    }
+
+    /// Sets the memory of the items in the queue, in bytes.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.bytes.store(bytes, Relaxed);
+    }
+
+    /// Counts an item that has found the queue full.
+    pub(super) fn overflow(&self) {
+        self.lost(1);
+        self.overflowed.store(true, Relaxed);
+    }
+
+    /// Returns whether an item has found the queue full.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.overflowed.load(Relaxed)
     }
 
     pub(crate) fn arrived(&self, items: u64) {
@@ -156,13 +176,17 @@ impl<T: Item> Outlet<T> {
     /// standard error.
     fn taken(&mut self, item: T) -> T {
         self.counts.bytes.fetch_sub(item.memory(), Relaxed);
-        if !self.told && self.counts.overflowed.load(Relaxed) {
+        if !self.told && self.counts.has_overflowed() {
             self.told = true;
-            let (items, name) = (T::NAME, self.name);
-            tell(format_args!("the queue of {items} for {name} was full, dropping what finds no room"));
+            tell_of_overflow(T::NAME, self.name);
         }
         item
     }
+}
+
+/// Reports that a queue was full.
+pub(super) fn tell_of_overflow(items: &str, name: &str) {
+    tell(format_args!("the queue of {items} for {name} was full, dropping what finds no room"));
 }
 
 /// The thread at the receiving end of a queue.
@@ -177,9 +201,14 @@ impl Worker {
     /// Starts a thread that takes items until all sending ends are gone.
     pub(crate) fn start<T: Item>(outlet: Outlet<T>, work: impl FnOnce(Outlet<T>) + Send + 'static) -> Self {
         let (name, counts) = (outlet.name, Arc::clone(&outlet.counts));
+        Self::spawn(name, counts, move || work(outlet))
+    }
+
+    /// Starts a thread that works until all sending ends of the queue with these counters are gone.
+    pub(super) fn spawn(name: &'static str, counts: Arc<Counts>, work: impl FnOnce() + Send + 'static) -> Self {
         let (end, done) = oneshot::channel();
         std::thread::spawn(move || {
-            work(outlet);
+            work();
             let _ = end.send(());
         });
         Self { name, counts, done }

@@ -29,9 +29,16 @@ impl Recorder {
     pub(crate) fn record(&self, mut span: Span) {
         let exported = span.is_exported();
         span.limit(self.limits);
-        let span = Arc::new(span);
-        for sink in self.sinks.iter().filter(|sink| sink.wants(exported)) {
-            sink.offer(Arc::clone(&span));
+        let sinks = || self.sinks.iter().filter(|sink| sink.wants(exported));
+        for sink in sinks() {
+            if let Sink::Collector(inlet) = sink {
+                inlet.offer(&span);
+            }
+        }
+        let mut queues = sinks().filter_map(Sink::as_queue).peekable();
+        if queues.peek().is_some() {
+            let span = Arc::new(span);
+            queues.for_each(|queue| queue.offer(Arc::clone(&span)));
         }
     }
 }
@@ -47,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_counted() {
-        let (sink, mut outlet) = Sink::new("test", SpanFilter::All, 1);
+        let (sink, mut outlet) = Sink::queue("test", SpanFilter::All, 1);
         let recorder = Recorder::new(vec![sink], SpanLimits { attributes: 3, value_length: 2, links: 0 });
         let mut span = example::span(1, 1);
         span.link = Some(span.context.traceparent);

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use super::queue::{Outlet, Queue};
+use super::{
+    otlp::Inlet,
+    queue::{Outlet, Queue},
+};
 use crate::span::Span;
 
 /// The spans that a sink takes.
@@ -11,25 +14,32 @@ pub(crate) enum SpanFilter {
     Exported,
 }
 
-/// A queue of finished spans, and which of them it takes.
+/// A place where finished spans go.
 #[derive(Debug)]
-pub(crate) struct Sink {
-    filter: SpanFilter,
-    queue: Queue<Arc<Span>>,
+pub(crate) enum Sink {
+    /// An exporter, which takes exported spans, and encodes them at once.
+    Collector(Inlet),
+    /// A queue, and the spans that it takes.
+    Queue(SpanFilter, Queue<Arc<Span>>),
 }
 
 impl Sink {
-    /// Creates a sink with room for this number of spans, and its outlet, which ends when all recorders are gone.
-    pub(crate) fn new(name: &'static str, filter: SpanFilter, capacity: usize) -> (Self, Outlet) {
+    /// Creates a queue with room for this number of spans, and its outlet, which ends when all recorders are gone.
+    pub(crate) fn queue(name: &'static str, filter: SpanFilter, capacity: usize) -> (Self, Outlet) {
         let (queue, outlet) = Queue::new(name, capacity);
-        (Self { filter, queue }, outlet)
+        (Self::Queue(filter, queue), outlet)
     }
 
+    /// Returns whether the sink takes a span that is exported, or one that is not.
     pub(super) fn wants(&self, exported: bool) -> bool {
-        exported || self.filter == SpanFilter::All
+        exported || matches!(self, Self::Queue(SpanFilter::All, _))
     }
 
-    pub(super) fn offer(&self, span: Arc<Span>) {
-        self.queue.offer(span);
+    /// Returns the queue of a sink that shares spans with others.
+    pub(super) fn as_queue(&self) -> Option<&Queue<Arc<Span>>> {
+        match self {
+            Self::Queue(_, queue) => Some(queue),
+            Self::Collector(_) => None,
+        }
     }
 }

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use hyper::body::Bytes;
 use opentelemetry_proto::{
@@ -10,32 +7,14 @@ use opentelemetry_proto::{
 };
 use opentelemetry_sdk::Resource;
 use prost::Message;
-use traceparent::{TraceContext, TraceParent, sampler::SpanKind};
-use traceparent_http::semconv;
 
 use super::resource::resource_of;
-use crate::{
-    config::SpanLimits,
-    span::{
-        Attributes, Span,
-        protobuf::{field_length, push_bytes, push_fixed32, push_fixed64, push_length, push_nonzero, push_some},
-    },
-};
+use crate::span::protobuf::{field_length, push_bytes, push_length, push_some};
 
 /// The URL of the conventions for attributes.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 
-/// The bits of a span's flags that say whether its parent is in another process.
-const HAS_IS_REMOTE: u32 = 0x100;
-const IS_REMOTE: u32 = 0x200;
-
-/// The code of a `Status` that is an error.
-const ERROR: u64 = 2;
-
-/// The number of bytes of a `Link`: its IDs and its flags.
-const LINK: usize = field_length(16) + field_length(8) + 1 + size_of::<u32>();
-
-/// An encoder of spans as requests to a collector, each span under the resource of its service.
+/// An encoder of requests to a collector, with each span under the resource of its service.
 ///
 /// Fields have the numbers of OTLP's messages, and are in their order.
 ///
@@ -46,10 +25,6 @@ pub(super) struct Encoder {
     services: Vec<Service>,
     /// The number of spans in the request.
     count: usize,
-    /// The `Span` that is being encoded.
-    span: Vec<u8>,
-    /// The attributes that are known apart from the others.
-    more: Attributes,
 }
 
 /// The `ResourceSpans` of a service.
@@ -66,22 +41,17 @@ struct Service {
 
 impl Encoder {
     pub(super) fn new(resource: Resource) -> Self {
-        let more = Attributes::new(SpanLimits::default());
-        Self { resource, services: Vec::new(), count: 0, span: Vec::new(), more }
+        Self { resource, services: Vec::new(), count: 0 }
     }
 
-    /// Adds a span to the request.
-    pub(super) fn push(&mut self, span: &Span) {
-        self.more.follow(&span.attributes);
-        push_more(&mut self.more, span);
-        self.span.clear();
-        push_span(&mut self.span, span, &self.more);
-        let known = self.services.iter_mut().position(|service| service.name == span.service);
+    /// Adds an encoded span of a service to the request.
+    pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
+        let known = self.services.iter_mut().position(|known| known.name == *service);
         let service = known.unwrap_or_else(|| {
-            self.services.push(Service::new(&span.service, &self.resource));
+            self.services.push(Service::new(service, &self.resource));
             self.services.len() - 1
         });
-        push_bytes(&mut self.services[service].spans, 2, &self.span);
+        push_bytes(&mut self.services[service].spans, 2, span);
         self.count += 1;
     }
 
@@ -138,88 +108,13 @@ impl Service {
     }
 }
 
-/// Adds the attributes that are known apart from the others.
-fn push_more(attributes: &mut Attributes, span: &Span) {
-    if let Some(status) = span.status {
-        attributes.push_number(semconv::HTTP_RESPONSE_STATUS_CODE, status);
-    }
-    if let Some(error_type) = span.error_type() {
-        attributes.push(semconv::ERROR_TYPE, &error_type);
-    }
-    if let Some(refused) = &span.refused {
-        attributes.push(semconv::TRACEPARENT_REFUSED, refused);
-    }
-}
-
-/// Adds the fields of a `Span`, with the IDs, flags and `tracestate` that were sent.
-fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes) {
-    let TraceContext { traceparent, tracestate } = &span.context;
-    push_ids(out, *traceparent);
-    push_some(out, 3, tracestate.as_bytes());
-    if let Some(parent) = span.parent_id {
-        push_bytes(out, 4, &parent.to_bytes());
-    }
-    push_some(out, 5, span.name.as_bytes());
-    push_nonzero(out, 6, kind(span.kind));
-    push_fixed64(out, 7, nanoseconds(span.start));
-    push_fixed64(out, 8, nanoseconds(span.start + span.duration));
-    out.extend_from_slice(span.attributes.as_fields());
-    out.extend_from_slice(more.as_fields());
-    push_nonzero(out, 10, more.dropped() as u64);
-    if let Some(caller) = span.link {
-        push_length(out, 13, LINK);
-        push_ids(out, caller);
-        push_fixed32(out, 6, flags(caller, true));
-    }
-    push_nonzero(out, 14, span.dropped_links.into());
-    push_status(out, span);
-    push_fixed32(out, 16, flags(*traceparent, span.kind == SpanKind::Server && span.parent_id.is_some()));
-}
-
-/// Adds the first two fields of a `Span` or a `Link`.
-fn push_ids(out: &mut Vec<u8>, traceparent: TraceParent) {
-    push_bytes(out, 1, &traceparent.trace_id().to_bytes());
-    push_bytes(out, 2, &traceparent.parent_id().to_bytes());
-}
-
-/// Adds the `Status`, which has a message unless the status of HTTP is the reason.
-fn push_status(out: &mut Vec<u8>, span: &Span) {
-    let message = match span.failure {
-        Some(failure) => failure.to_string(),
-        None if span.is_rpc_status_missing() => "the answer has no gRPC status".to_owned(),
-        None => String::new(),
-    };
-    let mut status = Vec::new();
-    if span.is_error() {
-        push_some(&mut status, 2, message.as_bytes());
-        push_nonzero(&mut status, 3, ERROR);
-    }
-    push_bytes(out, 15, &status);
-}
-
-fn flags(traceparent: TraceParent, is_parent_remote: bool) -> u32 {
-    u32::from(traceparent.flags().bits()) | HAS_IS_REMOTE | if is_parent_remote { IS_REMOTE } else { 0 }
-}
-
-fn kind(kind: SpanKind) -> u64 {
-    match kind {
-        SpanKind::Internal => 1,
-        SpanKind::Server => 2,
-        SpanKind::Client => 3,
-        SpanKind::Producer => 4,
-        SpanKind::Consumer => 5,
-    }
-}
-
-/// Returns a time in nanoseconds since 1970, or 0 for an earlier one.
-fn nanoseconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::{io, time::Duration};
+    use std::{
+        io,
+        time::{Duration, UNIX_EPOCH},
+    };
 
     use opentelemetry::{
         InstrumentationScope, KeyValue,
@@ -230,11 +125,20 @@ mod tests {
         transform::trace::tonic::group_spans_by_resource_and_scope,
     };
     use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-    use traceparent::TraceState;
+    use traceparent::{TraceContext, TraceState, sampler::SpanKind};
     use traceparent_opentelemetry::to_span_context;
 
     use super::*;
-    use crate::{http::Failure, telemetry::example};
+    use crate::{
+        config::SpanLimits,
+        http::Failure,
+        span::{Attributes, Span},
+        telemetry::{example, otlp::message::encoded},
+    };
+
+    fn push(encoder: &mut Encoder, span: &Span) {
+        encoded(span, |message| encoder.push(&span.service, message));
+    }
 
     /// The attributes of the SDK's span.
     fn attributes(span: &Span) -> Vec<KeyValue> {
@@ -310,11 +214,11 @@ mod tests {
         };
         let decoded = |request: Bytes| ExportTraceServiceRequest::decode(request).unwrap();
         for span in examples() {
-            encoder.push(&span);
+            push(&mut encoder, &span);
             assert_eq!(decoded(encoder.finish()), by_sdk(vec![to_span_data(&span)]), "{span:?}");
         }
         for span in examples() {
-            encoder.push(&span);
+            push(&mut encoder, &span);
         }
         assert_eq!(encoder.spans(), examples().len());
         assert!((1000..2000).contains(&encoder.bytes()), "{}", encoder.bytes());
@@ -327,7 +231,7 @@ mod tests {
     fn every_service_has_its_resource() {
         let mut encoder = Encoder::new(Resource::builder_empty().build());
         for (service, id) in [("a", 1), ("b", 2), ("a", 3)] {
-            encoder.push(&Span { service: service.into(), ..example::span(1, id) });
+            push(&mut encoder, &Span { service: service.into(), ..example::span(1, id) });
         }
         let request = ExportTraceServiceRequest::decode(encoder.finish()).unwrap();
         let spans = request.resource_spans.iter().map(|found| {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -15,7 +15,7 @@ use super::{
     encoder::Encoder,
     settings::Settings,
 };
-use crate::{http::TlsClient, operator::tell, span::Span};
+use crate::{http::TlsClient, operator::tell};
 
 /// The number of attempts to export a batch.
 const ATTEMPTS: u32 = 4;
@@ -62,9 +62,9 @@ impl Exporter {
         }
     }
 
-    /// Adds a span to those that are exported next.
-    pub(super) fn push(&mut self, span: &Span) {
-        self.encoder.push(span);
+    /// Adds an encoded span of a service to those that are exported next.
+    pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
+        self.encoder.push(service, span);
     }
 
     /// Returns the number of spans that are exported next.
