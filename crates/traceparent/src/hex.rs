@@ -62,7 +62,7 @@ const fn pair(bytes: &[u8], at: usize) -> u16 {
 }
 
 /// Returns the `N` bytes at an offset, or `None` if there are fewer.
-pub(crate) const fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+const fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
     match bytes.split_at_checked(at) {
         Some((_, rest)) => rest.first_chunk(),
         None => None,

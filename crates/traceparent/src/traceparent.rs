@@ -260,24 +260,33 @@ const fn ids(head: &[u8; TraceParent::LENGTH]) -> Option<(u128, u64)> {
     }
 }
 
-/// Returns the left-most error in the IDs and the dashes after them.
+/// Returns the left-most error in the IDs and the dashes after them. The caller has found that there is one.
 #[cold]
 const fn ids_fault(head: &[u8; TraceParent::LENGTH]) -> ParseError {
-    let (Some(trace_id), Some(parent_id)) =
-        (hex::chunk::<{ TraceId::LENGTH }>(head, TRACE_ID), hex::chunk::<{ SpanId::LENGTH }>(head, PARENT_ID))
-    else {
-        return ParseError::new(ErrorKind::TooShort, Field::TraceParent, head.len());
-    };
-    if let Err(error) = TraceId::parse(trace_id) {
-        return ParseError::new(error.kind(), Field::TraceId, TRACE_ID + error.offset());
+    if let Some(error) = id_fault(head, TRACE_ID, TRACE_ID_END, Field::TraceId) {
+        return error;
     }
     if head[TRACE_ID_END] != b'-' {
         return ParseError::new(ErrorKind::MissingDash, Field::TraceId, TRACE_ID_END);
     }
-    if let Err(error) = SpanId::parse(parent_id) {
-        return ParseError::new(error.kind(), Field::ParentId, PARENT_ID + error.offset());
+    if let Some(error) = id_fault(head, PARENT_ID, PARENT_ID_END, Field::ParentId) {
+        return error;
     }
     ParseError::new(ErrorKind::MissingDash, Field::ParentId, PARENT_ID_END)
+}
+
+/// Returns the error in the ID at these offsets, or `None` if it is valid.
+const fn id_fault(head: &[u8; TraceParent::LENGTH], start: usize, end: usize, field: Field) -> Option<ParseError> {
+    let mut is_zero = true;
+    let mut i = start;
+    while i < end {
+        match hex::nibble(head[i]) {
+            Some(nibble) => is_zero &= nibble == 0,
+            None => return Some(hex::fault(head, i, end, field)),
+        }
+        i += 1;
+    }
+    if is_zero { Some(ParseError::new(ErrorKind::AllZero, field, start)) } else { None }
 }
 
 impl fmt::Display for TraceParent {

@@ -77,6 +77,41 @@ fn traceparent() {
 }
 
 #[test]
+fn the_left_most_of_two_errors_is_returned() {
+    const ZERO_TRACE: &[u8; 55] = b"00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+    const ZERO_PARENT: &[u8; 55] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01";
+    let error = |value: &[u8; 55], wrong: &[(usize, u8)]| {
+        let mut value = *value;
+        for (at, byte) in wrong {
+            value[*at] = *byte;
+        }
+        let error = TraceParent::parse(&value).unwrap_err();
+        (error.kind(), error.field(), error.offset())
+    };
+    for first in 3..55 {
+        let field = match first {
+            ..36 => Field::TraceId,
+            36..53 => Field::ParentId,
+            _ => Field::TraceFlags,
+        };
+        for (byte, kind) in [(b'.', ErrorKind::InvalidByte), (b'A', ErrorKind::UpperCase)] {
+            let kind = if first == 35 || first == 52 { ErrorKind::MissingDash } else { kind };
+            for second in first + 1..55 {
+                let wrong = [(first, byte), (second, b'A')];
+                assert_eq!(
+                    error(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &wrong),
+                    (kind, field, first)
+                );
+                let zero = (ErrorKind::AllZero, Field::TraceId, 3);
+                assert_eq!(error(ZERO_TRACE, &wrong), if first < 35 { (kind, field, first) } else { zero });
+                let zero = (ErrorKind::AllZero, Field::ParentId, 36);
+                assert_eq!(error(ZERO_PARENT, &wrong), if first < 52 { (kind, field, first) } else { zero });
+            }
+        }
+    }
+}
+
+#[test]
 fn ids_flags_and_version_on_their_own() {
     assert_wording(TraceId::parse(b"4b"), "trace-id is too short: it ends at offset 2");
     assert_wording(TraceId::parse(&[b'1'; 33]), "trace-id is too long: it has to end before offset 32");
