@@ -57,11 +57,14 @@ impl<'a> TraceStateEdit<'a> {
     }
 
     fn write_around(&self, mut gap: Range<usize>, out: &mut impl Sink) -> fmt::Result {
-        let mut written = false;
-        self.ours(|entry| {
-            written = true;
-            entry.write(out)
-        })?;
+        // One change at most, or else that of a sampling decision.
+        let entry = match self.changes() {
+            [Change::Set(member)] => Some(Entry::Set(*member)),
+            [_, ..] => None,
+            [] => self.ot_entry(),
+        };
+        let mut written = entry.is_some();
+        entry.map_or(Ok(()), |entry| entry.write(out))?;
         let list = self.list.as_bytes();
         if written && gap.is_empty() && self.list.len() == grammar::MAX_MEMBERS {
             gap.start = list.iter().rposition(|byte| *byte == b',').unwrap_or_default();
