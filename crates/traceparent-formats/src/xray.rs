@@ -8,6 +8,7 @@ use crate::{
     context::{LocalContext, RemoteContext},
     error::{FormatError, Part},
     format::Format,
+    ids,
     scan::{Fault, Piece, is_printable, part},
     state::SamplingState,
     text::Encoded,
@@ -51,6 +52,10 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     part!(Format::XRay, Part::Value, whole.sized(MAX_LENGTH));
     let (mut root, mut parent, mut sampled, mut has_self) = (None, None, None, false);
     let mut rest = Some(whole);
+    if let Some((trace_id, span_id, state, behind)) = usual(whole) {
+        (root, parent, sampled) = (Some(trace_id), Some(span_id), Some(state));
+        rest = behind;
+    }
     while let Some(pairs) = rest {
         let (pair, behind) = pairs.cut(b';');
         rest = behind;
@@ -96,6 +101,27 @@ pub const fn parse(value: &[u8]) -> Result<RemoteContext<'_>, FormatError> {
     Ok(context.with_carried(carried))
 }
 
+/// Reads the pairs in the order in which nearly all values have them, and returns them with the piece behind the next
+/// semicolon. For all else it returns `None`, and the pairs are read one by one.
+const fn usual(whole: Piece<'_>) -> Option<(TraceId, SpanId, SamplingState, Option<Piece<'_>>)> {
+    // Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1
+    let Some((b"Root=", rest)) = whole.bytes().split_first_chunk() else { return None };
+    let Some((root @ [b'1', b'-', _, _, _, _, _, _, _, _, b'-', ..], rest)) = rest.split_first_chunk::<ROOT>() else {
+        return None;
+    };
+    let Some((b";Parent=", rest)) = rest.split_first_chunk() else { return None };
+    let Some((span_id, rest)) = rest.split_at_checked(SpanId::LENGTH) else { return None };
+    let Some((b";Sampled=", [state, rest @ ..])) = rest.split_first_chunk() else { return None };
+    let (Some((trace_id, span_id)), Some(state)) = (ids::both(&digits(root), span_id), state_of(*state)) else {
+        return None;
+    };
+    match rest {
+        [] => Some((trace_id, span_id, state, None)),
+        [b';', rest @ ..] => Some((trace_id, span_id, state, Some(whole.skip(whole.len() - rest.len())))),
+        _ => None,
+    }
+}
+
 const fn printable(pair: Piece<'_>) -> Result<(), Fault> {
     let bytes = pair.bytes();
     let mut i = words::printable_prefix(bytes);
@@ -129,12 +155,7 @@ const fn root_id(root: Piece<'_>) -> Result<TraceId, Fault> {
     if bytes[10] != b'-' {
         return root.fault(ErrorKind::MissingDash, 10);
     }
-    let mut digits = [0; TraceId::LENGTH];
-    let mut i = 0;
-    while i < digits.len() {
-        digits[i] = bytes[if i < 8 { i + 2 } else { i + 3 }];
-        i += 1;
-    }
+    let digits = digits(bytes);
     if let Some(number) = words::hex(&digits) {
         if let Some(id) = TraceId::from_u128(number) {
             return Ok(id);
@@ -149,15 +170,35 @@ const fn root_id(root: Piece<'_>) -> Result<TraceId, Fault> {
     }
 }
 
+/// Returns the digits of a `Root` without version and dashes.
+const fn digits(root: &[u8; ROOT]) -> [u8; TraceId::LENGTH] {
+    let mut digits = [0; TraceId::LENGTH];
+    let mut i = 0;
+    while i < digits.len() {
+        digits[i] = root[if i < 8 { i + 2 } else { i + 3 }];
+        i += 1;
+    }
+    digits
+}
+
 const fn state(piece: Piece<'_>) -> Result<SamplingState, Fault> {
     if let Err(fault) = piece.sized(1) {
         return Err(fault);
     }
-    match piece.bytes() {
-        [b'0'] => Ok(SamplingState::Deny),
-        [b'1'] => Ok(SamplingState::Accept),
-        [b'?'] => Ok(SamplingState::Defer),
-        _ => piece.fault(ErrorKind::InvalidByte, 0),
+    if let [byte] = piece.bytes() {
+        if let Some(state) = state_of(*byte) {
+            return Ok(state);
+        }
+    }
+    piece.fault(ErrorKind::InvalidByte, 0)
+}
+
+const fn state_of(byte: u8) -> Option<SamplingState> {
+    match byte {
+        b'0' => Some(SamplingState::Deny),
+        b'1' => Some(SamplingState::Accept),
+        b'?' => Some(SamplingState::Defer),
+        _ => None,
     }
 }
 
