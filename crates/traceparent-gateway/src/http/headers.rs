@@ -17,6 +17,7 @@ use super::{
 };
 use crate::config::Forwarded;
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -28,7 +29,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// [RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
-    HeaderName::from_static("keep-alive"),
+    KEEP_ALIVE,
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
@@ -122,10 +123,15 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Removes the fields of this connection.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok());
+    // Most heads name none besides those that go anyway.
+    let named = tokens(headers, &CONNECTION).filter(|name| !KEEP_ALIVE.as_str().as_bytes().eq_ignore_ascii_case(name));
+    let named = named.filter_map(|name| HeaderName::from_bytes(name).ok());
     // What is meant for the end of the way, or frames the body, is not about a connection.
     let named: Vec<HeaderName> = named.filter(|name| *name != HOST && *name != CONTENT_LENGTH).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in &named {
+        headers.remove(name);
+    }
+    while let Some(name) = HOP_BY_HOP.iter().find(|name| headers.keys().any(|other| other == *name)) {
         headers.remove(name);
     }
 }
@@ -142,9 +148,11 @@ pub(crate) fn section_size(headers: &HeaderMap) -> usize {
 ///
 /// [RFC 9110, section 7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)
 pub(crate) fn upgrade(parts: &request::Parts) -> Option<HeaderValue> {
-    let asks = parts.version == Version::HTTP_11 && has_token(&parts.headers, &CONNECTION, "upgrade");
+    if parts.version != Version::HTTP_11 || !has_token(&parts.headers, &CONNECTION, "upgrade") {
+        return None;
+    }
     let protocols: Vec<&[u8]> = tokens(&parts.headers, &UPGRADE).collect();
-    if !asks || protocols.is_empty() || !protocols.iter().all(|protocol| may_become(protocol)) {
+    if protocols.is_empty() || !protocols.iter().all(|protocol| may_become(protocol)) {
         return None;
     }
     HeaderValue::from_bytes(&protocols.join(&b", "[..])).ok()
@@ -190,11 +198,9 @@ fn add_forwarded(headers: &mut HeaderMap, options: ForwardOptions<'_>) {
             }
         }
     }
-    if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(options.scheme));
-    }
-    if let Some(host) = headers.get(HOST).filter(|_| !headers.contains_key(X_FORWARDED_HOST)).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(options.scheme));
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
 }
 

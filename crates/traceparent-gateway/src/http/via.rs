@@ -11,32 +11,41 @@ use super::tokens::tokens;
 ///
 /// [RFC 9110, section 7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3)
 #[derive(Clone, Debug)]
-pub(crate) struct Pseudonym(String);
+pub(crate) struct Pseudonym {
+    name: String,
+    /// The members of the field for HTTP/1.0, HTTP/1.1 and HTTP/2.
+    members: [HeaderValue; 3],
+}
 
 impl Pseudonym {
     /// Creates a name that no other gateway has.
     pub(crate) fn random() -> Self {
-        Self(format!("traceparent-gateway-{}", RandomIdGenerator.new_span_id()))
+        let name = format!("traceparent-gateway-{}", RandomIdGenerator.new_span_id());
+        let members = ["1.0", "1.1", "2.0"].map(|version| {
+            // All of its characters may stand in a field.
+            HeaderValue::try_from(format!("{version} {name}"))
+                .unwrap_or(HeaderValue::from_static("1.1 traceparent-gateway"))
+        });
+        Self { name, members }
     }
 
     /// Returns whether a request has been here.
     pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
         tokens(headers, &VIA).any(|member| {
             let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-            words.nth(1) == Some(self.0.as_bytes())
+            words.nth(1) == Some(self.name.as_bytes())
         })
     }
 
     /// Adds the name, with the version in which the message was received.
     pub(crate) fn append(&self, version: Version, headers: &mut HeaderMap) {
-        let version = match version {
-            Version::HTTP_10 => "1.0",
-            Version::HTTP_2 => "2.0",
-            _ => "1.1",
+        let [http10, http11, http2] = &self.members;
+        let member = match version {
+            Version::HTTP_10 => http10,
+            Version::HTTP_2 => http2,
+            _ => http11,
         };
-        if let Ok(value) = HeaderValue::try_from(format!("{version} {}", self.0)) {
-            headers.append(VIA, value);
-        }
+        headers.append(VIA, member.clone());
     }
 }
 
