@@ -132,17 +132,16 @@ impl Settings {
     async fn forward(
         &self,
         route: Option<(usize, &Route)>,
-        sender: Peer,
+        sender: &Peer,
         pseudonym: &Pseudonym,
-        request: Request<ClientBody>,
+        (parts, body): (&mut Parts, ClientBody),
         span: &OpenSpan,
         entry: &mut LogEntry,
     ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
-        let (mut parts, body) = request.into_parts();
         let (place, route) = route.ok_or(Failure::NoRoute)?;
         let Way { client, rules } = self.ways.get(place).ok_or(Failure::NoRoute)?;
 
-        let upgrade = if route.http2 == Http2::Always { None } else { upgrade(&parts) };
+        let upgrade = if route.http2 == Http2::Always { None } else { upgrade(parts) };
         let options = ForwardOptions {
             client: &sender.name,
             scheme: sender.scheme(),
@@ -151,7 +150,7 @@ impl Settings {
             rules,
             pseudonym,
         };
-        forward_request(&mut parts, options);
+        forward_request(parts, options);
         parts.uri = route.upstream.join(&parts.uri).ok_or(Failure::TargetTooLong)?;
         let upgraded = upgrade.and_then(|asked| Some((asked, parts.extensions.remove::<OnUpgrade>()?)));
         parts.extensions.clear();
@@ -180,7 +179,7 @@ impl Settings {
         let mut peer = None;
         let answer = select! {
             biased;
-            answer = client.request(Request::from_parts(parts, body), &sender.interim, &mut peer) => match answer {
+            answer = client.request(parts, body, &sender.interim, &mut peer) => match answer {
                 _ if sender.interim.is_exceeded() => Err(Failure::InvalidAnswer),
                 answer => answer.map_err(|failure| progress.failure().unwrap_or(failure)),
             },
@@ -198,7 +197,7 @@ impl Settings {
             Some((asked, upgraded))
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_asked_for(&asked, response.headers()) =>
             {
-                switch(upgraded, &mut response, self.limits.idle_timeout, sender.under_way);
+                switch(upgraded, &mut response, self.limits.idle_timeout, sender.under_way.clone());
             }
             _ if response.status().is_informational() => {
                 call.failed(Failure::InvalidAnswer);
@@ -245,14 +244,12 @@ impl Handler for Proxy {
         let refusal = RefusalForm::of(request.headers(), request.uri());
         let (mut parts, body) = request.into_parts();
         let answer = match settings.admit(&mut parts, &self.pseudonym) {
-            Ok(None) => {
-                let request = Request::from_parts(parts, body);
-                settings.forward(route, client, &self.pseudonym, request, &span, &mut entry).await
-            }
+            Ok(None) => settings.forward(route, &client, &self.pseudonym, (&mut parts, body), &span, &mut entry).await,
             Ok(Some(answer)) => {
                 span.answered(&answer);
                 entry.answered(answer.status());
-                return answer.map(|body| LoggedBody::new(SpanBody::new(Either::Right(body), None, span), entry));
+                return answer
+                    .map(|body| Box::new(LoggedBody::new(SpanBody::new(Either::Right(body), None, span), entry)));
             }
             Err(failure) => Err(failure),
         };
@@ -266,7 +263,7 @@ impl Handler for Proxy {
         };
         span.answered(&response);
         entry.answered(response.status());
-        response.map(|body| LoggedBody::new(SpanBody::new(body, call, span), entry))
+        response.map(|body| Box::new(LoggedBody::new(SpanBody::new(body, call, span), entry)))
     }
 }
 

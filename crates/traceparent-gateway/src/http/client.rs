@@ -1,9 +1,9 @@
 //! A client of one upstream, which keeps its connections and sends a request again where that is safe.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
-    Request, Response,
+    Response,
     body::{Body, Bytes},
     header::UPGRADE,
     http::{request, uri::Authority},
@@ -125,21 +125,23 @@ where
     /// on, are told beside the answer.
     pub(crate) async fn request(
         &self,
-        request: Request<B>,
+        head: &request::Parts,
+        body: B,
         interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let (parts, body) = request.into_parts();
-        let mut repeats = Repeats::new(&parts.method, self.0.options.retries);
-        let offer = Offer::new(&self.0.options, parts.headers.contains_key(UPGRADE));
+        let mut repeats = Repeats::new(&head.method, self.0.options.retries);
+        let offer = Offer::new(&self.0.options, head.headers.contains_key(UPGRADE));
         let (mut body, mut owner) = LentBody::new(body, if offer == Offer::Http1 { 0 } else { REPLAY_BYTES });
         let mut age = Age::Any;
         loop {
             let young = self.0.http2.young();
-            let error = match self.attempt(offer, parts.clone(), body, age, interim, peer).await {
+            let error = match self.attempt(offer, head, &mut body, age, interim, peer).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
+            // What has not been sent comes back, too.
+            drop(mem::take(&mut body));
             if !repeats.allow(error.progress) {
                 return Err(error.failure);
             }
@@ -151,55 +153,59 @@ where
         }
     }
 
-    /// Sends a request once.
+    /// Sends a request once, on a connection that waits or on a new one. Takes the body when there is one.
     async fn attempt(
         &self,
         offer: Offer,
-        parts: request::Parts,
-        body: LentBody<B>,
+        head: &request::Parts,
+        body: &mut LentBody<B>,
         age: Age,
         interim: &Interim,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Response<AnswerBody>, AttemptError> {
-        let acquired = self.acquire(offer, age).await.map_err(|failure| {
-            // An upstream that ends a connection before a request is written has not processed it.
-            let progress = match failure {
-                Failure::NoAnswer
-                | Failure::Unreachable(io::ErrorKind::ConnectionReset)
-                | Failure::Tls(TlsFailure::Closed) => Progress::Unprocessed,
-                _ => Progress::Unknown,
-            };
-            AttemptError::new(failure, progress)
-        })?;
+        let acquired = match self.waiting(offer, age) {
+            Some(acquired) => acquired,
+            // Most requests need no new connection: what opens one takes its memory when it does.
+            None => Box::pin(self.acquire(offer, age)).await.map_err(|failure| {
+                // An upstream that ends a connection before a request is written has not processed it.
+                let progress = match failure {
+                    Failure::NoAnswer
+                    | Failure::Unreachable(io::ErrorKind::ConnectionReset)
+                    | Failure::Tls(TlsFailure::Closed) => Progress::Unprocessed,
+                    _ => Progress::Unknown,
+                };
+                AttemptError::new(failure, progress)
+            })?,
+        };
         match acquired {
             Acquired::Http1(connection) => {
                 *peer = Some(connection.transport().peer);
-                connection
-                    .send(parts, body, &self.0.http1, interim)
-                    .await
-                    .map(|response| response.map(AnswerBody::Http1))
+                let sent = connection.send(head, mem::take(body), &self.0.http1, interim).await;
+                sent.map(|response| response.map(AnswerBody::Http1))
             }
             Acquired::Http2(connection, slot) => {
                 *peer = Some(connection.liveness.transport.peer);
-                connection.send(parts, body, slot, interim).await.map(|response| response.map(AnswerBody::Http2))
+                let sent = connection.send(head, mem::take(body), slot, interim).await;
+                sent.map(|response| response.map(AnswerBody::Http2))
             }
         }
     }
 
-    /// Returns a connection of an offered protocol, a new one if none waits.
-    async fn acquire(&self, offer: Offer, age: Age) -> Result<Acquired<B>, Failure> {
+    /// Returns an open connection of an offered protocol that takes a request, or `None` if none waits.
+    fn waiting(&self, offer: Offer, age: Age) -> Option<Acquired<B>> {
         let Shared { http1, http2, .. } = &*self.0;
         if offer != Offer::Http1
             && let Some((connection, slot)) = http2.try_enter(age)
         {
-            return Ok(Acquired::Http2(connection, slot));
+            return Some(Acquired::Http2(connection, slot));
         }
-        if offer != Offer::Http2
-            && age == Age::Any
-            && let Some(connection) = http1.take()
-        {
-            return Ok(Acquired::Http1(connection));
-        }
+        let has_waited = offer != Offer::Http2 && age == Age::Any;
+        if has_waited { http1.take().map(Acquired::Http1) } else { None }
+    }
+
+    /// Returns a new connection of an offered protocol, or one that takes a request meanwhile.
+    async fn acquire(&self, offer: Offer, age: Age) -> Result<Acquired<B>, Failure> {
+        let Shared { http2, .. } = &*self.0;
         match offer {
             Offer::Http1 => Ok(http2.keep(self.open(offer).await?)),
             Offer::Http2 | Offer::Any => http2.enter(age, || self.open(offer)).await,

@@ -18,8 +18,9 @@ use crate::{
     tracer::SpanBody,
 };
 
-/// The body of a response: that of the upstream, or a short text of the gateway.
-pub(crate) type ResponseBody = LoggedBody<SpanBody<Either<UpstreamBody, Full<Bytes>>>>;
+/// The body of a response: that of the upstream, or a short text of the gateway. It is on the heap, because what sends it
+/// moves it often.
+pub(crate) type ResponseBody = Box<LoggedBody<SpanBody<Either<UpstreamBody, Full<Bytes>>>>>;
 
 /// The body of an upstream's answer, which ends the wait for that of the request.
 pub(super) type UpstreamBody = GuardedBody<ForwardedBody<AnswerBody>, Answered>;

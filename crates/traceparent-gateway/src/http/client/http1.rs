@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -9,7 +9,10 @@ use std::{
 use hyper::{
     Request, Response, Uri, Version,
     body::{Body, Bytes, Incoming},
-    client::conn::http1::{Builder, SendRequest},
+    client::conn::{
+        TrySendError,
+        http1::{Builder, SendRequest},
+    },
     ext::on_informational,
     header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
     http::{request, uri::PathAndQuery},
@@ -35,6 +38,9 @@ use crate::http::{
     headers::suit_http1,
     insertions::{InsertingBody, InsertingStream, Insertions},
 };
+
+/// A request on its way to the upstream.
+type Message<B> = Request<InsertingBody<LentBody<B>>>;
 
 /// A connection that one request has at a time.
 #[derive(Debug)]
@@ -84,26 +90,15 @@ where
 
     /// Sends a request, and returns the connection to `idle` after the answer.
     pub(super) async fn send(
-        self,
-        mut parts: request::Parts,
+        mut self,
+        head: &request::Parts,
         body: LentBody<B>,
         idle: &Arc<Idle<B>>,
         interim: &Interim,
     ) -> Result<Response<Incoming>, AttemptError> {
-        address(&mut parts);
-        // Without it, a body is dropped whose method defines no meaning for one.
-        frame(&mut parts.headers, &body);
-        let Self { mut sender, insertions, transport, mut ended, is_reused, idle_since, idle_timeout } = self;
-        let received = transport.received();
-        let body = InsertingBody::new(body, Some(insertions.clone()));
-        let mut request = Request::from_parts(parts, body);
-        let (interim, cut) = (interim.clone(), Arc::clone(&transport));
-        on_informational(&mut request, move |response| {
-            if !interim.send(response.status(), response.headers()) {
-                cut.cut();
-            }
-        });
-        let answer = sender.try_send_request(request);
+        let received = self.transport.received();
+        let answer = pin!(self.queue(head, body, interim));
+        let Self { sender, insertions, transport, mut ended, is_reused, idle_since, idle_timeout } = self;
         let (answer, sender) = answer_or_end(answer, sender, &mut ended).await;
         match answer {
             Ok(mut response) => {
@@ -130,6 +125,28 @@ where
                 Err(AttemptError::new(failure, progress))
             }
         }
+    }
+
+    /// Hands a request to the connection, and returns its answer or itself.
+    fn queue(
+        &mut self,
+        head: &request::Parts,
+        body: LentBody<B>,
+        interim: &Interim,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Message<B>>>> + use<B> {
+        let mut parts = head.clone();
+        address(&mut parts);
+        // Without it, a body is dropped whose method defines no meaning for one.
+        frame(&mut parts.headers, &body);
+        let body = InsertingBody::new(body, Some(self.insertions.clone()));
+        let mut request = Request::from_parts(parts, body);
+        let (interim, transport) = (interim.clone(), Arc::clone(&self.transport));
+        on_informational(&mut request, move |response| {
+            if !interim.send(response.status(), response.headers()) {
+                transport.cut();
+            }
+        });
+        self.sender.try_send_request(request)
     }
 
     fn release(mut self, idle: &Arc<Idle<B>>) {
@@ -231,11 +248,10 @@ where
 ///
 /// A request that is queued while the connection ends stays in the queue until its last handle, the sender, is dropped.
 async fn answer_or_end<A: Future, S>(
-    answer: A,
+    mut answer: Pin<&mut A>,
     sender: S,
     ended: &mut oneshot::Receiver<Infallible>,
 ) -> (A::Output, Option<S>) {
-    let mut answer = pin!(answer);
     let answered = select! {
         biased;
         answer = &mut answer => Some(answer),
@@ -287,6 +303,7 @@ mod tests {
         let queue = [reply];
         let (end, mut ended) = oneshot::channel();
         drop(end);
+        let answer = pin!(answer);
         let waited = timeout(Duration::from_secs(60), answer_or_end(answer, queue, &mut ended));
         let (answer, queue) = waited.await.unwrap();
         assert!(answer.is_err() && queue.is_none());
@@ -298,6 +315,6 @@ mod tests {
         reply.send("answer").unwrap();
         let (end, mut ended) = oneshot::channel();
         drop(end);
-        assert_eq!(answer_or_end(answer, (), &mut ended).await, (Ok("answer"), Some(())));
+        assert_eq!(answer_or_end(pin!(answer), (), &mut ended).await, (Ok("answer"), Some(())));
     }
 }

@@ -86,7 +86,7 @@ impl Connection {
     /// Sends a request, which has the slot until its answer has ended.
     pub(super) async fn send<B>(
         &self,
-        mut parts: request::Parts,
+        head: &request::Parts,
         body: LentBody<B>,
         slot: Slot,
         interim: &Interim,
@@ -94,11 +94,14 @@ impl Connection {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        suit_http2(&mut parts);
         let mut sender = self.sender.clone();
         let ready = poll_fn(|context| sender.poll_ready(context)).await;
         let ends = body.is_end_stream();
-        let sent = ready.and_then(|()| sender.send_request(Request::from_parts(parts, ()), ends));
+        let sent = ready.and_then(|()| {
+            let mut parts = head.clone();
+            suit_http2(&mut parts);
+            sender.send_request(Request::from_parts(parts, ()), ends)
+        });
         let (mut answer, stream) = sent.map_err(|error| {
             self.liveness.retire();
             AttemptError::new(failure(&error, &self.liveness.transport), Progress::Unprocessed)

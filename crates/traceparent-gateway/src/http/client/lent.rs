@@ -1,6 +1,5 @@
 use std::{
     collections::VecDeque,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,10 +14,15 @@ use crate::http::headers::section_size;
 
 /// A request's body on its way out, which comes back when it is dropped while all that has been taken from it is still
 /// there.
+///
+/// It is small, because what sends a request moves it often.
 #[derive(Debug)]
-pub(super) struct LentBody<B> {
-    /// `None` for an empty body.
-    body: Option<B>,
+pub(super) struct LentBody<B>(Option<Box<Lent<B>>>);
+
+/// A body that is not empty.
+#[derive(Debug)]
+struct Lent<B> {
+    body: B,
     has_ended: bool,
     /// What has been taken before, and comes once more.
     replay: VecDeque<Part>,
@@ -79,7 +83,7 @@ impl<B: Body<Data = Bytes>> LentBody<B> {
     /// Lends a body, which comes back as long as at most `room` bytes have been taken from it.
     pub(super) fn new(body: B, room: usize) -> (Self, Return<B>) {
         if body.is_end_stream() {
-            return (Self::empty(), Return::Empty);
+            return (Self::default(), Return::Empty);
         }
         Self::lend(Returned { body, has_ended: false, taken: VecDeque::new(), room })
     }
@@ -88,14 +92,19 @@ impl<B: Body<Data = Bytes>> LentBody<B> {
     fn lend(returned: Returned<B>) -> (Self, Return<B>) {
         let Returned { body, has_ended, taken: replay, room } = returned;
         let (owner, receiver) = oneshot::channel();
-        let lent = Self { body: Some(body), has_ended, replay, taken: VecDeque::new(), room, owner: Some(owner) };
-        (lent, Return::Lent(receiver))
+        let lent = Lent { body, has_ended, replay, taken: VecDeque::new(), room, owner: Some(owner) };
+        (Self(Some(Box::new(lent))), Return::Lent(receiver))
     }
+}
 
-    fn empty() -> Self {
-        Self { body: None, has_ended: true, replay: VecDeque::new(), taken: VecDeque::new(), room: 0, owner: None }
+/// An empty body.
+impl<B> Default for LentBody<B> {
+    fn default() -> Self {
+        Self(None)
     }
+}
 
+impl<B: Body<Data = Bytes>> Lent<B> {
     /// Notes what is taken, as long as there is room for it and a use.
     fn take(&mut self, part: &Part) {
         let Some(owner) = &self.owner else { return };
@@ -108,6 +117,40 @@ impl<B: Body<Data = Bytes>> LentBody<B> {
             self.taken.push_back(part.clone());
         }
     }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>>
+    where
+        B: Unpin,
+    {
+        let part = if let Some(part) = self.replay.pop_front() {
+            Some(part)
+        } else if self.has_ended || self.body.is_end_stream() {
+            return Poll::Ready(None);
+        } else {
+            ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()?.and_then(Part::new)
+        };
+        match &part {
+            Some(part) => self.take(part),
+            None => self.has_ended = true,
+        }
+        Poll::Ready(part.map(Part::into_frame).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.replay.is_empty() && (self.has_ended || self.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let data = self.replay.iter().filter(|part| matches!(part, Part::Data(_)));
+        let replay = data.map(|data| data.size() as u64).sum::<u64>();
+        let rest = if self.has_ended { SizeHint::with_exact(0) } else { self.body.size_hint() };
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + replay);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + replay);
+        }
+        hint
+    }
 }
 
 impl<B: Body<Data = Bytes>> Return<B> {
@@ -115,7 +158,7 @@ impl<B: Body<Data = Bytes>> Return<B> {
     /// or if anything has been taken and must not be sent twice.
     pub(super) async fn again(self, may_replay: bool) -> Option<(LentBody<B>, Self)> {
         match self {
-            Self::Empty => Some((LentBody::empty(), Self::Empty)),
+            Self::Empty => Some((LentBody::default(), Self::Empty)),
             Self::Lent(returned) => {
                 let returned = returned.await.ok()?;
                 (may_replay || returned.taken.is_empty()).then(|| LentBody::lend(returned))
@@ -132,46 +175,26 @@ impl<B: Body<Data = Bytes> + Unpin> Body for LentBody<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.get_mut();
-        let part = if let Some(part) = this.replay.pop_front() {
-            Some(part)
-        } else {
-            let rest = this.body.as_mut().filter(|body| !this.has_ended && !body.is_end_stream());
-            let Some(body) = rest else { return Poll::Ready(None) };
-            ready!(Pin::new(body).poll_frame(context)).transpose()?.and_then(Part::new)
-        };
-        match &part {
-            Some(part) => this.take(part),
-            None => this.has_ended = true,
-        }
-        Poll::Ready(part.map(Part::into_frame).map(Ok))
+        self.get_mut().0.as_mut().map_or(Poll::Ready(None), |lent| lent.poll(context))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.replay.is_empty() && (self.has_ended || self.body.as_ref().is_none_or(Body::is_end_stream))
+        self.0.as_ref().is_none_or(|lent| lent.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let data = self.replay.iter().filter(|part| matches!(part, Part::Data(_)));
-        let replay = data.map(|data| data.size() as u64).sum::<u64>();
-        let rest = self.body.as_ref().filter(|_| !self.has_ended);
-        let rest = rest.map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + replay);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + replay);
-        }
-        hint
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |lent| lent.size_hint())
     }
 }
 
 impl<B> Drop for LentBody<B> {
     fn drop(&mut self) {
-        if let (Some(owner), Some(body)) = (self.owner.take(), self.body.take()) {
-            let mut taken = mem::take(&mut self.taken);
-            let room = self.room + taken.iter().map(Part::size).sum::<usize>();
-            taken.append(&mut self.replay);
-            let _ = owner.send(Returned { body, has_ended: self.has_ended, taken, room });
+        let Some(lent) = self.0.take() else { return };
+        let Lent { body, has_ended, mut replay, mut taken, room, owner } = *lent;
+        if let Some(owner) = owner {
+            let room = room + taken.iter().map(Part::size).sum::<usize>();
+            taken.append(&mut replay);
+            let _ = owner.send(Returned { body, has_ended, taken, room });
         }
     }
 }

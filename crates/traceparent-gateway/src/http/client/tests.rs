@@ -1,4 +1,5 @@
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use tokio::{
     select,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -35,6 +36,25 @@ impl Connect for Addresses {
 
     async fn connect(&self, _: &str, _: u16, offer: Offer, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
         let (stream, peer) = connect_any(&self.0, Instant::now() + limit).await?;
+        Ok(Connected { stream, peer, protocol: offer.without_tls(), place: None })
+    }
+}
+
+/// Connects to an address, after a connection that the upstream has reset.
+#[derive(Debug)]
+struct ResetOnce {
+    address: SocketAddr,
+    was_reset: AtomicBool,
+}
+
+impl Connect for ResetOnce {
+    type Stream = TcpStream;
+
+    async fn connect(&self, _: &str, _: u16, offer: Offer, limit: Duration) -> Result<Connected<TcpStream>, Failure> {
+        if !self.was_reset.swap(true, Relaxed) {
+            return Err(Failure::Unreachable(io::ErrorKind::ConnectionReset));
+        }
+        let (stream, peer) = connect_any(&[self.address], Instant::now() + limit).await?;
         Ok(Connected { stream, peer, protocol: offer.without_tls(), place: None })
     }
 }
@@ -117,10 +137,19 @@ async fn serve(stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn call(client: &Client<Full<Bytes>, Addresses>) -> Result<Bytes, Failure> {
+async fn call<C: Connect>(client: &Client<Full<Bytes>, C>) -> Result<Bytes, Failure> {
     let request = Request::post("http://orders.example/Orders/Place").body(Full::from("order")).unwrap();
-    let response = client.request(request, &Interim::channel(&Request::new(())).0, &mut None).await?;
+    let (head, body) = request.into_parts();
+    let response = client.request(&head, body, &Interim::channel(&Request::new(())).0, &mut None).await?;
     Ok(response.into_body().collect().await.map_err(|_| Failure::AnswerCut)?.to_bytes())
+}
+
+#[tokio::test]
+async fn a_body_that_found_no_connection_is_sent_on_the_next_one() {
+    let replica = Replica::start(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+    let client = Client::new(ResetOnce { address: replica.address, was_reset: AtomicBool::new(false) }, options());
+    let answered = timeout(Duration::from_secs(60), call(&client)).await;
+    assert_eq!(answered.unwrap().unwrap(), "5");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ pub(crate) struct InsertingBody<B> {
     /// `None` for a receiver that takes no trailers.
     insertions: Option<Insertions>,
     /// Trailers that wait until what is before them has been written.
-    trailers: Option<(HeaderMap, Rest)>,
+    trailers: Option<Box<(HeaderMap, Rest)>>,
 }
 
 impl<B> InsertingBody<B> {
@@ -28,9 +28,10 @@ impl<B> InsertingBody<B> {
 
     /// Waits for the place of trailers, and takes it.
     fn poll_trailers(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some((trailers, rest)) = &mut self.trailers
+        if let Some(waiting) = &mut self.trailers
             && let Some(insertions) = &self.insertions
         {
+            let (trailers, rest) = &mut **waiting;
             ready!(insertions.poll_rest(rest, context));
             insertions.end_with(trailers);
         }
@@ -51,7 +52,7 @@ impl<B: Body + Unpin> Body for InsertingBody<B> {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(context)?);
             match frame.map(Frame::into_trailers) {
                 Some(Err(frame)) => return Poll::Ready(Some(Ok(frame))),
-                Some(Ok(trailers)) => self.trailers = Some((trailers, Rest::default())),
+                Some(Ok(trailers)) => self.trailers = Some(Box::new((trailers, Rest::default()))),
                 None => return Poll::Ready(None),
             }
         }
