@@ -44,7 +44,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for InsertingStream<S> {
         if let Some(replaced) = first.and_then(|slice| state.replace(slice)) {
             return Poll::Ready(Ok(replaced));
         }
-        let written = ready!(Pin::new(stream).poll_write_vectored(context, slices))?;
+        let written = ready!(match slices {
+            // The system takes less time for one buffer than for a list of one.
+            [slice] => Pin::new(stream).poll_write(context, slice),
+            _ => Pin::new(stream).poll_write_vectored(context, slices),
+        })?;
         state.is_inside = true;
         state.drops_continue = false;
         Poll::Ready(Ok(written))
