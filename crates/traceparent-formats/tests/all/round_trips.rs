@@ -248,6 +248,9 @@ fn datadog_tags_go_on_whole_and_within_512_bytes() {
     let (message, _) = write(Format::Datadog, &context);
     let expected = format!("_dd.p.tid=4bf92f3577b34da6,_dd.p.a={}", "a".repeat(460));
     assert_eq!(message[3], ("x-datadog-tags".to_owned(), expected.into_bytes()));
+    let short = LocalContext::new(TraceId::from_u128(1).unwrap(), SPAN_ID, true).with_carried(carried);
+    let (message, _) = write(Format::Datadog, &short);
+    assert_eq!(message[3], ("x-datadog-tags".to_owned(), tags.into_bytes()));
 }
 
 #[test]
