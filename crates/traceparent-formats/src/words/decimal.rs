@@ -60,9 +60,9 @@ const fn decimal_word(digits: u64) -> (u64, u64) {
     // Over 9, 6 more reach 0x10.
     let wrong = lanes | lanes.wrapping_add(ONES * 6);
     // The first digit is in the lowest lane: ten times it and the next, then pairs, then fours.
-    let pairs = lanes.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
-    (fours.wrapping_mul(10_000 << 32 | 1) >> 32, wrong)
+    let pairs = lanes.wrapping_mul((10 << 8) + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul((100 << 16) + 1) >> 16 & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul((10_000 << 32) + 1) >> 32, wrong)
 }
 
 /// Returns the digits of a number under 10<sup>8</sup>, the first one in the lowest lane, as numbers.
