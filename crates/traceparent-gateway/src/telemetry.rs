@@ -22,6 +22,7 @@ pub(crate) mod example;
 mod json_lines;
 mod metrics;
 mod otlp;
+mod portion;
 mod queue;
 mod recorder;
 mod sink;
@@ -126,11 +127,11 @@ impl Telemetry {
         Ok(log)
     }
 
-    /// Keeps the last sampled traces in memory.
+    /// Keeps the last sampled traces in memory, or a portion of them while there are many.
     pub(crate) fn keep(&mut self) {
         let store = Arc::<Store>::default();
         self.store = Some(Arc::clone(&store));
-        let outlet = self.collect("store", SpanFilter::Exported, store::CAPACITY);
+        let outlet = self.collect("store", SpanFilter::Exported(store.portion()), store::CAPACITY);
         self.workers.push(Worker::start(outlet, move |outlet| store.fill(outlet)));
     }
 

@@ -4,11 +4,7 @@
 //! the one of the SDK, which reads the environment itself, and keeps the rejection of spans to itself.
 //! [OTLP exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
 
-use std::{
-    io,
-    sync::Arc,
-    time::Instant,
-};
+use std::{io, sync::Arc, time::Instant};
 
 use opentelemetry_sdk::Resource;
 use tokio::{runtime, time::sleep};

@@ -68,6 +68,12 @@ impl<T: Item> Queue<T> {
             counts.overflow();
         }
     }
+
+    /// Counts an item that is not put into the queue as dropped.
+    pub(super) fn skip(&self) {
+        self.counts.offer();
+        self.counts.lost(1);
+    }
 }
 
 /// The counters of a queue's items. Items that are neither taken nor dropped are waiting.

@@ -35,7 +35,8 @@ impl Recorder {
                 inlet.offer(&span);
             }
         }
-        let mut queues = sinks().filter_map(Sink::as_queue).peekable();
+        let trace = span.trace_id();
+        let mut queues = sinks().filter_map(|sink| sink.queue_of(trace)).peekable();
         if queues.peek().is_some() {
             let span = Arc::new(span);
             queues.for_each(|queue| queue.offer(Arc::clone(&span)));
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
     use crate::{
         span::Attributes,
-        telemetry::{SpanFilter, example},
+        telemetry::{SpanFilter, example, portion::Portion},
     };
 
     #[test]
@@ -69,5 +70,25 @@ mod tests {
         assert_eq!(values, ["ab", "d", ""]);
         assert_eq!((span.link, span.refused.as_deref()), (None, Some("re")));
         assert_eq!((span.attributes.dropped(), span.dropped_links), (2, 1));
+    }
+
+    #[test]
+    fn a_portion_of_the_traces_is_taken_and_the_others_count_as_dropped() {
+        let portion = Arc::<Portion>::default();
+        let (sink, mut outlet) = Sink::queue("test", SpanFilter::Exported(Arc::clone(&portion)), 1000);
+        let recorder = Recorder::new(vec![sink], SpanLimits::default());
+        portion.adapt(usize::MAX);
+        for trace in 1..=400 {
+            recorder.record(example::span(trace, 1));
+            recorder.record(example::span(trace, 2));
+        }
+        let mut taken = Vec::new();
+        while let Ok(span) = outlet.try_recv() {
+            taken.push(span.trace_id());
+        }
+        assert!(taken.len().abs_diff(400) < 100, "{}", taken.len());
+        assert!(taken.chunks(2).all(|spans| spans[0] == spans[1] && portion.contains(spans[0])));
+        let counts = outlet.counts();
+        assert_eq!((counts.offered(), counts.dropped()), (800, 800 - taken.len() as u64));
     }
 }

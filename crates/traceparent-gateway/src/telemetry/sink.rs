@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
+use traceparent::TraceId;
+
 use super::{
     otlp::Inlet,
+    portion::Portion,
     queue::{Outlet, Queue},
 };
 use crate::span::Span;
 
 /// The spans that a sink takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum SpanFilter {
     All,
-    /// Those that are sampled, or kept although they are not.
-    Exported,
+    /// Those that are sampled, or kept although they are not, of a portion of the traces.
+    Exported(Arc<Portion>),
 }
 
 /// A place where finished spans go.
@@ -30,14 +33,19 @@ impl Sink {
         (Self::Queue(filter, queue), outlet)
     }
 
-    /// Returns whether the sink takes a span that is exported, or one that is not.
+    /// Returns whether the sink takes spans that are exported, or those that are not.
     pub(super) fn wants(&self, exported: bool) -> bool {
         exported || matches!(self, Self::Queue(SpanFilter::All, _))
     }
 
-    /// Returns the queue of a sink that shares spans with others.
-    pub(super) fn as_queue(&self) -> Option<&Queue<Arc<Span>>> {
+    /// Returns the queue for a span of a trace; `None` if the sink has none, or does not take the span. In the latter case,
+    /// the span counts as dropped.
+    pub(super) fn queue_of(&self, trace: TraceId) -> Option<&Queue<Arc<Span>>> {
         match self {
+            Self::Queue(SpanFilter::Exported(portion), queue) if !portion.contains(trace) => {
+                queue.skip();
+                None
+            }
             Self::Queue(_, queue) => Some(queue),
             Self::Collector(_) => None,
         }

@@ -3,11 +3,16 @@ use std::{
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::sleep,
+    time::{Duration, Instant},
 };
 
+use tokio::sync::mpsc::error::TryRecvError;
 use traceparent::TraceId;
 
-use super::queue::{BYTES_OF_ITEM, Outlet, POLL};
+use super::{
+    portion::Portion,
+    queue::{BYTES_OF_ITEM, Outlet, POLL},
+};
 use crate::span::Span;
 
 /// The largest number of spans that wait to be kept.
@@ -28,10 +33,16 @@ const BYTES: usize = SPANS * BYTES_OF_ITEM;
 /// The memory limit of the kept spans of one trace, in bytes.
 const BYTES_OF_ONE: usize = SPANS_OF_ONE * BYTES_OF_ITEM;
 
+/// The time in which the spans are counted that decide about the portion.
+const WINDOW: Duration = Duration::from_millis(100);
+
 /// The last sampled traces, in memory.
+///
+/// While more than 10,000 spans end per second, a portion of the traces is kept: the others would be replaced at once.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     traces: Mutex<Traces>,
+    portion: Arc<Portion>,
 }
 
 #[derive(Debug, Default)]
@@ -50,17 +61,38 @@ struct Trace {
 }
 
 impl Store {
+    /// Returns the portion of the traces that are kept.
+    pub(super) fn portion(&self) -> Arc<Portion> {
+        Arc::clone(&self.portion)
+    }
+
     /// Keeps spans until all recorders are gone.
     pub(super) fn fill(&self, mut spans: Outlet) {
-        while let Some(span) = spans.blocking_recv() {
-            let mut next = Some(span);
+        let (mut since, mut count) = (Instant::now(), 0);
+        loop {
+            let mut next = match spans.try_recv() {
+                Ok(span) => Some(span),
+                Err(TryRecvError::Disconnected) => return,
+                // A portion grows while no span comes.
+                Err(TryRecvError::Empty) if !self.portion.is_all() => None,
+                Err(TryRecvError::Empty) => {
+                    let Some(span) = spans.blocking_recv() else { return };
+                    (since, count) = (Instant::now(), 0);
+                    Some(span)
+                }
+            };
             while let Some(span) = next {
                 let kept = self.lock().keep(span);
                 spans.counts().arrived(kept.into());
                 spans.counts().lost((!kept).into());
+                count += 1;
                 next = spans.try_recv().ok();
             }
             sleep(POLL);
+            if since.elapsed() >= WINDOW {
+                self.portion.adapt(count);
+                (since, count) = (Instant::now(), 0);
+            }
         }
     }
 
@@ -114,7 +146,11 @@ impl Traces {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{config::SpanLimits, span::Attributes, telemetry::example};
+    use crate::{
+        config::SpanLimits,
+        span::Attributes,
+        telemetry::{SpanFilter, example, sink::Sink},
+    };
 
     fn span(trace: u64, id: u64) -> Arc<Span> {
         Arc::new(example::span(trace, id))
@@ -163,5 +199,21 @@ mod tests {
         let held = traces.by_id.values().flat_map(|trace| &trace.spans).map(|span| span.memory()).sum::<usize>();
         assert_eq!(traces.bytes, held);
         assert_eq!((traces.order.len(), traces.by_id.len()), (5, 5));
+    }
+
+    #[test]
+    fn a_portion_grows_while_no_span_comes() {
+        let store = Arc::<Store>::default();
+        let (sink, outlet) = Sink::queue("test", SpanFilter::Exported(store.portion()), CAPACITY);
+        for _ in 0..3 {
+            store.portion.adapt(usize::MAX);
+        }
+        let filled = Arc::clone(&store);
+        let thread = std::thread::spawn(move || filled.fill(outlet));
+        while !store.portion.is_all() {
+            sleep(POLL);
+        }
+        drop(sink);
+        thread.join().unwrap();
     }
 }
