@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     InvalidAnswer,
     #[error("the head of the upstream's answer exceeds the route's header_bytes or header_fields")]
     AnswerHeadTooLarge,
+    #[error("the upstream sent many frames without a use")]
+    UpstreamFlood,
     #[error("the upstream closed the connection before the end of its answer")]
     AnswerCut,
     #[error("the upstream took too long to answer")]
@@ -87,6 +89,7 @@ impl Failure {
             Self::NoAnswer => "upstream_no_answer",
             Self::InvalidAnswer => "upstream_invalid_answer",
             Self::AnswerHeadTooLarge => "upstream_answer_head_too_large",
+            Self::UpstreamFlood => "upstream_flood",
             Self::AnswerCut => "upstream_answer_cut",
             Self::NoAnswerInTime => "upstream_no_answer_in_time",
             Self::AnswerPaused => "upstream_answer_paused",
@@ -179,7 +182,7 @@ impl Failure {
             Self::AnswerHeadTooLarge => {
                 "The service behind this gateway gave an answer with a head that is too large.\n"
             }
-            Self::InvalidAnswer => "The service behind this gateway gave an invalid answer.\n",
+            Self::InvalidAnswer | Self::UpstreamFlood => "The service behind this gateway gave an invalid answer.\n",
             Self::RequestCut | Self::ClientLeft | Self::ClientStalled => "The request did not come to its end.\n",
             Self::TargetTooLong => "The request's target is too long.\n",
             Self::Tunnel => "This gateway does not tunnel.\n",

@@ -8,7 +8,7 @@ use h2::{Reason, SendStream};
 use hyper::body::{Body, Bytes};
 use tokio::time::Instant;
 
-use super::{BoxError, timer::IdleTimer, watch::ClientCalm};
+use super::{BoxError, timer::IdleTimer, watch::Calm};
 
 /// The time for which data waits to be written before its stream is reset, which drops it.
 const LAST_DATA: Duration = Duration::from_millis(10);
@@ -26,8 +26,8 @@ pub(super) struct Pipe<B> {
     reason: Reason,
     /// The longest time for which the receiver may take nothing.
     limit: Option<Duration>,
-    /// The client of a response.
-    client: Option<ClientCalm>,
+    /// What is told of the data that is sent.
+    calm: Calm,
     /// The time at which the body failed.
     failed: Option<Instant>,
     /// The time since which the stream has had no room.
@@ -54,23 +54,23 @@ impl From<h2::Error> for PipeError {
 
 impl<B> Pipe<B> {
     /// Creates the pipe of a request, which an upstream may take as slowly as it likes.
-    pub(super) fn of_request(body: B, stream: SendStream<Bytes>) -> Self {
-        Self::new(body, stream, Reason::CANCEL, None)
+    pub(super) fn of_request(body: B, stream: SendStream<Bytes>, calm: Calm) -> Self {
+        Self::new(body, stream, Reason::CANCEL, None, calm)
     }
 
     /// Creates the pipe of a response, of which a client takes something within the limit.
-    pub(super) fn of_response(body: B, stream: SendStream<Bytes>, limit: Duration, client: ClientCalm) -> Self {
-        Self { client: Some(client), ..Self::new(body, stream, Reason::INTERNAL_ERROR, Some(limit)) }
+    pub(super) fn of_response(body: B, stream: SendStream<Bytes>, limit: Duration, calm: Calm) -> Self {
+        Self::new(body, stream, Reason::INTERNAL_ERROR, Some(limit), calm)
     }
 
-    fn new(body: B, stream: SendStream<Bytes>, reason: Reason, limit: Option<Duration>) -> Self {
+    fn new(body: B, stream: SendStream<Bytes>, reason: Reason, limit: Option<Duration>, calm: Calm) -> Self {
         Self {
             body,
             stream,
             data: Bytes::new(),
             reason,
             limit,
-            client: None,
+            calm,
             failed: None,
             stalled: None,
             timer: IdleTimer::default(),
@@ -108,9 +108,7 @@ where
             let room = ready!(self.poll_room(context))?.min(self.data.len());
             let data = self.data.split_to(room);
             ends = self.data.is_empty() && self.body.is_end_stream();
-            if let Some(client) = &self.client {
-                client.sent(data.len());
-            }
+            self.calm.sent(data.len());
             self.stream.send_data(data, ends)?;
         }
         Poll::Ready(Ok(ends))

@@ -14,14 +14,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::{
     calm::CalmCount,
     frames::{Found, FrameCounts, FrameReader},
+    sent::SentReader,
 };
 
 mod answers;
 mod block;
 mod calm;
 mod frames;
+mod heads;
+mod sent;
 
-pub(super) use self::{answers::AnswerStates, calm::ClientCalm};
+pub(super) use self::{answers::AnswerStates, calm::Calm, heads::ReceivedHeads};
 
 /// The number of streams that are remembered. Their bodies forget them.
 const STREAMS: usize = 256;
@@ -65,98 +68,117 @@ impl PseudoEnds {
     }
 }
 
-/// A stream of HTTP/2 that finds trailers with pseudo-fields, floods of a client, and the states of an upstream's answers.
+/// A stream of HTTP/2 that finds trailers with pseudo-fields, floods of frames, requests that the library refuses, and the states of
+/// an upstream's answers.
 #[derive(Debug)]
 pub(super) struct WatchedStream<S> {
     stream: S,
     frames: FrameReader,
     /// The number of frames that have been read since the task last waited.
     turn: u32,
-    /// What a server watches beside; `None` for what a client receives.
-    client: Option<WatchedClient>,
     pseudo_ends: PseudoEnds,
-    /// What a client watches beside.
-    answers: Option<AnswerStates>,
+    count: CalmCount,
+    calm: Calm,
+    end: OtherEnd,
 }
 
-/// A client that is watched.
+/// The other end of a connection, and what is watched of it beside.
 #[derive(Debug)]
-struct WatchedClient {
-    /// The last stream that it opened.
-    last: u32,
-    count: CalmCount,
-    calm: ClientCalm,
+enum OtherEnd {
+    Client {
+        /// The last stream that it opened.
+        last: u32,
+        heads: ReceivedHeads,
+        sent: SentReader,
+    },
+    Upstream(AnswerStates),
 }
 
 impl<S> WatchedStream<S> {
     /// Watches what a server receives.
-    pub(super) fn of_server(stream: S) -> (Self, PseudoEnds, ClientCalm) {
-        let calm = ClientCalm::default();
-        let client = WatchedClient { last: 0, count: CalmCount::new(calm.clone()), calm: calm.clone() };
-        let pseudo_ends = PseudoEnds::default();
+    pub(super) fn of_server(stream: S) -> (Self, PseudoEnds, Calm, ReceivedHeads) {
+        let heads = ReceivedHeads::default();
+        let end = OtherEnd::Client { last: 0, heads: heads.clone(), sent: SentReader::default() };
+        let (watched, pseudo_ends, calm) = Self::new(stream, FrameReader::of_server(), end);
+        (watched, pseudo_ends, calm, heads)
+    }
+
+    /// Watches what a client receives.
+    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds, Calm, AnswerStates) {
+        let answers = AnswerStates::default();
+        let (watched, pseudo_ends, calm) =
+            Self::new(stream, FrameReader::default(), OtherEnd::Upstream(answers.clone()));
+        (watched, pseudo_ends, calm, answers)
+    }
+
+    fn new(stream: S, frames: FrameReader, end: OtherEnd) -> (Self, PseudoEnds, Calm) {
+        let (pseudo_ends, calm) = (PseudoEnds::default(), Calm::default());
         let watched = Self {
             stream,
-            frames: FrameReader::of_server(),
+            frames,
             turn: 0,
-            client: Some(client),
             pseudo_ends: pseudo_ends.clone(),
-            answers: None,
+            count: CalmCount::new(calm.clone()),
+            calm: calm.clone(),
+            end,
         };
         (watched, pseudo_ends, calm)
     }
 
-    /// Watches what a client receives.
-    pub(super) fn of_client(stream: S) -> (Self, PseudoEnds, AnswerStates) {
-        let (pseudo_ends, answers) = (PseudoEnds::default(), AnswerStates::default());
-        let watched = Self {
-            stream,
-            frames: FrameReader::default(),
-            turn: 0,
-            client: None,
-            pseudo_ends: pseudo_ends.clone(),
-            answers: Some(answers.clone()),
-        };
-        (watched, pseudo_ends, answers)
-    }
-
     fn receive(&mut self, bytes: &[u8]) {
-        let Self { frames, client, pseudo_ends, answers, .. } = self;
-        let end = |stream| answers.iter().for_each(|answers| answers.end(stream));
-        frames.push(bytes, |found| match found {
-            Found::Head { stream } => answers.iter().for_each(|answers| answers.begin(stream)),
-            Found::Block { stream, ends_stream, has_pseudo } => {
-                let opens = client.as_mut().is_some_and(|client| {
-                    let opens = stream > client.last;
-                    client.last = stream.max(client.last);
-                    opens
-                });
-                if has_pseudo && ends_stream && !opens {
-                    pseudo_ends.insert(stream);
-                }
-                if ends_stream {
-                    end(stream);
-                }
+        let Self { frames, pseudo_ends, end, .. } = self;
+        frames.push(bytes, |found| {
+            let opens = end.receive(found);
+            if let Found::Block { stream, ends_stream: true, has_pseudo: true } = found
+                && !opens
+            {
+                pseudo_ends.insert(stream);
             }
-            Found::LastData { stream } => end(stream),
         });
         let FrameCounts { useful, useless } = self.frames.take_counts();
         self.turn = self.turn.saturating_add(useful).saturating_add(useless);
-        if let Some(client) = client {
-            client.count.receive(useful, useless);
-        }
+        self.count.receive(useful, useless);
     }
 
-    fn is_flooded(&self) -> bool {
-        self.client.as_ref().is_some_and(|client| client.calm.is_flooded())
+    /// Takes note of bytes that have been sent: of the slices, this many.
+    fn send<'a>(&mut self, slices: impl IntoIterator<Item = &'a [u8]>, mut length: usize) {
+        let OtherEnd::Client { heads, sent, .. } = &mut self.end else { return };
+        for slice in slices {
+            let part = slice.get(..length).unwrap_or(slice);
+            sent.push(part, |sent| heads.send(sent));
+            length -= part.len();
+        }
+    }
+}
+
+impl OtherEnd {
+    /// Takes note of a part of a stream, and returns whether it is the head of a request.
+    fn receive(&mut self, found: Found) -> bool {
+        match (self, found) {
+            (Self::Client { last, heads, .. }, Found::Block { stream, .. }) if stream > *last => {
+                *last = stream;
+                heads.receive(stream);
+                return true;
+            }
+            (Self::Upstream(answers), Found::Head { stream }) => answers.begin(stream),
+            (Self::Upstream(answers), Found::Block { stream, ends_stream: true, .. } | Found::LastData { stream }) => {
+                answers.end(stream);
+            }
+            _ => {}
+        }
+        false
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.is_flooded() {
-            // The server, which polls this, looks for it next.
-            return Poll::Pending;
+        if this.calm.is_flooded() {
+            return match this.end {
+                // The server, which polls this, looks for it next.
+                OtherEnd::Client { .. } => Poll::Pending,
+                OtherEnd::Upstream(_) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            };
         }
         if this.turn >= TURN {
             this.turn = 0;
@@ -174,7 +196,37 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     }
 }
 
-forward_writes!(WatchedStream);
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes))?;
+        this.send([bytes], written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices))?;
+        this.send(slices.iter().map(|slice| &**slice), written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,7 @@ mod streaming;
 mod truncation;
 mod untraced;
 mod upgrade;
+mod upstream_floods;
 mod upstreams;
 mod upstreams_http2;
 #[cfg(feature = "tls")]

@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Connection, Gateway, Upstream, ok, send};
+use crate::support::{
+    Connection, Gateway, Upstream,
+    http2::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, WIDE, frame, request},
+    ok, send,
+};
 
 /// Returns the path of a log of this test.
 fn path(name: &str) -> PathBuf {
@@ -36,18 +40,27 @@ fn routes(upstream: &Upstream) -> String {
 #[track_caller]
 fn assert_refused(listener: &str, requests: &[(&str, u16, &str)]) {
     let log = path(requests[0].2);
-    let _ = fs::remove_file(&log);
     let (gateway, admin) = start(listener, &log, "json");
-    let mut peers = Vec::new();
+    let mut refusals = Vec::new();
     for (request, status, kind) in requests {
         let mut connection = gateway.connect();
-        peers.push(connection.stream.get_ref().local_addr().unwrap().to_string());
+        let peer = connection.stream.get_ref().local_addr().unwrap();
         connection.write(request);
         assert_eq!(connection.response().status, *status, "{kind}");
+        refusals.push((peer, *status, *kind));
     }
+    assert_noted(gateway, admin, &log, &refusals);
+}
+
+/// Checks what the log and the metrics say about the clients that have been refused.
+#[track_caller]
+fn assert_noted(gateway: Gateway, admin: SocketAddr, log: &Path, refusals: &[(SocketAddr, u16, &str)]) {
     let counted = |metrics: &str| {
-        let kinds = requests.iter().map(|(_, _, kind)| format!("failures_total{{kind=\"{kind}\"}} 1"));
-        let total = format!("requests_total{{status=\"4xx\"}} {}", requests.len());
+        let kinds = refusals.iter().map(|(_, _, kind)| {
+            let count = refusals.iter().filter(|(_, _, other)| other == kind).count();
+            format!("failures_total{{kind=\"{kind}\"}} {count}")
+        });
+        let total = format!("requests_total{{status=\"4xx\"}} {}", refusals.len());
         let mut lines = kinds.chain([total, "requests_open 0".to_owned()]);
         lines.all(|line| metrics.contains(&format!("\ntraceparent_gateway_{line}\n")))
     };
@@ -58,17 +71,99 @@ fn assert_refused(listener: &str, requests: &[(&str, u16, &str)]) {
     });
     assert!(metrics.any(|metrics| counted(&metrics)), "{:?}", metrics.next());
     assert!(gateway.stop().spans.is_empty());
-    let text = fs::read_to_string(&log).unwrap();
+    let text = fs::read_to_string(log).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), requests.len(), "{text}");
-    for ((_, status, kind), peer) in requests.iter().zip(peers) {
-        let line = lines.iter().find(|line| line["peer"] == peer).unwrap();
+    assert_eq!(lines.len(), refusals.len(), "{text}");
+    for (peer, status, kind) in refusals {
+        let line = lines.iter().find(|line| line["peer"] == peer.to_string()).unwrap();
         for field in ["method", "target", "protocol", "host", "upstream", "trace_id", "origin"] {
             assert!(line[field].is_null(), "{field}: {line}");
         }
         let found = (line["status"].as_u64(), line["error"].as_str(), line["client"].as_str());
         assert_eq!(found, (Some(u64::from(*status)), Some(*kind), Some("127.0.0.1")));
     }
+    fs::remove_file(log).unwrap();
+}
+
+/// A field with a value of this many bytes, which goes into the dynamic table or not.
+fn field(is_inserted: bool, length: usize) -> Vec<u8> {
+    let rest = length - 127;
+    let length_bytes = [0x7f, 0x80 | (rest % 128) as u8, u8::try_from(rest / 128).unwrap()];
+    [&[if is_inserted { 0x40 } else { 0 }, 1, b'a'], &length_bytes[..], &vec![b'x'; length]].concat()
+}
+
+/// Sends a GET over HTTP/2, with more in its head.
+fn get(client: &mut Frames, more: &[u8]) {
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &[&request("GET", "/"), more].concat());
+}
+
+type Send<'a> = &'a dyn Fn(&mut Frames);
+
+/// The library below refuses them, with 431, with GOAWAY or with RST_STREAM; one is refused above it.
+#[test]
+fn heads_over_http2_are_logged_and_counted() {
+    let upstream = Upstream::start(ok);
+    let log = path("http2");
+    let (gateway, admin) = start(&routes(&upstream), &log, "json");
+    let too_large = |client: &mut Frames| {
+        client.send(HEADERS, END_STREAM, 1, &request("GET", "/"));
+        for number in 1..=9 {
+            client.send(CONTINUATION, if number == 9 { END_HEADERS } else { 0 }, 1, &field(false, 16_000));
+        }
+    };
+    let much_too_large =
+        |client: &mut Frames| get(client, &[field(true, 3_000), vec![0xbe; 4 * 131_072 / 3_000]].concat());
+    let in_pieces = |client: &mut Frames| {
+        client.send(HEADERS, END_STREAM, 1, &request("GET", "/"));
+        client.write(&frame(CONTINUATION, 0, 1, b"").repeat(20)).unwrap();
+    };
+    let of_a_connection = |client: &mut Frames| get(client, b"\x00\x0aconnection\x05close");
+    let with_a_space = |client: &mut Frames| get(client, b"\x00\x01a\x02 b");
+    let refused: [(Send, u8, u16, &str); 5] = [
+        (&too_large, HEADERS, 431, "head_too_large"),
+        (&much_too_large, GOAWAY, 431, "head_too_large"),
+        (&in_pieces, GOAWAY, 431, "head_too_large"),
+        (&of_a_connection, RST_STREAM, 400, "invalid_head"),
+        (&with_a_space, RST_STREAM, 400, "invalid_head"),
+    ];
+    let mut refusals = Vec::new();
+    for (number, (send, answer, status, kind)) in refused.into_iter().enumerate() {
+        let mut client = Frames::open(gateway.address, WIDE);
+        let peer = client.stream.get_ref().local_addr().unwrap();
+        send(&mut client);
+        let frame = client.receive().unwrap();
+        assert_eq!((frame.kind, frame.is_ok()), (answer, false), "{number}: {frame:?}");
+        refusals.push((peer, status, kind));
+    }
+    assert_noted(gateway, admin, &log, &refusals);
+    assert_eq!(upstream.connections(), 0);
+}
+
+/// What becomes of requests later is none of their heads.
+#[test]
+fn requests_over_http2_that_are_served_are_not_refused() {
+    let upstream = Upstream::start(ok);
+    let log = path("served");
+    let (gateway, admin) = start(&routes(&upstream), &log, "json");
+    let mut client = Frames::open(gateway.address, WIDE);
+    for stream in [1, 3, 5] {
+        client.request(stream, true);
+        assert_eq!(client.body(stream), b"ok");
+    }
+    // A request whose data is malformed, and one that its client resets.
+    let head = [&request("POST", "/"), &b"\x0f\x0d\x011"[..]].concat();
+    let malformed = [frame(HEADERS, END_HEADERS, 7, &head), frame(DATA, END_STREAM, 7, b"too long")];
+    client.write(&malformed.concat()).unwrap();
+    assert_eq!(client.receive().unwrap().kind, RST_STREAM);
+    client.request(9, false);
+    client.reset(9);
+    client.ping();
+    drop(client);
+    let metrics = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+    assert!(!metrics.contains("kind=\"head_too_large\"") && !metrics.contains("kind=\"invalid_head\""), "{metrics}");
+    gateway.stop();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.lines().count() >= 3 && !text.contains("\"method\":null"), "{text}");
     fs::remove_file(log).unwrap();
 }
 

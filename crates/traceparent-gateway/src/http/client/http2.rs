@@ -26,7 +26,7 @@ use crate::http::{
     headers::{section_size, suit_http2},
     pipe::Pipe,
     stream_body::StreamBody,
-    watch::{AnswerStates, PseudoEnds, WatchedStream},
+    watch::{AnswerStates, Calm, PseudoEnds, WatchedStream},
 };
 
 /// How many bytes of a stream, and of a connection, may be under way to this side.
@@ -42,6 +42,7 @@ pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) liveness: Arc<Liveness>,
     pseudo_ends: PseudoEnds,
+    calm: Calm,
     answers: AnswerStates,
     header_bytes: usize,
     header_fields: usize,
@@ -56,7 +57,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (stream, transport) = TransportStream::new(connected);
-        let (stream, pseudo_ends, answers) = WatchedStream::of_client(stream);
+        let (stream, pseudo_ends, calm, answers) = WatchedStream::of_client(stream);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -75,7 +76,7 @@ impl Connection {
         let (liveness, slot) = Liveness::new(transport);
         tokio::spawn(watch(connection, Arc::clone(&liveness), answers.clone(), options.liveness));
         let (header_bytes, header_fields) = (options.header_bytes as usize, options.header_fields.into());
-        Ok((Self { sender, liveness, pseudo_ends, answers, header_bytes, header_fields }, slot))
+        Ok((Self { sender, liveness, pseudo_ends, calm, answers, header_bytes, header_fields }, slot))
     }
 
     /// Returns how many requests the upstream takes at a time.
@@ -104,10 +105,11 @@ impl Connection {
         });
         let (mut answer, stream) = sent.map_err(|error| {
             self.liveness.retire();
-            AttemptError::new(failure(&error, &self.liveness.transport), Progress::Unprocessed)
+            AttemptError::new(self.failure(&error), Progress::Unprocessed)
         })?;
         let id = stream.stream_id().as_u32();
-        let mut pipe = (!ends).then(|| Pipe::of_request(body, stream));
+        self.calm.sent(0);
+        let mut pipe = (!ends).then(|| Pipe::of_request(body, stream, self.calm.clone()));
         let waiting = slot.wait();
         let answer = poll_fn(|context| {
             if pipe.as_mut().is_some_and(|pipe| Pin::new(pipe).poll(context).is_ready()) {
@@ -163,7 +165,11 @@ impl Connection {
         } else {
             Progress::Unknown
         };
-        AttemptError::new(failure(error, &self.liveness.transport), progress)
+        AttemptError::new(self.failure(error), progress)
+    }
+
+    fn failure(&self, error: &h2::Error) -> Failure {
+        if self.calm.is_flooded() { Failure::UpstreamFlood } else { failure(error, &self.liveness.transport) }
     }
 }
 

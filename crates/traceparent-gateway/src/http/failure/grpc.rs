@@ -40,6 +40,7 @@ impl Failure {
             | Self::Tls(_)
             | Self::NoAnswer
             | Self::InvalidAnswer
+            | Self::UpstreamFlood
             | Self::AnswerCut => UNAVAILABLE,
         }
     }

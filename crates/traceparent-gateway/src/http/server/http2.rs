@@ -21,11 +21,11 @@ use super::{Handler, connection::Connection, linger::Linger};
 use crate::{
     config::Limits,
     http::{
-        Interim,
+        Failure, Interim,
         departure::Departure,
         field_values::are_valid,
         timer::IdleTimer,
-        watch::{ClientCalm, PseudoEnds, WatchedStream},
+        watch::{Calm, PseudoEnds, ReceivedHeads, WatchedStream},
     },
 };
 
@@ -53,12 +53,12 @@ where
     H: Handler,
 {
     let limits = connection.limits;
-    let (stream, pseudo_ends, calm) = WatchedStream::of_server(stream);
+    let (stream, pseudo_ends, calm, heads) = WatchedStream::of_server(stream);
     let Ok(Ok(mut http2)) = timeout(limits.header_timeout, builder(limits).handshake(stream)).await else { return };
     let mut stopping = connection.stopping.clone();
     let mut stop = pin!(stopping.begun());
     let mut idle = Idle::new(limits.idle_timeout);
-    let requests = Requests { connection, pseudo_ends, calm, resets: Resets::default() };
+    let requests = Requests { connection, pseudo_ends, calm, heads, resets: Resets::default() };
     let mut is_leaving = false;
     let reason = loop {
         let event = poll_fn(|context| {
@@ -122,7 +122,8 @@ enum Event {
 struct Requests<H> {
     connection: Connection<H>,
     pseudo_ends: PseudoEnds,
-    calm: ClientCalm,
+    calm: Calm,
+    heads: ReceivedHeads,
     resets: Resets,
 }
 
@@ -139,6 +140,9 @@ impl<H: Handler> Requests<H> {
     {
         loop {
             let accepted = pin!(http2.accept()).poll(context);
+            if !matches!(accepted, Poll::Ready(Some(Ok(_)))) {
+                self.heads.take_refused().for_each(|failure| self.refused(failure));
+            }
             match accepted {
                 Poll::Ready(Some(Ok(_))) if self.resets.are_too_many() => return Poll::Ready(Event::Flood),
                 Poll::Ready(Some(Ok((request, respond)))) => self.answer(request, respond),
@@ -155,10 +159,17 @@ impl<H: Handler> Requests<H> {
         self.connection.requests.activity().is_evicted()
     }
 
+    /// Notes that a request has been refused. The client knows.
+    fn refused(&self, failure: Failure) {
+        self.connection.handler.refused(self.connection.client.address, failure);
+    }
+
     /// Answers a request in a task of its own.
     fn answer(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        self.heads.take(respond.stream_id().as_u32());
         let started = self.resets.start();
         if !are_valid(request.headers()) {
+            self.refused(Failure::InvalidHead);
             respond.send_reset(Reason::PROTOCOL_ERROR);
             started.reset();
             return;

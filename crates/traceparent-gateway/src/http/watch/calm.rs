@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The number of frames without a use for which one frame with a use makes up: a client may tell every stream of a
-/// connection how much room it has, and cancel what it has asked for.
+/// The number of frames without a use for which one frame with a use makes up: the other end may tell every stream of a
+/// connection how much room it has, and cancel what was asked for.
 const WORTH: u32 = 10;
 
 /// The most frames without a use for which nothing makes up, within [`PERIOD`].
@@ -21,8 +21,8 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// [RFC 9113, section 4.2](https://www.rfc-editor.org/rfc/rfc9113#section-4.2)
 const FRAME: usize = 16_384;
 
-/// A count of the frames of a client that ask for nothing and carry nothing: PING, SETTINGS, PRIORITY, RST_STREAM, WINDOW_UPDATE, and
-/// those without a meaning. Each is legal, costs work, and is bounded by nothing else.
+/// A count of received frames that ask for nothing and carry nothing: PING, SETTINGS, PRIORITY, RST_STREAM, WINDOW_UPDATE, and those
+/// without a meaning. Each is legal, costs work, and is bounded by nothing else.
 ///
 /// [RFC 9113, section 10.5](https://www.rfc-editor.org/rfc/rfc9113#section-10.5)
 #[derive(Debug)]
@@ -30,35 +30,35 @@ pub(super) struct CalmCount {
     /// The frames without a use since the last look, less those that others have made up for.
     useless: u32,
     since: Instant,
-    calm: ClientCalm,
+    calm: Calm,
 }
 
-/// The calm of a client, shared by what reads its frames and what sends it data.
+/// The calm of the other end of a connection, shared by what reads its frames and what sends to it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::http) struct ClientCalm(Arc<Shared>);
+pub(in crate::http) struct Calm(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The frames of data that have been sent since the last look.
+    /// The frames of messages that have been sent since the last look.
     frames: AtomicU32,
     is_flooded: AtomicBool,
 }
 
-impl ClientCalm {
-    /// Notes that this much data has been sent, which a client answers with room for more.
+impl Calm {
+    /// Notes that this much data, or a head, has been sent, which the other end answers with room for more, or with a refusal.
     pub(in crate::http) fn sent(&self, length: usize) {
         let frames = u32::try_from(length / FRAME).unwrap_or(u32::MAX).saturating_add(1);
         self.0.frames.fetch_add(frames, Relaxed);
     }
 
-    /// Returns whether the client sends many frames without a use. No more is read then.
+    /// Returns whether many frames without a use are received. No more is read then.
     pub(in crate::http) fn is_flooded(&self) -> bool {
         self.0.is_flooded.load(Relaxed)
     }
 }
 
 impl CalmCount {
-    pub(super) fn new(calm: ClientCalm) -> Self {
+    pub(super) fn new(calm: Calm) -> Self {
         Self { useless: 0, since: Instant::now(), calm }
     }
 
@@ -90,8 +90,8 @@ impl CalmCount {
 mod tests {
     use super::*;
 
-    fn counted() -> (CalmCount, ClientCalm) {
-        let calm = ClientCalm::default();
+    fn counted() -> (CalmCount, Calm) {
+        let calm = Calm::default();
         (CalmCount::new(calm.clone()), calm)
     }
 

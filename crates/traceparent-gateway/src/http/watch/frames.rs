@@ -5,10 +5,11 @@ use super::block::BlockReader;
 /// The length of the preface that a client sends before its first frame.
 const PREFACE: usize = 24;
 
-const HEAD: usize = 9;
+/// The length of the head of a frame.
+pub(super) const HEAD: usize = 9;
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 0x1;
@@ -163,7 +164,7 @@ impl FrameReader {
 }
 
 /// Takes bytes from the front, at most this many.
-fn split<'a>(bytes: &mut &'a [u8], length: usize) -> &'a [u8] {
+pub(super) fn split<'a>(bytes: &mut &'a [u8], length: usize) -> &'a [u8] {
     let (part, rest) = bytes.split_at(length.min(bytes.len()));
     *bytes = rest;
     part

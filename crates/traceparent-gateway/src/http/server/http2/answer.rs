@@ -15,7 +15,7 @@ use crate::http::{
     departure::Departure,
     pipe::{Pipe, PipeError},
     server::{ClientBody, Handler, boxed},
-    watch::{ClientCalm, PseudoEnds},
+    watch::{Calm, PseudoEnds},
 };
 
 /// A request, and the stream on which it is answered.
@@ -28,7 +28,7 @@ pub(super) struct Exchange {
     pub(super) started: Started,
     pub(super) idle_timeout: Duration,
     pub(super) pseudo_ends: PseudoEnds,
-    pub(super) calm: ClientCalm,
+    pub(super) calm: Calm,
 }
 
 impl Exchange {
