@@ -2,7 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 use traceparent::{Incoming, Outgoing, TraceStateEdit, trim_ows};
 
 mod egress;
@@ -59,7 +59,8 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Injects the trace context into the headers of a message, replacing all fields of these names.
 ///
-/// An empty `tracestate` is not written, and any field of that name is removed. If the map is full, no field
+/// A field that has its value already stays, such as the list of a message that is passed on. An empty
+/// `tracestate` is not written, and any field of that name is removed. If the map is full, no field
 /// is added, and the old ones are removed all the same.
 ///
 /// ```
@@ -77,14 +78,40 @@ fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn inject(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
-    set(headers, &TRACEPARENT, HeaderValue::from_bytes(&outgoing.traceparent().encode()).ok());
-    set(headers, &TRACESTATE, tracestate(outgoing.tracestate()));
+    set(headers, &TRACEPARENT, &outgoing.traceparent().encode());
+    let list = outgoing.tracestate();
+    if let Some(list) = list.untouched() {
+        return set(headers, &TRACESTATE, if list.is_empty() { b"" } else { list.as_bytes() });
+    }
+    let mut buffer = [0; TraceStateEdit::MIN_BUDGET];
+    match list.encode_into(&mut buffer) {
+        Ok(list) => set(headers, &TRACESTATE, list.as_bytes()),
+        Err(_) => set(headers, &TRACESTATE, list.to_string().as_bytes()),
+    }
 }
 
-/// Replaces all fields of a name by one field, or removes them.
-fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
-    if value.is_none_or(|value| headers.try_insert(name, value).is_err()) {
+/// Replaces all fields of a name by one field, or removes them if the value is empty.
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
+    let is_set = !value.is_empty()
+        && match headers.try_entry(name) {
+            // A list that is passed on in the message it came with needs no new value.
+            Ok(Entry::Occupied(entry)) if entry.iter().eq([value]) => true,
+            Ok(entry) => HeaderValue::from_bytes(value).is_ok_and(|value| replace(entry, value)),
+            Err(_) => false,
+        };
+    if !is_set {
         headers.remove(name);
+    }
+}
+
+/// Replaces all fields of an entry, and returns whether there was room.
+fn replace(entry: Entry<'_, HeaderValue>, value: HeaderValue) -> bool {
+    match entry {
+        Entry::Occupied(mut entry) => {
+            entry.insert(value);
+            true
+        }
+        Entry::Vacant(entry) => entry.try_insert(value).is_ok(),
     }
 }
 
@@ -102,23 +129,6 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
 pub fn strip(headers: &mut HeaderMap) {
     headers.remove(&TRACEPARENT);
     headers.remove(&TRACESTATE);
-}
-
-/// Returns the field value for a list, or `None` if it is empty.
-fn tracestate(list: &TraceStateEdit<'_>) -> Option<HeaderValue> {
-    if let Some(list) = list.untouched() {
-        return if list.is_empty() { None } else { field(list.as_bytes()) };
-    }
-    let mut buffer = [0; TraceStateEdit::MIN_BUDGET];
-    match list.encode_into(&mut buffer) {
-        Ok(list) => field(list.as_bytes()),
-        Err(_) => field(list.to_string().as_bytes()),
-    }
-}
-
-/// The grammar of a list is printable ASCII, which a header value may hold.
-fn field(list: &[u8]) -> Option<HeaderValue> {
-    if list.is_empty() { None } else { HeaderValue::from_bytes(list).ok() }
 }
 
 #[cfg(doctest)]

@@ -40,9 +40,9 @@ pub fn inject_response(outgoing: &Outgoing<'_>, headers: &mut HeaderMap) {
         // open can swallow it.
         let others = fields().flat_map(TraceResponse::other_metrics);
         let metrics: Vec<&[u8]> = core::iter::once(&ours[..]).chain(others).collect();
-        let field = HeaderValue::from_bytes(&metrics.join(&b", "[..]));
+        let field = metrics.join(&b", "[..]);
         headers.remove(&SERVER_TIMING);
-        set(headers, &SERVER_TIMING, field.ok());
+        set(headers, &SERVER_TIMING, &field);
     } else if let Ok(field) = HeaderValue::from_bytes(&ours) {
         // A full map takes no more.
         drop(headers.try_append(&SERVER_TIMING, field));

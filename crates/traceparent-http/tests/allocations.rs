@@ -56,3 +56,14 @@ fn injecting_over_what_is_there_allocates_the_values_only() {
     let mut target = headers(&["stale=1"]);
     assert!(count(|| inject(&outgoing, &mut target)) <= 2 * value);
 }
+
+#[test]
+fn injecting_into_the_message_that_the_list_came_with_allocates_one_value() {
+    let mut headers = headers(&["rojo=1 , congo=2"]);
+    let outgoing = Policy::new(AlwaysOn).apply(extract(&headers), &RandomIdGenerator).into_owned();
+    let value = count(|| HeaderValue::from_bytes(&[b'x'; 55]));
+    assert_eq!(count(|| inject(&outgoing, &mut headers)), value);
+    assert_eq!(headers[&TRACESTATE], "rojo=1 , congo=2");
+    // Nothing is written that is there already.
+    assert_eq!(count(|| inject(&outgoing, &mut headers)), 0);
+}

@@ -122,6 +122,48 @@ fn inject_replaces_all_old_fields_of_both_names_and_no_other() {
 }
 
 #[test]
+fn inject_leaves_one_field_of_several_with_the_same_value() {
+    let incoming = with_tracestate(&[b"rojo=1,congo=2"]);
+    let outgoing = serve(&incoming);
+    let traceparent = outgoing.traceparent().to_string();
+    for old in [&["rojo=1,congo=2"][..], &["rojo=1,congo=2"; 2], &["rojo=1,congo=2", "a=1"], &["a=1", "rojo=1,congo=2"]]
+    {
+        let mut headers = headers(&[("host", b"a.example"), ("traceparent", traceparent.as_bytes())]);
+        headers.append("traceparent", HeaderValue::from_static(EXAMPLE));
+        for value in old {
+            headers.append("tracestate", HeaderValue::from_static(value));
+        }
+        headers.append("accept", HeaderValue::from_static("*/*"));
+        inject(&outgoing, &mut headers);
+        let fields: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let expected = [
+            ("host", "a.example"),
+            ("traceparent", traceparent.as_str()),
+            ("tracestate", "rojo=1,congo=2"),
+            ("accept", "*/*"),
+        ];
+        assert_eq!(fields, expected, "{old:?}");
+    }
+}
+
+#[test]
+fn a_full_map_loses_its_old_fields_and_no_other() {
+    let incoming = with_tracestate(&[b"rojo=1"]);
+    let outgoing = serve(&incoming);
+    for old in [&[][..], &["traceparent"], &["tracestate"], &["traceparent", "tracestate"]] {
+        let mut headers: HeaderMap = old.iter().map(|name| (name.parse().unwrap(), "stale".parse().unwrap())).collect();
+        let mut others = 0;
+        while headers.try_append(format!("x-{others}").parse::<HeaderName>().unwrap(), "1".parse().unwrap()).is_ok() {
+            others += 1;
+        }
+        inject(&outgoing, &mut headers);
+        assert_eq!(headers.keys().filter(|name| name.as_str().starts_with("x-")).count(), others);
+        assert!(headers.values().all(|value| value != "stale"), "{old:?}");
+        assert!(headers.get_all("traceparent").iter().count() <= 1, "{old:?}");
+    }
+}
+
+#[test]
 fn an_empty_tracestate_is_never_sent_and_a_stale_one_goes() {
     // W3C 49
     for fields in [&[][..], &[&b""[..]], &[b" , ", b""], &[b"Bad=1"]] {
