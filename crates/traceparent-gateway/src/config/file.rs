@@ -1,31 +1,31 @@
 //! The file's own form.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use hyper::http::uri::Scheme;
 use serde::Deserialize;
 use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
-use traceparent::{Trust, sampler::PercentageSampler};
+use traceparent::Trust;
 use traceparent_formats::Propagators;
 
-use self::propagation::{EgressEntry, PropagatorsEntry};
+use self::{
+    propagation::{EgressEntry, PropagatorsEntry},
+    tls::{ClientTlsEntry, ServerTlsEntry},
+    tracing::{TraceFieldsEntry, TracingEntry},
+};
 use super::{
-    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Identity, Keep, Limits, Listener,
-    LogFormat, Otlp, RequestTracing, Route, Routes, Sampling, ServerTls, SpanAttributes, TraceFields, Tracing,
-    Underscores,
+    AccessLog, Admin, ClientTls, Config, ConfigError, Environment, Forwarded, Limits, Listener, LogFormat,
+    RequestTracing, Route, Routes, Underscores,
     error::Place,
     references::within,
     scalar::{
-        Address, AttributeKey, AttributePrefix, BaggageUse, Collector, Connections, Field, FilePath, Flag,
-        ForwardedUse, HeaderBytes, HeaderFields, Http2Use, List, LogForm, Name, Percentage, Period, Prefix, Protocol,
-        Retries, Secret, Text, TrustLevel, UnderscoresUse, UpstreamUrl,
+        Address, BaggageUse, Connections, Flag, ForwardedUse, HeaderBytes, HeaderFields, Http2Use, List, LogForm, Name,
+        Percentage, Period, Prefix, Retries, TrustLevel, UnderscoresUse, UpstreamUrl,
     },
 };
 
 mod propagation;
+mod tls;
+mod tracing;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,74 +81,6 @@ struct RouteEntry {
     trace: Option<Flag>,
     random_sampling: Option<Percentage>,
     propagators: Option<PropagatorsEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerTlsEntry {
-    certificate: FilePath,
-    key: FilePath,
-    client_ca: Option<FilePath>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClientTlsEntry {
-    ca: Option<FilePath>,
-    certificate: Option<Spanned<FilePath>>,
-    key: Option<Spanned<FilePath>>,
-    server_name: Option<Name>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TracingEntry {
-    random_sampling: Option<Percentage>,
-    client_sampling: Option<Percentage>,
-    overall_sampling: Option<Percentage>,
-    service_name: Option<Name>,
-    keep: Option<KeepEntry>,
-    span_attributes: Option<SpanAttributesEntry>,
-    trace_fields: Option<TraceFieldsEntry>,
-    propagators: Option<PropagatorsEntry>,
-    otlp: Option<OtlpEntry>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeepEntry {
-    errors: Option<Flag>,
-    slower_than: Option<Period>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TraceFieldsEntry {
-    #[serde(default)]
-    remove: Vec<Field>,
-    #[serde(default)]
-    keep: Vec<Field>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpanAttributesEntry {
-    #[serde(default)]
-    header_prefixes: Vec<Field>,
-    attribute_prefix: Option<AttributePrefix>,
-    #[serde(default, rename = "static")]
-    fixed: BTreeMap<AttributeKey, Text>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OtlpEntry {
-    endpoint: Option<Spanned<Collector>>,
-    tls: Option<ClientTlsEntry>,
-    protocol: Option<Protocol>,
-    #[serde(default)]
-    headers: HashMap<Field, Secret>,
-    timeout: Option<Period>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -258,37 +190,6 @@ struct Contradiction {
     what: &'static str,
 }
 
-impl ServerTlsEntry {
-    /// Fills in the folder of relative paths.
-    fn resolve(self, folder: &Path) -> ServerTls {
-        let path = |file: FilePath| folder.join(file.0);
-        let identity = Identity { certificate: path(self.certificate), key: path(self.key) };
-        ServerTls { identity, client_ca: self.client_ca.map(path) }
-    }
-}
-
-impl ClientTlsEntry {
-    /// Fills in the folder of relative paths.
-    fn resolve(self, folder: &Path) -> Result<ClientTls, Contradiction> {
-        let path = |file: FilePath| folder.join(file.0);
-        let identity = match (self.certificate, self.key) {
-            (Some(certificate), Some(key)) => {
-                Some(Identity { certificate: path(certificate.value), key: path(key.value) })
-            }
-            (Some(certificate), None) => {
-                let value = certificate.referenced;
-                return Err(Contradiction { key: "tls.certificate", value, what: "the certificate needs its key" });
-            }
-            (None, Some(key)) => {
-                let value = key.referenced;
-                return Err(Contradiction { key: "tls.key", value, what: "the key needs its certificate" });
-            }
-            (None, None) => None,
-        };
-        Ok(ClientTls { ca: self.ca.map(path), identity, server_name: self.server_name.map(|name| name.0) })
-    }
-}
-
 impl AdminEntry {
     fn resolve(self) -> Admin {
         let hosts = self.hosts.into_iter().map(|host| host.0.to_ascii_lowercase());
@@ -302,13 +203,6 @@ impl AccessLogEntry {
             path: Some(self.path.0.into()).filter(|path: &PathBuf| path.as_os_str() != "-"),
             format: self.format.map_or_else(LogFormat::default, |format| format.0),
         }
-    }
-}
-
-impl TraceFieldsEntry {
-    fn resolve(&self) -> TraceFields {
-        let names = |fields: &[Field]| fields.iter().map(|field| field.0.clone()).collect();
-        TraceFields { remove: names(&self.remove), keep: names(&self.keep) }
     }
 }
 
@@ -356,61 +250,6 @@ impl RouteEntry {
                 propagators: self.propagators.as_ref().map_or(propagators, PropagatorsEntry::resolve),
             },
             ..default
-        })
-    }
-}
-
-impl TracingEntry {
-    fn resolve(self, environment: &Environment, folder: &Path) -> Result<Tracing, Contradiction> {
-        let percentages = [self.random_sampling, self.client_sampling, self.overall_sampling];
-        let sampling = match environment.sampler {
-            Some(sampler) if percentages.iter().all(Option::is_none) => Sampling::Environment(sampler),
-            _ => {
-                let [random, client, overall] = percentages.map(|percentage| percentage.unwrap_or_default().0);
-                Sampling::Percentages(
-                    PercentageSampler::new()
-                        .with_random_sampling(random)
-                        .with_client_sampling(client)
-                        .with_overall_sampling(overall),
-                )
-            }
-        };
-        let tracing = Tracing::new(self.service_name.map(|name| name.0), sampling, environment);
-        let keep = self.keep.unwrap_or_default();
-        let span_attributes = self.span_attributes.unwrap_or_default();
-        Ok(Tracing {
-            keep: Keep {
-                errors: keep.errors.is_some_and(|errors| errors.0),
-                slower_than: keep.slower_than.map(|period| period.0),
-            },
-            span_attributes: SpanAttributes {
-                header_prefixes: span_attributes.header_prefixes.iter().map(|field| field.0.to_string()).collect(),
-                attribute_prefix: span_attributes.attribute_prefix.map(|prefix| prefix.0),
-                fixed: span_attributes.fixed.into_iter().map(|(key, value)| (key.0, value.0)).collect(),
-            },
-            otlp: self.otlp.map(|otlp| otlp.resolve(folder)).transpose()?,
-            ..tracing
-        })
-    }
-}
-
-impl OtlpEntry {
-    fn resolve(self, folder: &Path) -> Result<Otlp, Contradiction> {
-        if let Some(Spanned { value: Collector(url), referenced, .. }) = &self.endpoint
-            && self.tls.is_some()
-            && url.scheme() != Some(&Scheme::HTTPS)
-        {
-            let value = *referenced;
-            return Err(Contradiction { key: "endpoint", value, what: "tls is set, so write https://" });
-        }
-        let mut headers: Vec<_> = self.headers.into_iter().map(|(name, value)| (name.0, value.0)).collect();
-        headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-        Ok(Otlp {
-            endpoint: self.endpoint.map(|collector| collector.value.0),
-            protocol: self.protocol.map(|protocol| protocol.0),
-            headers,
-            timeout: self.timeout.map(|period| period.0),
-            tls: self.tls.map(|tls| tls.resolve(folder)).transpose()?,
         })
     }
 }

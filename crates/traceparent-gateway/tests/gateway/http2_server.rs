@@ -9,20 +9,18 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    Gateway, Upstream, get,
+    Gateway, Upstream,
     http2::{
-        ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PRIORITY, PROTOCOL_ERROR, RST_STREAM,
-        SETTINGS, WIDE, WINDOW_UPDATE, request,
+        DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PRIORITY, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WIDE,
+        WINDOW_UPDATE, request,
     },
-    late, ok, silent, span_of,
+    ok, silent, span_of,
 };
 
 const NO_ERROR: u32 = 0;
 const INTERNAL_ERROR: u32 = 2;
 const STREAM_CLOSED: u32 = 5;
 const CANCEL: u32 = 8;
-
-const LAST_STREAM: u32 = u32::MAX >> 1;
 
 /// An upstream that answers a path of digits with as many bytes, in chunks.
 fn bytes() -> Upstream {
@@ -62,115 +60,6 @@ fn a_thousand_requests_go_one_after_another() {
     }
     drop(client);
     assert_eq!(gateway.spans().len(), 2000);
-}
-
-/// GOAWAY first allows for what is on its way, and then names the last stream.
-#[test]
-fn an_idle_client_gets_goaway() {
-    for requests in 0..2 {
-        let upstream = Upstream::start(ok);
-        let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 300ms");
-        let mut client = Frames::open(gateway.address, WIDE);
-        if requests > 0 {
-            client.request(1, true);
-            assert_eq!(client.body(1), b"ok");
-        }
-        let first = client.goaway();
-        assert_eq!((first.code(), first.last()), (NO_ERROR, LAST_STREAM));
-        let ping = client.receive().unwrap();
-        assert_eq!((ping.kind, ping.flags), (PING, 0));
-        client.send(PING, ACK, 0, &ping.payload);
-        let second = client.goaway();
-        assert_eq!((second.code(), second.last()), (NO_ERROR, requests));
-        assert_eq!(client.receive(), None);
-    }
-}
-
-#[test]
-fn a_client_that_ignores_goaway_is_closed() {
-    let upstream = Upstream::start(ok);
-    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms");
-    let mut client = Frames::open(gateway.address, WIDE);
-    assert_eq!(client.goaway().last(), LAST_STREAM);
-    // A request that was on its way is served.
-    client.request(1, true);
-    assert_eq!(client.receive().unwrap().kind, PING);
-    assert_eq!(client.body(1), b"ok");
-    let second = client.goaway();
-    assert_eq!((second.code(), second.last()), (NO_ERROR, 1));
-    assert_eq!(client.receive(), None);
-}
-
-/// The client that gives way is told so, and which of its requests were processed.
-#[test]
-fn an_evicted_client_gets_goaway() {
-    for requests in 0..2 {
-        let upstream = Upstream::start(ok);
-        let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
-        let mut client = Frames::open(gateway.address, WIDE);
-        client.ping();
-        if requests > 0 {
-            client.request(1, true);
-            assert_eq!(client.body(1), b"ok");
-        }
-        assert_eq!(get(gateway.address, &[]).status, 200);
-        let goaway = client.receive().unwrap();
-        assert_eq!((goaway.kind, goaway.code(), goaway.last()), (GOAWAY, NO_ERROR, requests));
-        assert_eq!(client.receive(), None);
-    }
-}
-
-#[test]
-fn pings_keep_no_connection_open() {
-    let upstream = Upstream::start(ok);
-    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 300ms");
-    let mut client = Frames::open(gateway.address, WIDE);
-    loop {
-        client.send(PING, 0, 0, b"are you?");
-        let frame = client.receive().unwrap();
-        if frame.kind == GOAWAY {
-            break;
-        }
-        assert_eq!((frame.kind, frame.flags, &frame.payload[..]), (PING, ACK, &b"are you?"[..]));
-    }
-}
-
-#[test]
-fn a_connection_with_a_request_is_not_idle() {
-    let (upstream, go_on) = late();
-    let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms, header_timeout: 100ms");
-    let mut client = Frames::open(gateway.address, WIDE);
-    client.request(1, true);
-    upstream.head();
-    thread::sleep(std::time::Duration::from_millis(500));
-    go_on.send(()).unwrap();
-    assert_eq!(client.body(1), b"late");
-}
-
-#[test]
-fn a_stop_finishes_what_is_under_way() {
-    let (upstream, go_on) = late();
-    let gateway = Gateway::start(&upstream.url(), &[]);
-    let mut client = Frames::open(gateway.address, WIDE);
-    let mut idle = Frames::open(gateway.address, WIDE);
-    // Both connections are established.
-    idle.ping();
-    client.request(1, true);
-    upstream.head();
-    gateway.signal("TERM");
-    let first = client.goaway();
-    assert_eq!((first.code(), first.last()), (NO_ERROR, LAST_STREAM));
-    assert_eq!(client.receive().unwrap().kind, PING);
-    // One that says nothing is not waited for.
-    assert_eq!(idle.goaway().last(), LAST_STREAM);
-    assert_eq!(idle.goaway().last(), 0);
-    assert_eq!(idle.receive(), None);
-    go_on.send(()).unwrap();
-    assert_eq!(client.body(1), b"late");
-    assert_eq!(client.goaway().last(), 1);
-    let stopped = gateway.ended();
-    assert!(stopped.stderr.ends_with("0 connections cut\n"), "{}", stopped.stderr);
-    assert_eq!(errors(&stopped.spans), ["none"]);
 }
 
 /// Each of these leaves something of the response untaken, the last one after all other bytes.

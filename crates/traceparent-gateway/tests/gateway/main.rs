@@ -25,6 +25,7 @@ mod heads;
 mod hostile;
 mod http2;
 mod http2_floods;
+mod http2_goaway;
 mod http2_server;
 #[cfg(target_os = "linux")]
 mod idle;
