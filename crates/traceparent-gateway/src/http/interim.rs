@@ -188,7 +188,10 @@ impl InterimReceiver {
         if let Some(response) = queue.pop() {
             return Poll::Ready(response);
         }
-        queue.receiver = Some(context.waker().clone());
+        match &mut queue.receiver {
+            Some(waker) => waker.clone_from(context.waker()),
+            waker => *waker = Some(context.waker().clone()),
+        }
         Poll::Pending
     }
 

@@ -68,6 +68,21 @@ impl SharedStream {
         drain.await;
     }
 
+    /// Reads what has arrived.
+    ///
+    /// A read that leaves room has taken everything, and `epoll` tells of what arrives later: the next read waits without
+    /// asking the system.
+    fn try_read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
+        let mut read = Err(io::ErrorKind::WouldBlock.into());
+        let _ = self.0.try_io(Interest::READABLE, || {
+            read = self.0.try_read_buf(buffer);
+            let is_all =
+                cfg!(target_os = "linux") && read.as_ref().is_ok_and(|read| *read > 0) && buffer.remaining() > 0;
+            if is_all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        read
+    }
+
     fn poll_send(
         &self,
         context: &mut Context<'_>,
@@ -87,7 +102,7 @@ impl AsyncRead for SharedStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(context))?;
-            match self.0.try_read_buf(buffer) {
+            match self.try_read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(drop)),
             }
@@ -119,5 +134,35 @@ impl AsyncWrite for SharedStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{io::AsyncReadExt, net::TcpListener, try_join};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_leaves_room_is_the_last_until_more_arrives() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let connect = TcpStream::connect(listener.local_addr().unwrap());
+        let (mut client, (stream, _)) = try_join!(connect, listener.accept()).unwrap();
+        let mut stream = SharedStream::new(stream);
+        let mut space = [0; 4];
+        for _ in 0..3 {
+            client.write_all(b"abc").await.unwrap();
+            assert_eq!(stream.read(&mut space).await.unwrap(), 3);
+            let asks = stream.0.try_io(Interest::READABLE, || Ok(())).is_ok();
+            assert_eq!(asks, cfg!(not(target_os = "linux")));
+        }
+        client.write_all(b"abcdef").await.unwrap();
+        client.shutdown().await.unwrap();
+        for length in [4, 2, 0] {
+            assert_eq!(stream.read(&mut space).await.unwrap(), length);
+        }
     }
 }
