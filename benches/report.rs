@@ -154,7 +154,7 @@ fn measured() -> Vec<Row> {
 }
 
 /// The operations whose instructions are watched.
-const WATCHED: [&str; 11] = [
+const WATCHED: [&str; 13] = [
     "parse",
     "refuse, last byte bad",
     "encode",
@@ -166,6 +166,8 @@ const WATCHED: [&str; 11] = [
     "b3, read",
     "xray, read",
     "datadog, read",
+    "log line in JSON",
+    "log line of text",
 ];
 
 fn watched() -> impl Iterator<Item = (String, f64)> {
