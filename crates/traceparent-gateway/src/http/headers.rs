@@ -221,7 +221,8 @@ fn set(headers: &mut HeaderMap, name: HeaderName, mut list: Vec<u8>, member: &st
 
 /// Returns an authority without user name and password.
 pub(crate) fn host(authority: &str) -> &str {
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    let end = authority.bytes().rposition(|byte| byte == b'@');
+    end.and_then(|end| authority.get(end + 1..)).unwrap_or(authority)
 }
 
 #[cfg(test)]

@@ -75,11 +75,17 @@ impl Attributes {
         }
     }
 
-    fn push_string(&mut self, key: &str, parts: &[&str], length: usize) {
+    /// Adds a text of ASCII.
+    pub(super) fn push_ascii(&mut self, key: &str, text: &[u8]) {
+        let text = text.get(..self.limits.value_length).unwrap_or(text);
+        self.push_string(key, &[text], text.len());
+    }
+
+    fn push_string(&mut self, key: &str, parts: &[impl AsRef<[u8]>], length: usize) {
         if self.start(key, field_length(length)) {
             push_length(&mut self.fields, field::STRING, length);
             for part in parts {
-                self.fields.extend_from_slice(part.as_bytes());
+                self.fields.extend_from_slice(part.as_ref());
             }
         }
     }
@@ -115,13 +121,15 @@ impl Attributes {
     }
 
     /// Adds an attribute up to its value, which has this length. Returns whether it finds room.
+    #[inline]
     fn start(&mut self, key: &str, value: usize) -> bool {
         let is_admitted = self.admit();
         if is_admitted {
             let length = field_length(key.len()) + field_length(value);
             self.fields.reserve(field_length(length));
             push_length(&mut self.fields, field::ATTRIBUTES, length);
-            push_bytes(&mut self.fields, field::KEY, key.as_bytes());
+            push_length(&mut self.fields, field::KEY, key.len());
+            self.fields.extend_from_slice(key.as_bytes());
             push_length(&mut self.fields, field::VALUE, value);
         }
         is_admitted
@@ -307,6 +315,11 @@ mod tests {
         let attributes = all(limits);
         assert_eq!(attributes.as_fields(), encoded(&expected));
         assert_eq!((attributes.len(), attributes.dropped()), (6, 1));
+
+        let mut addresses = Attributes::new(limits);
+        addresses.push_ascii("long", b"192.0.2.1");
+        addresses.push_ascii("short", b"::1");
+        assert_eq!(addresses.as_fields(), encoded(&[("long", text("192")), ("short", text("::1"))]));
 
         let mut more = Attributes::new(SpanLimits::default());
         more.follow(&attributes);

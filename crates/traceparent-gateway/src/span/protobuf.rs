@@ -19,7 +19,8 @@ fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Returns the number of bytes of an integer.
 const fn varint_length(value: u64) -> usize {
-    (70 - (value | 1).leading_zeros() as usize) / 7
+    // Most are small, and the division is slow.
+    if value < 0x80 { 1 } else { (70 - value.leading_zeros() as usize) / 7 }
 }
 
 /// Returns the number of bytes of a field with a number below 16 and a value of this length.

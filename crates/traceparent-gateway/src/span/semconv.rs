@@ -180,7 +180,7 @@ pub(crate) fn push_formats(attributes: &mut Attributes, format: Option<Format>, 
 fn push_server(attributes: &mut Attributes, scheme: &str, host: &str, port: Option<u16>) {
     let (name, own) = match host.strip_prefix('[') {
         Some(literal) => literal.split_once(']').unwrap_or((literal, "")),
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
+        None => host.split_at(host.bytes().position(|byte| byte == b':').unwrap_or(host.len())),
     };
     attributes.push(SERVER_ADDRESS, cut(name));
     let own = || own.strip_prefix(':')?.parse().ok();
@@ -191,13 +191,13 @@ fn push_server(attributes: &mut Attributes, scheme: &str, host: &str, port: Opti
 /// Adds an IP address.
 fn push_ip(attributes: &mut Attributes, key: &str, address: IpAddr) {
     match address {
-        IpAddr::V4(address) => attributes.push(key, ipv4_text(address, &mut [0; 15])),
+        IpAddr::V4(address) => attributes.push_ascii(key, ipv4_text(address, &mut [0; 15])),
         IpAddr::V6(address) => attributes.push(key, &address.to_string()),
     }
 }
 
 /// Writes an address into a buffer, without the machinery of `Display`.
-fn ipv4_text(address: Ipv4Addr, buffer: &mut [u8; 15]) -> &str {
+fn ipv4_text(address: Ipv4Addr, buffer: &mut [u8; 15]) -> &[u8] {
     let mut length = 0;
     let mut push = |byte| {
         if let Some(place) = buffer.get_mut(length) {
@@ -217,7 +217,7 @@ fn ipv4_text(address: Ipv4Addr, buffer: &mut [u8; 15]) -> &str {
         }
         push(b'0' + octet % 10);
     }
-    str::from_utf8(&buffer[..length]).unwrap_or_default()
+    &buffer[..length]
 }
 
 /// Adds the text that is made of these parts, up to the limit.
@@ -287,7 +287,7 @@ mod tests {
     fn addresses_are_written_as_they_display() {
         for octet in 0..=u8::MAX {
             let address = Ipv4Addr::new(octet, 255 - octet, octet / 7, octet / 25);
-            assert_eq!(ipv4_text(address, &mut [0; 15]), address.to_string());
+            assert_eq!(ipv4_text(address, &mut [0; 15]), address.to_string().as_bytes());
         }
     }
 
