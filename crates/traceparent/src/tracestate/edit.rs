@@ -1,7 +1,7 @@
 use core::fmt;
 
 #[cfg(feature = "alloc")]
-use alloc::string::ToString;
+use alloc::vec::Vec;
 
 mod budget;
 mod write;
@@ -13,6 +13,10 @@ use super::{
     sink::{Count, Cursor},
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
+
+/// The room for what changes add to an ordinary list, in bytes.
+#[cfg(feature = "alloc")]
+const ADDED: usize = 64;
 
 /// One change to a `tracestate` list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,8 +188,11 @@ impl<'a> TraceStateEdit<'a> {
         if self.untouched().is_some() {
             return self.list.into_owned();
         }
+        let mut text = Vec::with_capacity(self.list.as_bytes().len() + ADDED);
+        // Writing to a vector cannot fail.
+        let _ = self.write(&mut text);
         // What is written here is valid, so this parses; were it not, no list would be better than a bad one.
-        TraceState::parse(self.to_string().as_bytes()).map_or(TraceState::EMPTY, TraceState::into_owned)
+        TraceState::parse(&text).map_or(TraceState::EMPTY, TraceState::into_owned)
     }
 
     fn changes(&self) -> &[Change<'a>] {

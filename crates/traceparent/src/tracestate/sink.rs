@@ -13,6 +13,14 @@ impl Sink for fmt::Formatter<'_> {
     }
 }
 
+#[cfg(feature = "alloc")]
+impl Sink for alloc::vec::Vec<u8> {
+    fn put(&mut self, text: &[u8]) -> fmt::Result {
+        self.extend_from_slice(text);
+        Ok(())
+    }
+}
+
 /// Counts characters instead of writing them.
 pub(crate) struct Count(pub(crate) usize);
 
