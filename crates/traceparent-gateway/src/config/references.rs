@@ -61,7 +61,11 @@ fn expand_with(text: &str, variable: impl Fn(&str) -> Option<String>, folder: &P
 fn read(path: &str, folder: &Path) -> Result<String, ReferenceError> {
     let text = fs::read_to_string(folder.join(path));
     let text = text.map_err(|error| ReferenceError::File(path.to_owned(), error.to_string()))?;
-    Ok(text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text)).to_owned())
+    Ok(without_line_end(&text).to_owned())
+}
+
+fn without_line_end(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
 
 fn is_name(text: &str) -> bool {
@@ -96,6 +100,26 @@ mod tests {
         let source = expanded("${file:src/main.rs}");
         let expected = include_str!("../main.rs").trim_end_matches('\n');
         assert_eq!(source.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn one_line_end_is_left_out() {
+        for (text, expected) in
+            [("key", "key"), ("key\n", "key"), ("key\r\n", "key"), ("key\n\n", "key\n"), ("key\r", "key\r"), ("\n", "")]
+        {
+            assert_eq!(without_line_end(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_that_of_one_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = || expand("${file:main.rs}".to_owned()).is_ok();
+        within(folder, || {
+            assert!(!read());
+            within(&folder.join("src"), || assert!(read()));
+            assert!(!read());
+        });
     }
 
     #[test]

@@ -15,7 +15,9 @@ use rustls::version::{TLS12, TLS13};
 use tokio_rustls::TlsConnector;
 
 use crate::support::{
-    Authority, ClientTls, Folder, Gateway, TlsConnection, Upstream, ok, refused, send, server_and_call,
+    Authority, ClientTls, Folder, Gateway, TlsConnection, Upstream,
+    http2::{Frames, GOAWAY, WIDE},
+    ok, refused, send, server_and_call,
 };
 
 /// A listener with the certificate in `server.pem` and `server.key`, and more keys.
@@ -97,6 +99,25 @@ async fn http_2_is_negotiated() {
     let attributes = &span["attributes"];
     assert_eq!((attributes["url.scheme"].as_str(), attributes["server.port"].as_i64()), (Some("https"), Some(443)));
     assert_eq!(attributes["network.protocol.version"], "2");
+}
+
+/// The client that gives way is told so inside of TLS, which comes to its own end.
+#[test]
+fn an_evicted_client_gets_goaway() {
+    let scene = Scene::new();
+    let gateway = scene.gateway("", "limits: {connections: 1}");
+    let client = ClientTls { protocols: &["h2"], ..scene.client() };
+    let connection = TlsConnection::open(gateway.address, &client).unwrap();
+    let mut frames = Frames::start(connection.stream.into_inner(), WIDE);
+    frames.request(1, true);
+    assert_eq!(frames.body(1), b"ok");
+    let mut other = TlsConnection::open(gateway.address, &scene.client()).unwrap();
+    assert_eq!(other.get().unwrap().status, 200);
+    let goaway = frames.receive().unwrap();
+    assert_eq!((goaway.kind, goaway.code(), goaway.last()), (GOAWAY, 0, 1));
+    assert_eq!(frames.receive(), None);
+    // The end of a session without its alert would be an error.
+    assert_eq!(frames.stream.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]

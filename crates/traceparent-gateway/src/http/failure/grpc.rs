@@ -53,19 +53,60 @@ mod tests {
     use super::*;
     use crate::http::TlsFailure;
 
+    /// What a client does next depends on it: most call again where the service was not available, and not where a limit was met.
     #[test]
-    fn calls_that_may_have_been_processed_are_not_unavailable() {
-        for (failure, status) in [
-            (Failure::Unreachable(io::ErrorKind::TimedOut), UNAVAILABLE),
-            (Failure::Tls(TlsFailure::Late), UNAVAILABLE),
-            (Failure::NoUpstreamPlace, UNAVAILABLE),
-            (Failure::NoAnswerInTime, DEADLINE_EXCEEDED),
-            (Failure::AnswerHeadTooLarge, RESOURCE_EXHAUSTED),
-            (Failure::NoRoute, UNIMPLEMENTED),
-            (Failure::RequestPaused, CANCELLED),
-            (Failure::NotOneHost, INTERNAL),
+    fn every_failure_has_its_status() {
+        for (status, failures) in [
+            (
+                CANCELLED,
+                &[Failure::RequestCut, Failure::RequestPaused, Failure::ClientLeft, Failure::ClientStalled][..],
+            ),
+            (DEADLINE_EXCEEDED, &[Failure::NoAnswerInTime, Failure::AnswerPaused]),
+            (
+                RESOURCE_EXHAUSTED,
+                &[Failure::TooManyFields, Failure::HeadTooLarge, Failure::TargetTooLong, Failure::AnswerHeadTooLarge],
+            ),
+            (UNIMPLEMENTED, &[Failure::NoRoute, Failure::Tunnel]),
+            (
+                INTERNAL,
+                &[
+                    Failure::InvalidHead,
+                    Failure::HeadTooSlow,
+                    Failure::AmbiguousLength,
+                    Failure::NotTls,
+                    Failure::UnexpectedTls,
+                    Failure::NotOneHost,
+                    Failure::InvalidTarget,
+                    Failure::UnknownCoding,
+                    Failure::RepeatedChunked,
+                    Failure::InvalidMaxForwards,
+                    Failure::Loop,
+                ],
+            ),
+            (
+                UNAVAILABLE,
+                &[
+                    Failure::Unreachable(io::ErrorKind::TimedOut),
+                    Failure::UnknownHost,
+                    Failure::NoUpstreamPlace,
+                    Failure::Tls(TlsFailure::Late),
+                    Failure::NoAnswer,
+                    Failure::InvalidAnswer,
+                    Failure::UpstreamFlood,
+                    Failure::AnswerCut,
+                ],
+            ),
         ] {
-            assert_eq!(failure.grpc_status(), status, "{failure}");
+            for failure in failures {
+                assert_eq!(failure.grpc_status(), status, "{failure}");
+            }
         }
+    }
+
+    /// The numbers are those of the protocol.
+    #[test]
+    fn statuses_have_their_numbers() {
+        let numbers = [CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE];
+        assert_eq!(numbers, [1, 4, 8, 12, 13, 14]);
     }
 }

@@ -116,6 +116,10 @@ mod tests {
         time::{Duration, UNIX_EPOCH},
     };
 
+    use hyper::{
+        HeaderMap,
+        header::{CONTENT_TYPE, HeaderValue},
+    };
     use opentelemetry::{
         InstrumentationScope, KeyValue,
         trace::{Link, SpanContext, SpanId, SpanKind as OtelKind, Status},
@@ -132,7 +136,7 @@ mod tests {
     use crate::{
         config::SpanLimits,
         http::Failure,
-        span::{Attributes, Span},
+        span::{Attributes, RpcCall, Span},
         telemetry::{example, otlp::message::encoded},
     };
 
@@ -171,6 +175,7 @@ mod tests {
             links,
             status: match span.failure {
                 Some(failure) => Status::error(failure.to_string()),
+                None if span.is_rpc_status_missing() => Status::error("the answer has no gRPC status"),
                 None if span.is_error() => Status::error(""),
                 None => Status::Unset,
             },
@@ -189,6 +194,7 @@ mod tests {
         let parent_id = Some(plain.span_id());
         let context = TraceContext::new(plain.context.traceparent, list);
         let start = UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        let call = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))]);
         let unreachable = Some(Failure::Unreachable(io::ErrorKind::ConnectionRefused));
         vec![
             Span { name: "".into(), status: None, duration: Duration::from_nanos(1), ..plain.clone() },
@@ -197,6 +203,7 @@ mod tests {
             Span { failure: unreachable, status: Some(502), attributes, ..plain.clone() },
             Span { link: Some(plain.context.traceparent), refused: Some("too short".into()), ..plain.clone() },
             Span { dropped_links: 1, ..plain.clone() },
+            Span { rpc: RpcCall::new(&call, &"/shop.Orders/Place".parse().unwrap()), ..plain.clone() },
             Span { start: UNIX_EPOCH - Duration::from_secs(1), ..plain },
         ]
     }

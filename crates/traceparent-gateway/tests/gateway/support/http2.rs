@@ -26,8 +26,8 @@ pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(crate) const WIDE: u32 = 1 << 30;
 
 /// A client's connection over HTTP/2, frame by frame.
-pub(crate) struct Frames {
-    pub(crate) stream: BufReader<TcpStream>,
+pub(crate) struct Frames<S = TcpStream> {
+    pub(crate) stream: BufReader<S>,
 }
 
 /// A received frame.
@@ -66,6 +66,13 @@ impl Frames {
     pub(crate) fn open(address: SocketAddr, window: u32) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         impatient(&stream);
+        Self::start(stream, window)
+    }
+}
+
+impl<S: Read + Write> Frames<S> {
+    /// Starts HTTP/2 on a new connection.
+    pub(crate) fn start(stream: S, window: u32) -> Self {
         let mut frames = Self { stream: BufReader::new(stream) };
         frames.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("a preface");
         // Without a dynamic table, a status is one byte.
