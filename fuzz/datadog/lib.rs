@@ -1,33 +1,15 @@
 //! Datadog's format, read by Datadog's own tracer and by `traceparent-formats`: they differ as the list of known differences says.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::sync::OnceLock;
 
 use datadog_opentelemetry::{configuration::Config, log::LevelFilter, propagation::datadog};
 use traceparent::SpanId;
 use traceparent_formats::Format;
 
-/// The fields of a message, each of them once.
-pub type Fields = HashMap<String, String>;
+#[path = "../src/verdict.rs"]
+mod verdict;
 
-/// A context: IDs, of which a zero one is not there, and the sampling state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    ids: (u128, u64),
-    state: &'static str,
-}
-
-/// Where the answers differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// We refuse the fields, Datadog takes them.
-    Taken,
-    /// We take the fields, Datadog refuses them.
-    Refused,
-    /// Other IDs.
-    Ids,
-    /// Another sampling state.
-    State,
-}
+pub use self::verdict::{Answer, Fields, Verdict};
 
 /// A difference that is known, with the requirement that decides for our answer.
 pub struct Difference {
@@ -47,7 +29,7 @@ pub struct Difference {
 pub fn ours(fields: &Fields) -> Option<Answer> {
     let context = Format::Datadog.read(|name| fields.get(name).map(String::as_bytes)).ok().flatten()?;
     let ids = (context.trace_id()?.to_u128(), context.span_id().map_or(0, SpanId::to_u64));
-    Some(Answer { ids, state: context.state().as_str() })
+    Some(Answer { ids: Some(ids), state: context.state().as_str() })
 }
 
 /// Returns the answer of Datadog's tracer.
@@ -61,24 +43,13 @@ pub fn theirs(fields: &Fields) -> Option<Answer> {
         Some(_) => "deny",
         None => "defer",
     };
-    Some(Answer { ids: (context.trace_id, context.span_id), state })
-}
-
-/// Returns where the answers differ.
-pub fn differ(ours: &Option<Answer>, theirs: &Option<Answer>) -> Option<Verdict> {
-    match (ours, theirs) {
-        (None, None) => None,
-        (None, Some(_)) => Some(Verdict::Taken),
-        (Some(_), None) => Some(Verdict::Refused),
-        (Some(ours), Some(theirs)) if ours.ids != theirs.ids => Some(Verdict::Ids),
-        (Some(ours), Some(theirs)) => (ours.state != theirs.state).then_some(Verdict::State),
-    }
+    Some(Answer { ids: Some((context.trace_id, context.span_id)), state })
 }
 
 /// Checks that the answers are equal, but for what is on the list.
 pub fn check(fields: &Fields) {
     let (ours, theirs) = (ours(fields), theirs(fields));
-    if let Some(seen) = differ(&ours, &theirs) {
+    if let Some(seen) = Verdict::between(&ours, &theirs) {
         let known = |row: &Difference| row.seen == seen && (row.applies)(fields);
         assert!(DIFFERENCES.iter().any(known), "{seen:?}: {fields:?}: {ours:?}, {theirs:?}");
     }

@@ -1,6 +1,6 @@
 //! The list of known differences is true and complete: for the vectors, and for small changes of them.
 
-use traceparent_fuzz_datadog::{DIFFERENCES, Fields, check, differ, ours, theirs};
+use traceparent_fuzz_datadog::{DIFFERENCES, Fields, Verdict, check, ours, theirs};
 
 #[path = "../../crates/traceparent-formats/tests/common/vectors.rs"]
 #[allow(dead_code, reason = "the tests of the formats use all of it")]
@@ -15,7 +15,7 @@ fn every_difference_is_seen() {
     for row in DIFFERENCES {
         let fields = fields(row.example);
         assert!((row.applies)(&fields), "{}", row.what);
-        assert_eq!(differ(&ours(&fields), &theirs(&fields)), Some(row.seen), "{}", row.what);
+        assert_eq!(Verdict::between(&ours(&fields), &theirs(&fields)), Some(row.seen), "{}", row.what);
         assert!(row.requirement.starts_with("F "));
     }
 }

@@ -1,7 +1,5 @@
 //! The formats beside the propagators of other crates.
 
-use std::collections::HashMap;
-
 use older_opentelemetry as older;
 use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
 use opentelemetry_propagator_b3::B3Encoding;
@@ -12,6 +10,7 @@ use crate::{
     differential::unless_it_panics,
     foreign::vectors::{Message, values},
     formats::message_of,
+    verdict::{Answer, Fields, Verdict},
 };
 
 mod known;
@@ -31,41 +30,6 @@ pub enum Library {
     Datadog,
     /// `opentelemetry-jaeger-propagator` 0.32.
     Jaeger,
-}
-
-/// The fields of one format, each of them once.
-pub type Fields = HashMap<String, String>;
-
-/// A context as a library reads it: IDs, of which a zero one is not there, and the sampling state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    ids: Option<(u128, u64)>,
-    state: &'static str,
-}
-
-/// Where two libraries differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// We refuse the fields, they take them.
-    Taken,
-    /// We take the fields, they refuse them.
-    Refused,
-    /// Other IDs.
-    Ids,
-    /// Another sampling state.
-    State,
-}
-
-impl Verdict {
-    fn between(ours: &Option<Answer>, theirs: &Option<Answer>) -> Option<Self> {
-        match (ours, theirs) {
-            (None, None) => None,
-            (None, Some(_)) => Some(Self::Taken),
-            (Some(_), None) => Some(Self::Refused),
-            (Some(ours), Some(theirs)) if ours.ids != theirs.ids => Some(Self::Ids),
-            (Some(ours), Some(theirs)) => (ours.state != theirs.state).then_some(Self::State),
-        }
-    }
 }
 
 impl Library {

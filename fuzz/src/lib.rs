@@ -14,6 +14,7 @@ mod policy;
 mod server_timing;
 mod traceparent;
 mod tracestate;
+mod verdict;
 
 pub mod seeds;
 
@@ -35,7 +36,7 @@ pub use self::{
     differential::{COLUMNS, DIFFERENCES, Difference, Seen, answers, differential},
     explain::explain,
     formats::formats,
-    formats_differential::{FORMATS_DIFFERENCES, FormatsDifference, Library, Verdict, formats_differential},
+    formats_differential::{FORMATS_DIFFERENCES, FormatsDifference, Library, formats_differential},
     gateway::gateway,
     http::http,
     ot::ot,
@@ -43,6 +44,7 @@ pub use self::{
     server_timing::server_timing,
     traceparent::traceparent,
     tracestate::tracestate,
+    verdict::Verdict,
 };
 
 /// What one input must not make panic.
