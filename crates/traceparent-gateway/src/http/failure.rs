@@ -153,6 +153,14 @@ impl Failure {
         }
     }
 
+    /// Returns whether others may find another end of the request's body, so that what follows on its connection is not to be
+    /// read as a request.
+    ///
+    /// [RFC 9112, section 6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)
+    pub(crate) fn leaves_framing_open(self) -> bool {
+        matches!(self, Self::UnknownCoding | Self::RepeatedChunked)
+    }
+
     /// Returns the text that is sent to the client. It holds nothing about the upstream.
     pub(crate) fn answer(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode, Uri,
     body::Bytes,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use traceparent_http::semconv::{grpc_method, is_grpc_web};
 
@@ -45,6 +45,9 @@ impl RefusalForm {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if failure.leaves_framing_open() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Self::Grpc { .. } = self {
             headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(failure.grpc_status())));
             // Printable ASCII without a percent sign stands for itself.

@@ -1,6 +1,9 @@
 //! What may pass from the heads and the trailers of clients, and in which form.
 
-use std::sync::{Mutex, mpsc::channel};
+use std::{
+    io::Read,
+    sync::{Mutex, mpsc::channel},
+};
 
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::{
@@ -10,7 +13,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::support::{Gateway, Head, Upstream, chunk, get, line, ok, send, traceparent};
+use crate::support::{Connection, Gateway, Head, Upstream, chunk, get, line, ok, send, traceparent};
 
 fn configured(upstream: &Upstream, listener: &str, route: &str, rest: &str) -> Gateway {
     Gateway::configured(
@@ -62,6 +65,23 @@ fn unknown_codings_are_not_implemented_and_chunks_count_once() {
         ("chunked\r\nTransfer-Encoding: chunked", 400),
     ] {
         assert_refused(&format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {codings}\r\n\r\n0\r\n\r\n"), status);
+    }
+}
+
+#[test]
+fn nothing_is_read_behind_a_coding_that_is_refused() {
+    for codings in ["gzip, chunked", "chunked, chunked", "chunked\r\nTransfer-Encoding: chunked"] {
+        let upstream = Upstream::start(ok);
+        let gateway = Gateway::start(&upstream.url(), &[]);
+        let mut client = Connection::open(gateway.address);
+        client.write(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {codings}\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        ));
+        assert_eq!(client.response().head.all("connection"), ["close"], "{codings}");
+        let mut rest = String::new();
+        client.stream.read_to_string(&mut rest).expect("the end of the connection");
+        assert_eq!(rest, "", "{codings}");
+        assert_eq!(upstream.connections(), 0, "{codings}");
     }
 }
 
