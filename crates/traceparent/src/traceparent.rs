@@ -85,6 +85,9 @@ impl TraceParent {
         };
         let version = match head {
             [b'0', b'0', b'-', ..] if value.len() == Self::LENGTH => Version::V00,
+            [b'0', b'0', b'-', ..] => {
+                return Err(ParseError::new(ErrorKind::TooLong, Field::TraceParent, Self::LENGTH));
+            }
             _ => match parse_version(value, head) {
                 Ok(version) => version,
                 Err(error) => return Err(error),
@@ -209,8 +212,8 @@ impl TraceParent {
     }
 }
 
-/// Parses the version of a value that is not 55 bytes of version `00`, and checks whether that version allows
-/// what follows byte 54.
+/// Parses the version of a value that is not of version `00`, and checks whether that version allows what follows
+/// byte 54.
 #[cold]
 const fn parse_version(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result<Version, ParseError> {
     let Some(number) = hex::byte(head[0], head[1]) else {
@@ -222,13 +225,8 @@ const fn parse_version(value: &[u8], head: &[u8; TraceParent::LENGTH]) -> Result
     if head[2] != b'-' {
         return Err(ParseError::new(ErrorKind::MissingDash, Field::Version, 2));
     }
-    if value.len() > TraceParent::LENGTH {
-        if number == 0 {
-            return Err(ParseError::new(ErrorKind::TooLong, Field::TraceParent, TraceParent::LENGTH));
-        }
-        if value[TraceParent::LENGTH] != b'-' {
-            return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceFlags, TraceParent::LENGTH));
-        }
+    if value.len() > TraceParent::LENGTH && value[TraceParent::LENGTH] != b'-' {
+        return Err(ParseError::new(ErrorKind::MissingDash, Field::TraceFlags, TraceParent::LENGTH));
     }
     Ok(version)
 }
