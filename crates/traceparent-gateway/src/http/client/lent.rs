@@ -127,7 +127,9 @@ impl<B: Body<Data = Bytes>> Lent<B> {
         } else if self.has_ended || self.body.is_end_stream() {
             return Poll::Ready(None);
         } else {
-            ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()?.and_then(Part::new)
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose();
+            // What comes after an error is not the rest.
+            frame.inspect_err(|_| self.owner = None)?.and_then(Part::new)
         };
         match &part {
             Some(part) => self.take(part),
@@ -262,6 +264,15 @@ mod tests {
         }
         drop(lent);
         assert!(owner.again(false).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_failed_does_not_come_back() {
+        for parts in [vec![Err("lost")], vec![Ok(Frame::data(Bytes::from_static(b"data"))), Err("lost")]] {
+            let (lent, owner) = LentBody::new(StreamBody::new(tokio_stream::iter(parts)), 64);
+            assert_eq!(lent.collect().await.unwrap_err(), "lost");
+            assert!(owner.again(true).await.is_none());
+        }
     }
 
     #[tokio::test]
