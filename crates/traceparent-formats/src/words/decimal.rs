@@ -85,7 +85,7 @@ pub(crate) const fn write_decimal(number: u64, digits: &mut [u8; DIGITS]) -> usi
     let (high, middle) = (decimal_lanes(rest / 100_000_000), decimal_lanes(rest % 100_000_000));
     let (mut rest, mut i): (&mut [u8], _) = (digits, 0);
     while let Some((chunk, tail)) = rest.split_first_chunk_mut() {
-        *chunk = ([high, middle, low][i] | ZEROES).to_le_bytes();
+        *chunk = ([high, middle, low][i] + ZEROES).to_le_bytes();
         rest = tail;
         i += 1;
     }
