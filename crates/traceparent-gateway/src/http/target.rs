@@ -83,6 +83,15 @@ pub(crate) fn is_host(text: &[u8]) -> bool {
     is_name && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
 
+/// [RFC 3986, section 2](https://www.rfc-editor.org/rfc/rfc3986#section-2)
+const fn is_unreserved_or_delimiter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+        )
+}
+
 fn is_registered_name(mut name: &[u8]) -> bool {
     if name.is_empty() {
         return false;
@@ -90,11 +99,7 @@ fn is_registered_name(mut name: &[u8]) -> bool {
     while let [first, rest @ ..] = name {
         name = match (first, rest) {
             (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            (b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z', rest) => rest,
-            (
-                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=',
-                rest,
-            ) => rest,
+            (byte, rest) if is_unreserved_or_delimiter(*byte) => rest,
             _ => return false,
         };
     }
