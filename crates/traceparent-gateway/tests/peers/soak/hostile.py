@@ -49,10 +49,10 @@ class Hostile:
     async def repeat(self, stop, attack):
         while not stop.is_set():
             try:
-                await asyncio.wait_for(attack(self), 30)
+                await asyncio.wait_for(attack(self), 120)
                 self.counts[attack.__name__] += 1
             except asyncio.TimeoutError:
-                self.unexpected[f"{attack.__name__}: goes on for 30 s"] += 1
+                self.unexpected[f"{attack.__name__}: goes on for 120 s"] += 1
             except AssertionError as error:
                 self.unexpected[f"{attack.__name__}: {error}"] += 1
             except (OSError, EOFError):
