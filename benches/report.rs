@@ -154,9 +154,11 @@ fn measured() -> Vec<Row> {
 }
 
 /// The operations whose instructions are watched.
-const WATCHED: [&str; 13] = [
+const WATCHED: [&str; 15] = [
     "parse",
     "refuse, last byte bad",
+    "refuse, upper case",
+    "refuse, one byte more",
     "encode",
     "tracestate, validate 3",
     "tracestate, validate 32",
