@@ -19,6 +19,6 @@ impl Default for Batch {
     /// Returns the specification's values, except for its queue of 2048 spans, which a busy gateway fills in less than
     /// a tenth of a second, and its batches of 512 spans, of which collectors handle too few per second.
     fn default() -> Self {
-        Self { queue: 16_384, size: 2048, delay: Duration::from_secs(5), timeout: Duration::from_secs(30) }
+        Self { queue: 32_768, size: 2048, delay: Duration::from_secs(5), timeout: Duration::from_secs(30) }
     }
 }

@@ -11,8 +11,12 @@ use crate::{
         Span,
         protobuf::{field_length, messages, push_bytes},
     },
-    telemetry::queue::{BYTES_OF_ITEM, Counts, LEAST_BYTES, tell_of_overflow},
+    telemetry::queue::{Counts, LEAST_BYTES, tell_of_overflow},
 };
+
+/// The memory for each span that a queue has room for, in bytes. An ordinary one takes some 650, one full of a client's texts
+/// more.
+const BYTES_OF_SPAN: usize = 1024;
 
 /// The memory that a run keeps for the next spans of a service, in bytes.
 const KEPT_BYTES: usize = 1 << 20;
@@ -54,14 +58,14 @@ impl Run {
     }
 }
 
-/// Creates a queue of spans with room for this number of them, of [`BYTES_OF_ITEM`] on average, and its outlet.
+/// Creates a queue of spans with room for this number of them, of [`BYTES_OF_SPAN`] on average, and its outlet.
 ///
 /// Spans are encoded where they end, so that no memory goes from thread to thread with each of them.
 pub(super) fn pending(name: &'static str, capacity: usize) -> (Inlet, Outlet) {
     let capacity = capacity.max(1);
     let shared = Arc::new(Shared {
         capacity,
-        bytes: capacity.saturating_mul(BYTES_OF_ITEM).max(LEAST_BYTES),
+        bytes: capacity.saturating_mul(BYTES_OF_SPAN).max(LEAST_BYTES),
         state: Mutex::default(),
         filled: Notify::new(),
         counts: Arc::default(),
@@ -254,7 +258,7 @@ mod tests {
     #[test]
     fn queues_are_bounded_in_bytes() {
         let (inlet, mut outlet) = pending("test", 1024);
-        let limit = 1024 * BYTES_OF_ITEM;
+        let limit = 1024 * BYTES_OF_SPAN;
         for _ in 0..10 {
             inlet.offer(&named("a", limit / 4));
         }
