@@ -60,7 +60,7 @@ fn queues_of_spans_are_bounded_in_bytes() {
             collector.local_addr().unwrap()
         ),
         &[
-            ("OTEL_BSP_MAX_QUEUE_SIZE", "1024"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "2048"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
         ],
