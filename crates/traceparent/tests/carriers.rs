@@ -116,6 +116,12 @@ fn the_comment_stands_at_the_end_before_the_semicolon() {
     assert_eq!(without_list("SELECT 1 ;\n"), ("SELECT 1 ".into(), "-01'*/;".into()));
 }
 
+#[test]
+fn letters_digits_and_four_marks_stand_for_themselves() {
+    let sql = commented("a=Zz09-._~*/", "SELECT 1");
+    assert!(sql.ends_with(",tracestate='a%3DZz09-._~%2A%2F'*/"), "{sql}");
+}
+
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -156,6 +162,23 @@ fn a_sampler_is_read_from_the_environment() {
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args([SELF, "--exact"]).env("OTEL_TRACES_SAMPLER", "TraceIdRatio").env("OTEL_TRACES_SAMPLER_ARG", "child");
+    let output = child.output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn the_context_of_the_process_is_read() {
+    const SELF: &str = "the_context_of_the_process_is_read";
+    if std::env::var_os("TRACESTATE").is_some_and(|list| list == "test=child") {
+        let environment = EnvContext::of_process();
+        let incoming = environment.incoming();
+        let context = incoming.context().unwrap();
+        assert_eq!((&*context.traceparent.to_string(), context.tracestate.as_str()), (TRACEPARENT, "test=child"));
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([SELF, "--exact"]).env("TRACEPARENT", TRACEPARENT).env("TRACESTATE", "test=child");
     let output = child.output().unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
