@@ -205,7 +205,7 @@ where
 
     /// Returns a new connection of an offered protocol, or one that takes a request meanwhile.
     async fn acquire(&self, offer: Offer, age: Age) -> Result<Acquired<B>, Failure> {
-        let Shared { http2, .. } = &*self.0;
+        let http2 = &self.0.http2;
         match offer {
             Offer::Http1 => Ok(http2.keep(self.open(offer).await?)),
             Offer::Http2 | Offer::Any => http2.enter(age, || self.open(offer)).await,

@@ -31,6 +31,7 @@ mod exporter;
 mod message;
 mod pending;
 mod resource;
+mod run;
 mod settings;
 mod tls;
 

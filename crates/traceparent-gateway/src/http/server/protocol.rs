@@ -77,7 +77,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for PeekedStream<S> {
     }
 }
 
-forward_writes!(PeekedStream);
+impl<S: AsyncWrite + Unpin> AsyncWrite for PeekedStream<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    forward_rest!();
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -8,7 +8,7 @@ use opentelemetry_proto::{
 use opentelemetry_sdk::Resource;
 use prost::Message;
 
-use super::resource::resource_of;
+use super::{resource::resource_of, run::Run};
 use crate::span::protobuf::{field_length, push_bytes, push_length, push_some};
 
 /// The URL of the conventions for attributes.
@@ -22,6 +22,8 @@ const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 #[derive(Debug)]
 pub(super) struct Encoder {
     resource: Resource,
+    run: Run,
+    /// What is known of the services of the run, in its order.
     services: Vec<Service>,
     /// The number of spans in the request.
     count: usize,
@@ -30,28 +32,20 @@ pub(super) struct Encoder {
 /// The `ResourceSpans` of a service.
 #[derive(Debug)]
 struct Service {
-    name: Arc<str>,
     /// The fields before its spans.
     head: Vec<u8>,
     /// The fields after its spans.
     end: Vec<u8>,
-    /// The fields of `ScopeSpans`.
-    spans: Vec<u8>,
 }
 
 impl Encoder {
     pub(super) fn new(resource: Resource) -> Self {
-        Self { resource, services: Vec::new(), count: 0 }
+        Self { resource, run: Run::default(), services: Vec::new(), count: 0 }
     }
 
     /// Adds an encoded span of a service to the request.
     pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
-        let known = self.services.iter_mut().position(|known| known.name == *service);
-        let service = known.unwrap_or_else(|| {
-            self.services.push(Service::new(service, &self.resource));
-            self.services.len() - 1
-        });
-        push_bytes(&mut self.services[service].spans, 2, span);
+        self.run.push(service, span);
         self.count += 1;
     }
 
@@ -62,17 +56,22 @@ impl Encoder {
 
     /// Returns the size of the spans since the last request, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.services.iter().map(|service| service.spans.len()).sum()
+        self.run.services().iter().map(|service| service.spans.len()).sum()
     }
 
     /// Returns the request with all spans since the last one, an `ExportTraceServiceRequest`.
     pub(super) fn finish(&mut self) -> Bytes {
         self.count = 0;
         let mut request = Vec::new();
-        for service in self.services.iter_mut().filter(|service| !service.spans.is_empty()) {
-            service.push_to(&mut request);
-            service.spans.clear();
+        for (place, service) in self.run.services().iter().enumerate() {
+            if place == self.services.len() {
+                self.services.push(Service::new(&service.name, &self.resource));
+            }
+            if !service.spans.is_empty() {
+                self.services[place].push_to(&mut request, &service.spans);
+            }
         }
+        self.run.clear();
         request.into()
     }
 }
@@ -85,24 +84,24 @@ impl Service {
         let (mut head, mut end) = (Vec::new(), Vec::new());
         push_bytes(&mut head, 1, &message.encode_to_vec());
         push_some(&mut end, 3, resource.schema_url.unwrap_or_default().as_bytes());
-        Self { name: Arc::clone(name), head, end, spans: Vec::new() }
+        Self { head, end }
     }
 
-    fn push_to(&self, request: &mut Vec<u8>) {
+    fn push_to(&self, request: &mut Vec<u8>, spans: &[u8]) {
         let scope = InstrumentationScope {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         };
         let scope = scope.encode_to_vec();
-        let scope_spans = field_length(scope.len()) + self.spans.len() + field_length(SCHEMA.len());
+        let scope_spans = field_length(scope.len()) + spans.len() + field_length(SCHEMA.len());
         let resource_spans = self.head.len() + field_length(scope_spans) + self.end.len();
         request.reserve(field_length(resource_spans));
         push_length(request, 1, resource_spans);
         request.extend_from_slice(&self.head);
         push_length(request, 2, scope_spans);
         push_bytes(request, 1, &scope);
-        request.extend_from_slice(&self.spans);
+        request.extend_from_slice(spans);
         push_bytes(request, 3, SCHEMA.as_bytes());
         request.extend_from_slice(&self.end);
     }

@@ -5,11 +5,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::message::encoded;
+use super::{message::encoded, run::Run};
 use crate::{
     span::{
         Span,
-        protobuf::{field_length, messages, push_bytes},
+        protobuf::{field_length, messages},
     },
     telemetry::queue::{Counts, LEAST_BYTES, tell_of_overflow},
 };
@@ -20,43 +20,6 @@ const BYTES_OF_SPAN: usize = 1024;
 
 /// The memory that a run keeps for the next spans of a service, in bytes.
 const KEPT_BYTES: usize = 1 << 20;
-
-/// The field of the spans in `ScopeSpans`.
-const SPANS: u64 = 2;
-
-/// Encoded spans, by service.
-#[derive(Debug, Default)]
-struct Run(Vec<OfService>);
-
-/// The spans of a service, as fields of `ScopeSpans`.
-#[derive(Debug)]
-struct OfService {
-    name: Arc<str>,
-    spans: Vec<u8>,
-}
-
-impl Run {
-    fn push(&mut self, service: &Arc<str>, span: &[u8]) {
-        let known = self.0.iter().position(|known| known.name == *service);
-        let place = known.unwrap_or_else(|| {
-            self.0.push(OfService { name: Arc::clone(service), spans: Vec::new() });
-            self.0.len() - 1
-        });
-        push_bytes(&mut self.0[place].spans, SPANS, span);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|service| service.spans.is_empty())
-    }
-
-    /// Removes all spans, and keeps some of their memory.
-    fn clear(&mut self) {
-        for service in &mut self.0 {
-            service.spans.clear();
-            service.spans.shrink_to(KEPT_BYTES);
-        }
-    }
-}
 
 /// Creates a queue of spans with room for this number of them, of [`BYTES_OF_SPAN`] on average, and its outlet.
 ///
@@ -168,6 +131,7 @@ impl Outlet {
     /// Fetches all spans that wait, once the last ones have been taken. Returns whether none can come after them.
     pub(super) fn fetch(&mut self) -> bool {
         self.run.clear();
+        self.run.shrink_to(KEPT_BYTES);
         self.next = (0, 0);
         let is_closed = {
             let mut state = self.shared.lock();
@@ -183,10 +147,10 @@ impl Outlet {
 
     /// Takes the next of the fetched spans, with the name of its service.
     pub(super) fn take(&mut self) -> Option<(&Arc<str>, &[u8])> {
-        while self.run.0.get(self.next.0).is_some_and(|service| self.next.1 >= service.spans.len()) {
+        while self.run.services().get(self.next.0).is_some_and(|service| self.next.1 >= service.spans.len()) {
             self.next = (self.next.0 + 1, 0);
         }
-        let service = self.run.0.get(self.next.0)?;
+        let service = self.run.services().get(self.next.0)?;
         let span = messages(service.spans.get(self.next.1..)?).next()?;
         let bytes = field_length(span.len());
         self.next.1 += bytes;
@@ -282,7 +246,7 @@ mod tests {
         assert_eq!(taken(&mut outlet).len(), 4);
         outlet.fetch();
         outlet.fetch();
-        let kept = outlet.run.0.iter().map(|service| service.spans.capacity()).sum::<usize>();
+        let kept = outlet.run.services().iter().map(|service| service.spans.capacity()).sum::<usize>();
         assert!(kept <= KEPT_BYTES, "{kept}");
     }
 
