@@ -8,7 +8,7 @@ use hyper::{
     header::UPGRADE,
     http::{request, uri::Authority},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::{
     attempt::{AttemptError, Progress, Repeats},
@@ -215,9 +215,11 @@ where
     /// Opens a connection of the protocol that the upstream chooses among those offered.
     async fn open(&self, offer: Offer) -> Result<Opened<B>, Failure> {
         let Shared { connector, options, .. } = &*self.0;
+        let deadline = Instant::now() + options.connect_timeout;
+        let (host, port) = options.place();
+        // The connector keeps to the limit itself, and tells which part took too long.
+        let connected = connector.connect(host, port, offer, options.connect_timeout).await?;
         let open = async {
-            let (host, port) = options.place();
-            let connected = connector.connect(host, port, offer, options.connect_timeout).await?;
             match connected.protocol {
                 Protocol::Http1 => http1::Connection::new(connected, options).await.map(Opened::Http1),
                 Protocol::Http2 => http2::Connection::new(connected, options)
@@ -225,6 +227,6 @@ where
                     .map(|(connection, slot)| Opened::Http2(connection, slot)),
             }
         };
-        timeout(options.connect_timeout, open).await.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))
+        timeout_at(deadline, open).await.unwrap_or(Err(Failure::Unreachable(io::ErrorKind::TimedOut)))
     }
 }

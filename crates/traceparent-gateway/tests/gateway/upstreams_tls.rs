@@ -223,7 +223,7 @@ async fn a_handshake_that_fails_is_never_followed_by_clear_text() {
         outcome.assert_failed(502, &format!("upstream_tls_{kind}"), told);
         assert_eq!(outcome.response.body, "The service behind this gateway cannot be reached over TLS.\n");
     }
-    let outcome = call(raw(None).await, "connect_timeout: 3s").await;
+    let outcome = call(raw(None).await, "connect_timeout: 1s").await;
     outcome.assert_failed(504, "upstream_tls_late", "the TLS handshake with the upstream took too long");
 }
 
