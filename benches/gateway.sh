@@ -206,18 +206,27 @@ used() { # pid
     sed 's/.*) //' | awk -v tick="$tick" '{ used += $12 + $13 } END { printf "%d\n", used * 1000000 / tick }'
 }
 
-load() { # row, seconds: prints requests a second, p50 and p99 in milliseconds, failures, microseconds of processor time a request
-  local process before after header=()
+# Prints requests a second, p50 and p99 in milliseconds, failures, and microseconds of processor time a request: of the row's process, of the
+# load, of the upstream and of the collector.
+load() { # row, seconds
+  local process header=() before after TIMEFORMAT='%U %S'
   process=${pid[$(process "$1")]}
   [[ $1 != *handshakes ]] || header=(--header 'Connection: close')
-  before=$(used "$process")
-  OPENSSL_CONF=$work/openssl.cnf wrk --threads 1 --connections 32 --duration "$2s" --latency "${header[@]}" "$(url "$1")" >"$work/wrk"
-  after=$(used "$process")
-  awk -v used=$((after - before)) '
+  used_by_all() { used "$process"; used "${pid[upstream]}"; used "${pid[collector]}"; }
+  mapfile -t before < <(used_by_all)
+  { time OPENSSL_CONF=$work/openssl.cnf \
+    wrk --threads 1 --connections 32 --duration "$2s" --latency "${header[@]}" "$(url "$1")" >"$work/wrk"; } 2>"$work/time"
+  mapfile -t after < <(used_by_all)
+  awk -v used=$((after[0] - before[0])) -v upstream=$((after[1] - before[1])) -v collector=$((after[2] - before[2])) \
+    -v wrk="$(awk '{ printf "%d", ($1 + $2) * 1000000 }' "$work/time")" '
     function ms(text) { return text ~ /us$/ ? text / 1000 : text ~ /ms$/ ? text + 0 : text * 1000 }
     $1 == "50%" { p50 = ms($2) } $1 == "99%" { p99 = ms($2) } $1 == "Requests/sec:" { rate = $2 } /requests in/ { requests = $1 }
     /Non-2xx/ { bad += $NF } /Socket errors/ { gsub(",", ""); bad += $4 + $6 + $8 + $10 }
-    END { printf "%d %.2f %.2f %d %.1f\n", rate, p50, p99, bad, requests ? used / requests : 0 }' "$work/wrk"
+    END {
+      if (!requests) requests = 1
+      printf "%d %.2f %.2f %d %.1f %.1f %.1f %.1f\n", rate, p50, p99, bad, used / requests, wrk / requests, upstream / requests,
+        collector / requests
+    }' "$work/wrk"
 }
 
 authority
@@ -226,6 +235,7 @@ nginx_conf upstream "server { listen 127.0.0.1:$upstream reuseport; location / {
     ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites $cipher; location / { return 200 ok; } }"
 "$rotel" start --otlp-grpc-endpoint "127.0.0.1:$collector" --otlp-http-endpoint "127.0.0.1:$unused" \
   --exporter blackhole >"$work/rotel.log" 2>&1 &
+pid[collector]=$!
 wait_for "http://127.0.0.1:$upstream/"
 for row in "${rows[@]}"; do start "$row"; done
 for row in "${rows[@]}"; do
@@ -268,6 +278,13 @@ for row in "${rows[@]}"; do
   esac
   failed=$(awk -v row="$row" '$1 == row { failed += $5 } END { print failed }' "$work/rounds")
   echo "| $row | $(median "$row" 2) | $(most "$row" 2) | $(median "$row" 3) | $(median "$row" 4) | $(least "$row" 6) | $failed | $rate | $time |"
+done
+
+echo
+echo "| processor µs/request, least | of itself | of the load | of the upstream | of the collector |"
+echo "|---|---:|---:|---:|---:|"
+for row in "${rows[@]}"; do
+  echo "| $row | $(least "$row" 6) | $(least "$row" 7) | $(least "$row" 8) | $(least "$row" 9) |"
 done
 
 echo
