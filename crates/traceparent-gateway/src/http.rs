@@ -13,6 +13,7 @@ mod expect;
 mod failure;
 mod field_values;
 mod fields;
+mod forwarded;
 mod headers;
 mod insertions;
 mod interim;
@@ -30,6 +31,7 @@ mod tls;
 mod tls;
 mod tokens;
 mod trailers;
+mod upgrade;
 mod upstream_places;
 mod via;
 mod watch;
@@ -43,13 +45,14 @@ pub(crate) use self::{
     expect::ExpectBody,
     failure::{Failure, TlsFailure, TlsPeer},
     fields::FieldRules,
-    headers::{ForwardOptions, forward_request, host, is_asked_for, remove_hop_by_hop, upgrade},
+    headers::{ForwardOptions, forward_request, host, remove_hop_by_hop},
     interim::{Answered, Interim, InterimReceiver},
     max_forwards::answer_last_hop,
     server::{ClientBody, ConnectionCounts, Handler, Peer, PeerTls, Refusal, Server, UnderWay},
     target::{check_target, is_host},
     tls::{TlsClient, TlsError, TlsServer},
     trailers::TrailersBody,
+    upgrade::{is_asked_for, upgrade},
     upstream_places::UpstreamPlaces,
     via::Pseudonym,
 };

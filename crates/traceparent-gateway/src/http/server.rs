@@ -30,7 +30,7 @@ use self::{
     shared::SharedStream,
     stream::Requests,
 };
-use super::{BoxError, Failure, Interim, TlsServer, departure::Departure, headers, tcp::tune};
+use super::{BoxError, Failure, Interim, TlsServer, departure::Departure, forwarded, tcp::tune};
 use crate::config::Limits;
 
 mod activity;
@@ -194,7 +194,7 @@ impl Server {
         let connection = Connection {
             limits: handler.limits(),
             handler,
-            client: Client { address, name: headers::address(address.ip()), tls: None },
+            client: Client { address, name: forwarded::address(address.ip()), tls: None },
             requests: Requests::new(place, self.open.0.clone()),
             stopping: Stopping(self.stopping.subscribe()),
             tcp: stream.clone(),
