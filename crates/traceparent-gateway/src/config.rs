@@ -19,6 +19,7 @@ mod otlp;
 mod propagation;
 mod references;
 mod scalar;
+mod target;
 mod tls;
 mod tracing;
 mod upstream;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     otlp::{NO_LIMIT, Otlp, OtlpEndpoint, OtlpProtocol, OtlpVariables},
     propagation::{Baggage, EgressRule, RequestTracing},
     scalar::{parse_address, parse_collector, parse_percent},
+    target::percent_encoded,
     tls::{ClientTls, Identity, ServerTls},
     tracing::{Sampling, SpanAttributes, TraceFields, Tracing},
     upstream::Upstream,

@@ -49,7 +49,7 @@ pub(crate) use self::{
     interim::{Answered, Interim, InterimReceiver},
     max_forwards::answer_last_hop,
     server::{ClientBody, ConnectionCounts, Handler, Peer, PeerTls, Refusal, Server, UnderWay},
-    target::{check_target, is_host},
+    target::{check_target, encode_target, is_host},
     tls::{TlsClient, TlsError, TlsServer},
     trailers::TrailersBody,
     upgrade::{is_asked_for, upgrade},

@@ -25,8 +25,8 @@ use crate::{
     http::{
         Client, ClientBody, ConnectOptions, Connector, ExpectBody, Failure, FieldRules, ForwardOptions, GuardedBody,
         Handler, LivenessOptions, Peer, Pseudonym, TimeoutBody, TlsClient, TlsError, TlsServer, TrailersBody,
-        UpstreamPlaces, answer_last_hop, check_coding, check_target, forward_request, is_asked_for, remove_hop_by_hop,
-        upgrade,
+        UpstreamPlaces, answer_last_hop, check_coding, check_target, encode_target, forward_request, is_asked_for,
+        remove_hop_by_hop, upgrade,
     },
     telemetry::AccessLog,
     tracer::{OpenSpan, SpanBody, Tracer},
@@ -232,8 +232,9 @@ impl Handler for Proxy {
     }
 
     /// Forwards a request, or answers it with its failure. The span ends with the body.
-    async fn handle(&self, client: Peer, request: Request<ClientBody>) -> Response<ResponseBody> {
+    async fn handle(&self, client: Peer, mut request: Request<ClientBody>) -> Response<ResponseBody> {
         let settings = self.settings.load_full();
+        let encoded = encode_target(request.uri_mut());
         let route = settings.routes.find(request.uri().path());
         // The route of all requests is no name for one.
         let name = route.map(|(_, route)| route.prefix.as_str()).filter(|prefix| *prefix != "/");
@@ -243,7 +244,7 @@ impl Handler for Proxy {
         let mut entry = LogEntry::open(log, &client, settings.forwarded, &request, &span);
         let refusal = RefusalForm::of(request.headers(), request.uri());
         let (mut parts, body) = request.into_parts();
-        let answer = match settings.admit(&mut parts, &self.pseudonym) {
+        let answer = match encoded.and_then(|()| settings.admit(&mut parts, &self.pseudonym)) {
             Ok(None) => settings.forward(route, &client, &self.pseudonym, (&mut parts, body), &span, &mut entry).await,
             Ok(Some(answer)) => {
                 span.answered(&answer);

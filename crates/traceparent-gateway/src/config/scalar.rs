@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 use traceparent::{Percent, TraceState, Trust};
 use traceparent_formats::Format;
 
-use super::{Baggage, Forwarded, Http2, LogFormat, OtlpProtocol, Underscores, Upstream, references::expand};
+use super::{
+    Baggage, Forwarded, Http2, LogFormat, OtlpProtocol, Underscores, Upstream, percent_encoded, references::expand,
+};
 
 /// Declares a type that is parsed from a scalar by a function.
 macro_rules! scalar {
@@ -177,7 +179,7 @@ fn period(text: &str) -> Result<Duration, &'static str> {
 
 fn prefix(text: &str) -> Result<String, &'static str> {
     let is_path = text.starts_with('/') && text.parse::<Uri>().is_ok_and(|uri| uri.path() == text);
-    if is_path { Ok(text.to_owned()) } else { Err("give a path, such as / or /shop") }
+    if is_path { Ok(percent_encoded(text).into_owned()) } else { Err("give a path, such as / or /shop") }
 }
 
 fn name(text: &str) -> Result<String, &'static str> {

@@ -5,6 +5,8 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 
+use super::percent_encoded;
+
 /// The target of requests: a scheme, a host, a port, and a path in front of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream {
@@ -81,7 +83,7 @@ impl FromStr for Upstream {
         if uri.query().is_some() {
             return Err(UpstreamError::Query);
         }
-        let base = uri.path().trim_end_matches('/').to_owned();
+        let base = percent_encoded(uri.path().trim_end_matches('/')).into_owned();
         Ok(Self { scheme: scheme.clone(), authority: authority.clone(), base })
     }
 }
@@ -123,6 +125,8 @@ mod tests {
             ("http://host:81/base", "/a", "http://host:81/base/a"),
             ("http://host/base/", "/", "http://host/base/"),
             ("http://host/base", "http://other/a%2Fb?", "http://host/base/a%2Fb?"),
+            ("http://host/é{/", "/a", "http://host/%C3%A9%7B/a"),
+            ("http://host/café/", "/a", "http://host/caf%C3%A9/a"),
             ("http://[::1]:80", "//a", "http://[::1]:80//a"),
             #[cfg(feature = "tls")]
             ("https://host/base", "/a", "https://host/base/a"),

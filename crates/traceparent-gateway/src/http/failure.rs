@@ -72,7 +72,7 @@ pub(crate) enum Failure {
     ClientLeft,
     #[error("the client took nothing of the response for too long")]
     ClientStalled,
-    #[error("the request's target is too long for the upstream's path in front of it")]
+    #[error("the request's target is too long, received or forwarded")]
     TargetTooLong,
     #[error("this is a reverse proxy; it does not tunnel")]
     Tunnel,

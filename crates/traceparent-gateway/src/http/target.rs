@@ -1,12 +1,16 @@
-use std::net::Ipv6Addr;
+use std::{borrow::Cow, net::Ipv6Addr};
 
 use hyper::{
     Method, Uri, Version,
     header::{HOST, HeaderValue},
-    http::{request, uri::Scheme},
+    http::{
+        request,
+        uri::{PathAndQuery, Scheme},
+    },
 };
 
 use super::Failure;
+use crate::config::percent_encoded;
 
 /// Checks that a request names one host, validly, and has a target that its method may have.
 ///
@@ -39,6 +43,24 @@ pub(crate) fn check_target(parts: &request::Parts) -> Result<(), Failure> {
         return Err(Failure::NotOneHost);
     }
     if is_target(&parts.method, &parts.uri) { Ok(()) } else { Err(Failure::InvalidTarget) }
+}
+
+/// Percent-encodes the characters of a target that no URI has, such as those beyond ASCII: clients send them, and upstreams may
+/// refuse them. Whatever looks at the target later sees what goes on.
+///
+/// The library refuses what it cannot read: bytes that are not UTF-8, `<` and `>`, `"` in a query and `` ` `` in a path.
+///
+/// # Errors
+///
+/// [`Failure::TargetTooLong`] if the target does not fit a URI any more.
+pub(crate) fn encode_target(target: &mut Uri) -> Result<(), Failure> {
+    let Some(path) = target.path_and_query() else { return Ok(()) };
+    let Cow::Owned(encoded) = percent_encoded(path.as_str()) else { return Ok(()) };
+    let path = PathAndQuery::try_from(encoded).map_err(|_| Failure::TargetTooLong)?;
+    let mut parts = target.clone().into_parts();
+    parts.path_and_query = Some(path);
+    *target = Uri::from_parts(parts).map_err(|_| Failure::TargetTooLong)?;
+    Ok(())
 }
 
 /// Returns whether the target is that of `OPTIONS` for the whole server: an absolute one of HTTP/1.1 without a path.
@@ -205,6 +227,27 @@ mod tests {
         for target in ["a:80", "a", "ftp://a/", "*", "http://u@a/", "http://u:p@a/"] {
             assert_eq!(check(Method::GET, target), Err(Failure::InvalidTarget), "{target}");
         }
+    }
+
+    #[test]
+    fn targets_are_encoded_in_place() {
+        for (target, encoded) in [
+            ("/a?b", "/a?b"),
+            ("*", "*"),
+            ("a:80", "a:80"),
+            ("/é?é", "/%C3%A9?%C3%A9"),
+            ("/\"\\^{|}?\\^`{|}", "/%22%5C%5E%7B%7C%7D?%5C%5E%60%7B%7C%7D"),
+            ("http://a:81/é", "http://a:81/%C3%A9"),
+            ("https://a?é", "https://a/?%C3%A9"),
+        ] {
+            let mut target: Uri = target.parse().unwrap();
+            assert_eq!(encode_target(&mut target), Ok(()));
+            assert_eq!(target.to_string(), encoded);
+        }
+        let long = format!("/{}", "é".repeat(20_000));
+        let mut target: Uri = long.parse().unwrap();
+        assert_eq!(encode_target(&mut target), Err(Failure::TargetTooLong));
+        assert_eq!(target.path(), long);
     }
 
     #[test]

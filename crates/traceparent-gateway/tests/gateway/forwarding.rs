@@ -2,7 +2,11 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::support::{Connection, Gateway, Upstream, get, ok, send, span_of, traceparent};
+use crate::support::{
+    Connection, Gateway, Upstream, get,
+    http2::{Frames, WIDE},
+    ok, send, span_of, traceparent,
+};
 
 #[test]
 fn path_and_query_go_on_and_only_the_path_is_recorded() {
@@ -21,6 +25,35 @@ fn path_and_query_go_on_and_only_the_path_is_recorded() {
         (&"DELETE".into(), &"DELETE".into(), &"/a%2Fb//c".into())
     );
     assert!(!span.to_string().contains("secret"));
+}
+
+/// Routes, spans and the upstream see one target, whichever HTTP it arrives over.
+#[test]
+fn characters_that_no_uri_has_are_encoded() {
+    let upstream = Upstream::start(ok);
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /café, upstream: '{}/é'}}]\n",
+            upstream.url()
+        ),
+        &[],
+    );
+    let target = "/café/{[%]}?봈|";
+    assert_eq!(send(gateway.address, format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).status, 200);
+    let mut client = Frames::open(gateway.address, WIDE);
+    client.get(1, target);
+    assert_eq!(client.body(1), b"ok");
+    for _ in 0..2 {
+        assert_eq!(upstream.head().first_line, "GET /%C3%A9/caf%C3%A9/%7B[%]%7D?%EB%B4%88%7C HTTP/1.1");
+    }
+    drop(client);
+    let spans = gateway.spans();
+    let served: Vec<_> = spans.iter().filter(|span| span["kind"] == "server").collect();
+    assert_eq!(served.len(), 2);
+    for span in served {
+        let path = &span["attributes"]["url.path"];
+        assert_eq!((&span["name"], path), (&"GET /caf%C3%A9".into(), &"/caf%C3%A9/%7B[%]%7D".into()));
+    }
 }
 
 #[test]
