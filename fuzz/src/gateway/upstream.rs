@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         let line = self.line()?;
         let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
         let [method, target, b"HTTP/1.1"] = words[..] else { return Err(Unread::Malformed("request line")) };
-        if !is_token(method) || target.is_empty() || !target.iter().all(|byte| matches!(byte, 0x21..=0x7e)) {
+        if !is_token(method) || target.is_empty() || !target.iter().copied().all(is_of_target) {
             return Err(Unread::Malformed("method or target"));
         }
         if !(target.starts_with(b"/") || target == b"*") {
@@ -169,6 +169,13 @@ impl<'a> Reader<'a> {
         self.at = end;
         Ok(())
     }
+}
+
+/// Returns whether a URI has this byte, but for the one in front of a fragment.
+///
+/// [RFC 3986, section 2](https://www.rfc-editor.org/rfc/rfc3986#section-2)
+fn is_of_target(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)
 }
 
 fn is_token(name: &[u8]) -> bool {
