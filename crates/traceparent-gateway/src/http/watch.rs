@@ -155,9 +155,9 @@ impl OtherEnd {
     /// Takes note of a part of a stream, and returns whether it is the head of a request.
     fn receive(&mut self, found: Found) -> bool {
         match (self, found) {
-            (Self::Client { last, heads, .. }, Found::Block { stream, .. }) if stream > *last => {
+            (Self::Client { last, heads, .. }, Found::Head { stream }) if stream > *last => heads.receive(stream),
+            (Self::Client { last, .. }, Found::Block { stream, .. }) if stream > *last => {
                 *last = stream;
-                heads.receive(stream);
                 return true;
             }
             (Self::Upstream(answers), Found::Head { stream }) => answers.begin(stream),

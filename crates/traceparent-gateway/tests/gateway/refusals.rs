@@ -119,12 +119,18 @@ fn heads_over_http2_are_logged_and_counted() {
     };
     let of_a_connection = |client: &mut Frames| get(client, b"\x00\x0aconnection\x05close");
     let with_a_space = |client: &mut Frames| get(client, b"\x00\x01a\x02 b");
-    let refused: [(Send, u8, u16, &str); 5] = [
+    let in_no_coding = |client: &mut Frames| get(client, b"\x80");
+    let in_no_coding_and_unfinished = |client: &mut Frames| {
+        client.send(HEADERS, END_STREAM, 1, b"\x80");
+    };
+    let refused: [(Send, u8, u16, &str); 7] = [
         (&too_large, HEADERS, 431, "head_too_large"),
         (&much_too_large, GOAWAY, 431, "head_too_large"),
         (&in_pieces, GOAWAY, 431, "head_too_large"),
         (&of_a_connection, RST_STREAM, 400, "invalid_head"),
         (&with_a_space, RST_STREAM, 400, "invalid_head"),
+        (&in_no_coding, GOAWAY, 400, "invalid_head"),
+        (&in_no_coding_and_unfinished, GOAWAY, 400, "invalid_head"),
     ];
     let mut refusals = Vec::new();
     for (number, (send, answer, status, kind)) in refused.into_iter().enumerate() {

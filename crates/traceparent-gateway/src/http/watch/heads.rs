@@ -17,10 +17,10 @@ const HEADS: usize = 256;
 /// The texts of the library's GOAWAY about a head that is much too large, or has too many parts.
 const TOO_LARGE: [&[u8]; 2] = [b"header_list_way_too_large", b"too_many_continuations"];
 
-/// The heads of requests on a connection that have been received, until the server takes the requests.
+/// The heads of requests on a connection that have been received, at least in part, until the server takes the requests.
 ///
 /// The library keeps some to itself: it answers a head beyond its limit with 431, resets the stream of one that is malformed, and
-/// ends the connection with one that is much too large. What it sends then is found here, and what it was about.
+/// ends the connection with one that is much too large or cannot be decoded. What it sends then is found here, and what it was about.
 #[derive(Clone, Debug, Default)]
 pub(in crate::http) struct ReceivedHeads(Arc<Shared>);
 
@@ -70,9 +70,14 @@ impl ReceivedHeads {
                 (state.remove(stream) && is_malformed).then_some((stream, Failure::InvalidHead))
             }
             Sent::GoAway { code, text } => {
+                let code = Reason::from(code);
                 // The library has no other use for this code.
-                let is_too_large = Reason::from(code) == Reason::COMPRESSION_ERROR || TOO_LARGE.contains(&text);
-                is_too_large.then_some((0, Failure::HeadTooLarge))
+                if code == Reason::COMPRESSION_ERROR || TOO_LARGE.contains(&text) {
+                    Some((0, Failure::HeadTooLarge))
+                } else {
+                    // It is used for much else, but then a head seldom waits.
+                    (code == Reason::PROTOCOL_ERROR && !state.waiting.is_empty()).then_some((0, Failure::InvalidHead))
+                }
             }
         };
         if let Some(refused) = refused {
@@ -142,6 +147,22 @@ mod tests {
             let expected = is_refusal.then_some(Failure::HeadTooLarge);
             assert_eq!(refused(&heads), Vec::from_iter(expected), "{code} {text:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_ends_with_a_head_has_refused_it() {
+        let heads = ReceivedHeads::default();
+        let end = |reason: Reason| Sent::GoAway { code: reason.into(), text: b"" };
+        heads.receive(1);
+        heads.receive(3);
+        heads.send(end(Reason::NO_ERROR));
+        assert_eq!(refused(&heads), []);
+        heads.send(end(Reason::PROTOCOL_ERROR));
+        assert_eq!(refused(&heads), [Failure::InvalidHead]);
+        heads.take(1);
+        heads.take(3);
+        heads.send(end(Reason::PROTOCOL_ERROR));
+        assert_eq!(refused(&heads), []);
     }
 
     #[test]
