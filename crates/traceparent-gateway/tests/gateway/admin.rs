@@ -237,8 +237,16 @@ fn marks_tell_unusual_traces() {
 #[test]
 fn nothing_steers_a_terminal_or_turns_a_text_around() {
     let upstream = Upstream::start(ok);
-    let (gateway, admin) = start(&upstream.url(), &[]);
-    send(gateway.address, "GET /a\u{202e}b\u{9b}c HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /, upstream: '{}'}}]\n\
+             tracing: {{service_name: \"a\\u202eb\\x9bc\"}}\nadmin: {{address: 127.0.0.1:0}}\n",
+            upstream.url()
+        ),
+        &[],
+    );
+    let admin = gateway.admin();
+    send(gateway.address, "GET /d\u{202e} HTTP/1.1\r\nHost: h\r\n\r\n");
     let traces = await_spans(admin, 1);
     let id = traces[0]["trace_id"].as_str().unwrap();
     let data = fetch(admin, &format!("/api/traces/{id}")).body;
@@ -246,8 +254,8 @@ fn nothing_steers_a_terminal_or_turns_a_text_around() {
     for text in [&data, &page] {
         assert!(!text.contains(['\u{202e}', '\u{9b}']), "{text}");
     }
-    assert!(data.contains("/a\\u202eb\\u009bc"), "{data}");
-    assert!(page.contains("/a\\u{202e}b\\u{9b}c"), "{page}");
+    assert!(data.contains("a\\u202eb\\u009bc") && data.contains("/d%E2%80%AE"), "{data}");
+    assert!(page.contains("a\\u{202e}b\\u{9b}c") && page.contains("/d%E2%80%AE"), "{page}");
 }
 
 /// A page of another site reaches the listener by DNS rebinding, under that site's name.

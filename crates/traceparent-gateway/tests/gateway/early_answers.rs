@@ -117,11 +117,14 @@ fn the_connection_goes_on_after_a_small_body() {
     }
     for _ in 0..3 {
         // Nothing tells its length, but its end has arrived.
-        connection
-            .write("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx: 1\r\n\r\n");
+        connection.write("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
         let response = connection.response();
         assert_eq!((response.status, response.head.all("connection")), (404, vec![]));
     }
+    // Servers disagree about the end of trailers.
+    connection.write("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx: 1\r\n\r\n");
+    let response = connection.response();
+    assert_eq!((response.status, response.head.one("connection")), (404, "close"));
 }
 
 /// A body that goes on after a whole answer is not taken for a head, however long it takes.

@@ -86,10 +86,15 @@ impl Http1Body {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some((unread, _)) = &mut self.unread else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *unread).poll_frame(context);
-        // Trailers are the last frame.
         let is_last = match &frame {
-            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || unread.is_end_stream(),
-            Poll::Ready(_) => true,
+            // Trailers are the last frame.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => true,
+            Poll::Ready(Some(Ok(_))) if !unread.is_end_stream() => false,
+            Poll::Ready(None | Some(Ok(_))) => {
+                self.rest.end();
+                true
+            }
+            Poll::Ready(Some(Err(_))) => true,
             Poll::Pending => false,
         };
         if is_last {

@@ -52,7 +52,7 @@ where
         let (handler, under_way) = (Arc::clone(&connection.handler), client.under_way.clone());
         let exchange = Exchange::new(&request, insertions.clone(), rest.clone());
         async move {
-            let answering = exchange.has_body.then(|| exchange.rest.answering());
+            let answering = exchange.has_body.then(|| exchange.rest.answering(exchange.is_chunked));
             let request = request.map(|body| ClientBody::http1(body, &under_way, &exchange.rest));
             let response = exchange.answer(boxed(handler.as_ref(), client, request), received).await;
             Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, (under_way, answering))))
@@ -115,13 +115,16 @@ struct Exchange {
     insertions: Insertions,
     rest: Rest,
     has_body: bool,
+    is_chunked: bool,
     takes_trailers: bool,
 }
 
 impl Exchange {
     fn new<B: Body>(request: &Request<B>, insertions: Insertions, rest: Rest) -> Self {
         let takes_trailers = request.version() == Version::HTTP_11 && has_token(request.headers(), &TE, "trailers");
-        Self { insertions, rest, has_body: !request.body().is_end_stream(), takes_trailers }
+        let body = request.body();
+        let (has_body, is_chunked) = (!body.is_end_stream(), body.size_hint().exact().is_none());
+        Self { insertions, rest, has_body, is_chunked, takes_trailers }
     }
 
     /// Answers the request, with the interim responses before the answer.
@@ -130,7 +133,7 @@ impl Exchange {
         mut answer: impl Future<Output = Response<B>> + Unpin,
         mut received: InterimReceiver,
     ) -> Response<InsertingBody<B>> {
-        let Self { insertions, rest, has_body, takes_trailers } = self;
+        let Self { insertions, rest, has_body, takes_trailers, .. } = self;
         if received.was_expected() {
             insertions.drop_continue().await;
         }
@@ -147,13 +150,12 @@ impl Exchange {
         if has_body && !received.is_body_unwanted() {
             rest.settle().await;
         }
-        // A body that is not wanted may be sent nevertheless, or not: what comes next could not be told apart.
-        if has_body && (received.is_body_unwanted() || rest.is_large()) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            rest.close();
-        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             rest.switch();
+        } else if has_body && (received.is_body_unwanted() || !rest.is_short()) {
+            // A body that is not wanted may be sent nevertheless, or not: what comes next could not be told apart.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            rest.close();
         }
         if takes_trailers && response.headers().contains_key(TRAILER) {
             // Only chunks have a place for trailers.

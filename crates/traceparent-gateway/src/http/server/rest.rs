@@ -32,6 +32,11 @@ struct State {
     body: Option<(Incoming, UnderWay)>,
     /// The length of the body that is being dropped, or [`UNKNOWN`]; 0 without such a body.
     length: u64,
+    /// Whether the body of the current request has come to an end behind which the next request begins.
+    ///
+    /// Behind trailers, it may not: the library takes them to the first empty line that ends in CRLF, but their fields to the first
+    /// that ends in LF. What is between, such as a request that another server saw there, is lost.
+    is_end_known: bool,
     /// Whether the connection ends with the current answer.
     closes: bool,
     /// Whether the current answer has come to its end.
@@ -68,10 +73,17 @@ impl Rest {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the answer to a request with a body.
-    pub(super) fn answering(&self) -> Answering {
-        self.lock().is_answered = false;
+    /// Begins the answer to a request with a body, in chunks or with a length.
+    pub(super) fn answering(&self, is_chunked: bool) -> Answering {
+        let mut state = self.lock();
+        state.is_answered = false;
+        state.is_end_known = !is_chunked;
         Answering(self.clone())
+    }
+
+    /// Notes that a body has come to its end, without trailers.
+    pub(super) fn end(&self) {
+        self.lock().is_end_known = true;
     }
 
     /// Takes a body that has not come to its end.
@@ -85,16 +97,18 @@ impl Rest {
     /// Waits for the end of a body of an unknown length, if that has arrived.
     pub(super) async fn settle(&self) {
         for _ in 0..TURNS {
-            if self.lock().length != UNKNOWN {
+            let State { length, is_end_known, .. } = *self.lock();
+            if length != UNKNOWN && is_end_known {
                 return;
             }
             yield_now().await;
         }
     }
 
-    /// Returns whether a body is being dropped that is large, or of an unknown length.
-    pub(super) fn is_large(&self) -> bool {
-        self.lock().length > SMALL
+    /// Returns whether the next request can be read soon: no large body is being dropped, and the end of a chunked one is known.
+    pub(super) fn is_short(&self) -> bool {
+        let state = self.lock();
+        state.length <= SMALL && state.is_end_known
     }
 
     /// Ends the connection with the current answer.
@@ -124,9 +138,14 @@ impl Rest {
     pub(super) async fn discard(&self) -> Infallible {
         loop {
             let (mut body, _under_way) = poll_fn(|context| self.lock().poll(context, |state| state.body.take())).await;
+            let mut has_trailers = false;
             let all_read = Linger::LONG.drain(|context| {
                 let frame = Pin::new(&mut body).poll_frame(context);
-                frame.map(|frame| Some(frame?.ok()?.data_ref().map_or(0, Bytes::len)))
+                frame.map(|frame| {
+                    let frame = frame?.ok()?;
+                    has_trailers |= frame.is_trailers();
+                    Some(frame.data_ref().map_or(0, Bytes::len))
+                })
             });
             let is_read = select! {
                 biased;
@@ -135,6 +154,7 @@ impl Rest {
             };
             let mut state = self.lock();
             state.length = 0;
+            state.is_end_known |= is_read && !has_trailers;
             if !is_read {
                 state.unread = Unread::Body;
             }
