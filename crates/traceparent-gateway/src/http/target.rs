@@ -42,7 +42,9 @@ pub(crate) fn check_target(parts: &request::Parts) -> Result<(), Failure> {
     {
         return Err(Failure::NotOneHost);
     }
-    if is_target(&parts.method, &parts.uri) { Ok(()) } else { Err(Failure::InvalidTarget) }
+    // Only an absolute target may have a query without a path.
+    let has_path = !is_http2 || parts.uri.path_and_query().is_none_or(|path| !path.as_str().starts_with('?'));
+    if has_path && is_target(&parts.method, &parts.uri) { Ok(()) } else { Err(Failure::InvalidTarget) }
 }
 
 /// Percent-encodes the characters of a target that no URI has, such as those beyond ASCII: clients send them, and upstreams may
@@ -227,6 +229,13 @@ mod tests {
         for target in ["a:80", "a", "ftp://a/", "*", "http://u@a/", "http://u:p@a/"] {
             assert_eq!(check(Method::GET, target), Err(Failure::InvalidTarget), "{target}");
         }
+    }
+
+    #[test]
+    fn only_an_absolute_target_has_a_query_without_a_path() {
+        assert_eq!(check(Request::get("http://a?b").header("host", "a")), Ok(()));
+        assert_eq!(check(Request::get("http://a?b").version(Version::HTTP_2)), Err(Failure::InvalidTarget));
+        assert_eq!(check(Request::get("http://a/?b").version(Version::HTTP_2)), Ok(()));
     }
 
     #[test]
