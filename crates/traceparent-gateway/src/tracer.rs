@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{HeaderMap, Method, Request, Uri, header::HeaderName};
 use traceparent::{
     Incoming, Percent, Policy, RandomIdGenerator, Trust,
     sampler::{AttributeValue, Attributes, PercentageSampler, SpanDetails, SpanKind},
@@ -30,6 +30,9 @@ use self::{
     held::HeldSpans,
     open_span::{Propagation, RequestState},
 };
+
+/// The field with which a client asks for a trace.
+const X_CLIENT_TRACE_ID: HeaderName = HeaderName::from_static("x-client-trace-id");
 
 /// Opens the spans of one service: the one place where contexts are read and written.
 #[derive(Clone)]
@@ -159,7 +162,7 @@ struct ClientTraceId<'a>(&'a HeaderMap);
 
 impl Attributes for ClientTraceId<'_> {
     fn attribute(&self, key: &str) -> Option<AttributeValue<'_>> {
-        let asked = key == PercentageSampler::CLIENT_TRACE_ID && self.0.contains_key("x-client-trace-id");
+        let asked = key == PercentageSampler::CLIENT_TRACE_ID && self.0.contains_key(X_CLIENT_TRACE_ID);
         asked.then_some(AttributeValue::Bool(true))
     }
 }

@@ -1,8 +1,8 @@
 use http::HeaderMap;
-use traceparent::{Outgoing, trim_ows};
+use traceparent::{Outgoing, TraceParent, TraceState, trim_ows};
 use traceparent_formats::{Carried, Extracted, Format, Propagators, is_trace_field};
 
-use crate::inject;
+use crate::{TRACEPARENT, TRACESTATE, inject};
 
 /// Extracts the trace context from the headers of a message, in the first of several formats that has one.
 ///
@@ -21,7 +21,15 @@ use crate::inject;
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn extract_formats<'a>(propagators: &Propagators, headers: &'a HeaderMap) -> Extracted<'a> {
-    propagators.extract(|name| headers.get_all(name).into_iter().map(|value| trim_ows(value.as_bytes())))
+    propagators.extract(|name| {
+        // To look up a text is to parse a name.
+        let values = match name {
+            TraceParent::NAME => headers.get_all(&TRACEPARENT),
+            TraceState::NAME => headers.get_all(&TRACESTATE),
+            name => headers.get_all(name),
+        };
+        values.into_iter().map(|value| trim_ows(value.as_bytes()))
+    })
 }
 
 /// Injects the trace context into the headers of a message in several formats, replacing all fields of these.

@@ -67,7 +67,8 @@ impl Formats {
     /// Returns the same formats, with what goes on of a received context.
     pub(super) fn carrying(self, extracted: &Extracted<'_>, outgoing: &Outgoing<'_>) -> Self {
         let carried = extracted.carried(outgoing);
-        let carried = if carried == Carried::EMPTY { None } else { Some(Arc::new(carried.into_owned())) };
+        let nothing = [Carried::EMPTY, Carried::EMPTY.without_decision()];
+        let carried = if nothing.contains(&carried) { None } else { Some(Arc::new(carried.into_owned())) };
         Self { carried, ..self }
     }
 

@@ -79,9 +79,10 @@ impl PercentageSampler {
                 None => Candidate::AtUnknown,
             };
         }
-        let asked = input.span().attribute(Self::CLIENT_TRACE_ID).is_some();
         // Either percentage is enough, so the lower threshold counts.
-        [self.random, self.client.filter(|_| asked)].into_iter().flatten().min().map_or(Candidate::No, Candidate::At)
+        let is_lower = |client: &Threshold| self.random.is_none_or(|random| *client < random);
+        let asked = || input.span().attribute(Self::CLIENT_TRACE_ID).is_some();
+        self.client.filter(|client| is_lower(client) && asked()).or(self.random).map_or(Candidate::No, Candidate::At)
     }
 }
 
