@@ -8,6 +8,7 @@ use traceparent::{Origin, SpanId, TraceContext, TraceId, TraceParent, sampler::S
 
 use crate::http::Failure;
 
+mod address;
 mod attributes;
 mod forwarded;
 mod headers;

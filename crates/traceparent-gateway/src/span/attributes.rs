@@ -59,8 +59,14 @@ impl Attributes {
     }
 
     /// Adds a text.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the length of a constant key is known where it is used")]
     pub(crate) fn push(&mut self, key: &str, text: &str) {
-        self.push_joined(key, &[text]);
+        if text.len() > self.limits.value_length {
+            self.push_joined(key, &[text]);
+        } else {
+            self.push_string(key, text.as_bytes());
+        }
     }
 
     /// Adds the text that is made of these parts.
@@ -68,29 +74,30 @@ impl Attributes {
         let length = parts.iter().map(|part| part.len()).sum();
         if length > self.limits.value_length {
             let text = parts.concat();
-            let text = shortened(&text, self.limits.value_length).unwrap_or(&text);
-            self.push_string(key, &[text], text.len());
-        } else {
-            self.push_string(key, parts, length);
+            self.push_string(key, shortened(&text, self.limits.value_length).unwrap_or(&text).as_bytes());
+        } else if self.start(key, field_length(length)) {
+            push_length(&mut self.fields, field::STRING, length);
+            for part in parts {
+                self.fields.extend_from_slice(part.as_bytes());
+            }
         }
     }
 
     /// Adds a text of ASCII.
     pub(super) fn push_ascii(&mut self, key: &str, text: &[u8]) {
-        let text = text.get(..self.limits.value_length).unwrap_or(text);
-        self.push_string(key, &[text], text.len());
+        self.push_string(key, text.get(..self.limits.value_length).unwrap_or(text));
     }
 
-    fn push_string(&mut self, key: &str, parts: &[impl AsRef<[u8]>], length: usize) {
-        if self.start(key, field_length(length)) {
-            push_length(&mut self.fields, field::STRING, length);
-            for part in parts {
-                self.fields.extend_from_slice(part.as_ref());
-            }
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the length of a constant key is known where it is used")]
+    fn push_string(&mut self, key: &str, text: &[u8]) {
+        if self.start(key, field_length(text.len())) {
+            push_bytes(&mut self.fields, field::STRING, text);
         }
     }
 
     /// Adds a number.
+    #[inline]
     pub(crate) fn push_number(&mut self, key: &str, number: u16) {
         if self.start(key, integer_length(number.into())) {
             push_integer(&mut self.fields, field::INT, number.into());
@@ -121,15 +128,14 @@ impl Attributes {
     }
 
     /// Adds an attribute up to its value, which has this length. Returns whether it finds room.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the length of a constant key is known where it is used")]
     fn start(&mut self, key: &str, value: usize) -> bool {
         let is_admitted = self.admit();
         if is_admitted {
             let length = field_length(key.len()) + field_length(value);
-            self.fields.reserve(field_length(length));
             push_length(&mut self.fields, field::ATTRIBUTES, length);
-            push_length(&mut self.fields, field::KEY, key.len());
-            self.fields.extend_from_slice(key.as_bytes());
+            push_bytes(&mut self.fields, field::KEY, key.as_bytes());
             push_length(&mut self.fields, field::VALUE, value);
         }
         is_admitted

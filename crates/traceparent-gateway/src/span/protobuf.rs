@@ -39,18 +39,26 @@ pub(crate) fn push_length(out: &mut Vec<u8>, field: u64, length: usize) {
     if field < 16 && length < 0x80 {
         out.extend_from_slice(&[(field << 3 | LENGTH) as u8, length as u8]);
     } else {
-        push_varint(out, field << 3 | LENGTH);
-        push_varint(out, length as u64);
+        push_long(out, field, length);
     }
 }
 
+/// Adds the beginning of a field that takes more than two bytes.
+#[cold]
+fn push_long(out: &mut Vec<u8>, field: u64, length: usize) {
+    push_varint(out, field << 3 | LENGTH);
+    push_varint(out, length as u64);
+}
+
 /// Adds a field of bytes, a text or a message.
+#[inline]
 pub(crate) fn push_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     push_length(out, field, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Adds a field of bytes or a text, unless it is empty.
+#[inline]
 pub(crate) fn push_some(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     if !bytes.is_empty() {
         push_bytes(out, field, bytes);
@@ -58,12 +66,14 @@ pub(crate) fn push_some(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
 }
 
 /// Adds a field of a number of variable length.
+#[inline]
 pub(crate) fn push_integer(out: &mut Vec<u8>, field: u64, value: u64) {
     push_varint(out, field << 3 | VARINT);
     push_varint(out, value);
 }
 
 /// Adds a field of a number of variable length, unless it is zero.
+#[inline]
 pub(crate) fn push_nonzero(out: &mut Vec<u8>, field: u64, value: u64) {
     if value > 0 {
         push_integer(out, field, value);
@@ -71,12 +81,14 @@ pub(crate) fn push_nonzero(out: &mut Vec<u8>, field: u64, value: u64) {
 }
 
 /// Adds a field of a number of 64 bits.
+#[inline]
 pub(crate) fn push_fixed64(out: &mut Vec<u8>, field: u64, value: u64) {
     push_varint(out, field << 3 | FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Adds a field of a number of 32 bits.
+#[inline]
 pub(crate) fn push_fixed32(out: &mut Vec<u8>, field: u64, value: u32) {
     push_varint(out, field << 3 | FIXED32);
     out.extend_from_slice(&value.to_le_bytes());

@@ -2,10 +2,7 @@
 //!
 //! [HTTP spans](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    str,
-};
+use std::net::SocketAddr;
 
 use hyper::{
     Method, Request, Uri, Version,
@@ -19,7 +16,7 @@ use traceparent_http::semconv::{
     TRACEPARENT_FORMAT, URL_FULL, URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL, protocol_version,
 };
 
-use super::{Attributes, forwarded::ForwardedRequest, headers::HeaderAttributes};
+use super::{Attributes, address::AddressText, forwarded::ForwardedRequest, headers::HeaderAttributes};
 use crate::{
     config::{Forwarded, SpanLimits, Tracing},
     http::{PeerTls, host, is_host},
@@ -106,9 +103,14 @@ impl Conventions {
             push_server(&mut attributes, scheme, host, forwarded.port);
         }
         if let Some(peer) = info.peer {
-            let client = forwarded.client.unwrap_or(canonical(peer).ip());
-            push_ip(&mut attributes, CLIENT_ADDRESS, client);
-            push_peer(&mut attributes, peer);
+            let peer = canonical(peer);
+            let text = &AddressText::new(peer.ip());
+            match forwarded.client {
+                Some(client) => attributes.push_ascii(CLIENT_ADDRESS, AddressText::new(client).as_bytes()),
+                None => attributes.push_ascii(CLIENT_ADDRESS, text.as_bytes()),
+            }
+            attributes.push_ascii(NETWORK_PEER_ADDRESS, text.as_bytes());
+            attributes.push_number(NETWORK_PEER_PORT, peer.port());
         }
         if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
             attributes.push(TLS_CLIENT_SUBJECT, cut(subject));
@@ -155,7 +157,7 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 /// Adds the address of the other end of a connection.
 pub(crate) fn push_peer(attributes: &mut Attributes, peer: SocketAddr) {
     let peer = canonical(peer);
-    push_ip(attributes, NETWORK_PEER_ADDRESS, peer.ip());
+    attributes.push_ascii(NETWORK_PEER_ADDRESS, AddressText::new(peer.ip()).as_bytes());
     attributes.push_number(NETWORK_PEER_PORT, peer.port());
 }
 
@@ -186,38 +188,6 @@ fn push_server(attributes: &mut Attributes, scheme: &str, host: &str, port: Opti
     let own = || own.strip_prefix(':')?.parse().ok();
     let default = if scheme == "https" { 443 } else { 80 };
     attributes.push_number(SERVER_PORT, port.or_else(own).unwrap_or(default));
-}
-
-/// Adds an IP address.
-fn push_ip(attributes: &mut Attributes, key: &str, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => attributes.push_ascii(key, ipv4_text(address, &mut [0; 15])),
-        IpAddr::V6(address) => attributes.push(key, &address.to_string()),
-    }
-}
-
-/// Writes an address into a buffer, without the machinery of `Display`.
-fn ipv4_text(address: Ipv4Addr, buffer: &mut [u8; 15]) -> &[u8] {
-    let mut length = 0;
-    let mut push = |byte| {
-        if let Some(place) = buffer.get_mut(length) {
-            *place = byte;
-            length += 1;
-        }
-    };
-    for (place, octet) in address.octets().into_iter().enumerate() {
-        if place > 0 {
-            push(b'.');
-        }
-        if octet >= 100 {
-            push(b'0' + octet / 100);
-        }
-        if octet >= 10 {
-            push(b'0' + octet / 10 % 10);
-        }
-        push(b'0' + octet % 10);
-    }
-    &buffer[..length]
 }
 
 /// Adds the text that is made of these parts, up to the limit.
@@ -252,7 +222,10 @@ pub(crate) fn redacted(query: &str) -> String {
 
 /// Returns the text up to the limit.
 pub(crate) fn cut(text: &str) -> &str {
-    let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    if text.len() <= TEXT_LIMIT {
+        return text;
+    }
+    let end = (0..=TEXT_LIMIT).rev().find(|end| text.is_char_boundary(*end));
     end.map_or("", |end| &text[..end])
 }
 
@@ -281,14 +254,6 @@ mod tests {
         assert_eq!(brewing.known_method(&Method::from_bytes(b"BREW").unwrap()), Some("BREW"));
         assert_eq!(brewing.known_method(&Method::PATCH), None);
         assert_eq!(conventions.known_method(&Method::from_bytes(b"get").unwrap()), None);
-    }
-
-    #[test]
-    fn addresses_are_written_as_they_display() {
-        for octet in 0..=u8::MAX {
-            let address = Ipv4Addr::new(octet, 255 - octet, octet / 7, octet / 25);
-            assert_eq!(ipv4_text(address, &mut [0; 15]), address.to_string().as_bytes());
-        }
     }
 
     #[test]

@@ -49,10 +49,11 @@ impl Default for Buffers {
 /// [OTLP: protocol buffers](https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto)
 pub(super) fn encoded<R>(span: &Span, take: impl FnOnce(&[u8]) -> R) -> R {
     let mut buffers = BUFFERS.try_with(Cell::take).unwrap_or_default();
+    let error = span.error_type();
     buffers.more.follow(&span.attributes);
-    push_more(&mut buffers.more, span);
+    push_more(&mut buffers.more, span, error.as_deref());
     buffers.span.clear();
-    push_span(&mut buffers.span, span, &buffers.more);
+    push_span(&mut buffers.span, span, &buffers.more, error.is_some());
     let result = take(&buffers.span);
     // A thread that ends has no buffers to keep.
     let _ = BUFFERS.try_with(|kept| kept.set(buffers));
@@ -60,12 +61,12 @@ pub(super) fn encoded<R>(span: &Span, take: impl FnOnce(&[u8]) -> R) -> R {
 }
 
 /// Adds the attributes that are known apart from the others.
-fn push_more(attributes: &mut Attributes, span: &Span) {
+fn push_more(attributes: &mut Attributes, span: &Span, error: Option<&str>) {
     if let Some(status) = span.status {
         attributes.push_number(semconv::HTTP_RESPONSE_STATUS_CODE, status);
     }
-    if let Some(error_type) = span.error_type() {
-        attributes.push(semconv::ERROR_TYPE, &error_type);
+    if let Some(error) = error {
+        attributes.push(semconv::ERROR_TYPE, error);
     }
     if let Some(refused) = &span.refused {
         attributes.push(semconv::TRACEPARENT_REFUSED, refused);
@@ -73,7 +74,7 @@ fn push_more(attributes: &mut Attributes, span: &Span) {
 }
 
 /// Adds the fields of a `Span`, with the IDs, flags and `tracestate` that were sent.
-fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes) {
+fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes, is_error: bool) {
     let TraceContext { traceparent, tracestate } = &span.context;
     push_ids(out, *traceparent);
     push_some(out, 3, tracestate.as_bytes());
@@ -82,8 +83,9 @@ fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes) {
     }
     push_some(out, 5, span.name.as_bytes());
     push_nonzero(out, 6, kind(span.kind));
-    push_fixed64(out, 7, nanoseconds(span.start));
-    push_fixed64(out, 8, nanoseconds(span.start + span.duration));
+    let start = nanoseconds(span.start);
+    push_fixed64(out, 7, start);
+    push_fixed64(out, 8, start.saturating_add(span.duration.as_nanos() as u64));
     out.extend_from_slice(span.attributes.as_fields());
     out.extend_from_slice(more.as_fields());
     push_nonzero(out, 10, more.dropped() as u64);
@@ -93,7 +95,11 @@ fn push_span(out: &mut Vec<u8>, span: &Span, more: &Attributes) {
         push_fixed32(out, 6, flags(caller, true));
     }
     push_nonzero(out, 14, span.dropped_links.into());
-    push_status(out, span);
+    if is_error {
+        push_error(out, span);
+    } else {
+        push_bytes(out, 15, &[]);
+    }
     push_fixed32(out, 16, flags(*traceparent, span.kind == SpanKind::Server && span.parent_id.is_some()));
 }
 
@@ -103,18 +109,17 @@ fn push_ids(out: &mut Vec<u8>, traceparent: TraceParent) {
     push_bytes(out, 2, &traceparent.parent_id().to_bytes());
 }
 
-/// Adds the `Status`, which has a message unless the status of HTTP is the reason.
-fn push_status(out: &mut Vec<u8>, span: &Span) {
+/// Adds the `Status` of an error, which has a message unless the status of HTTP is the reason.
+#[cold]
+fn push_error(out: &mut Vec<u8>, span: &Span) {
     let message = match span.failure {
         Some(failure) => failure.to_string(),
         None if span.is_rpc_status_missing() => "the answer has no gRPC status".to_owned(),
         None => String::new(),
     };
     let mut status = Vec::new();
-    if span.is_error() {
-        push_some(&mut status, 2, message.as_bytes());
-        push_nonzero(&mut status, 3, ERROR);
-    }
+    push_some(&mut status, 2, message.as_bytes());
+    push_nonzero(&mut status, 3, ERROR);
     push_bytes(out, 15, &status);
 }
 
