@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use traceparent::TraceId;
 
 /// The number of spans in a window above which a smaller portion is taken. A quarter of it lets the portion grow again.
-const MOST: usize = 1000;
+const MOST: usize = 100;
 
 /// The smallest portion, one in 2 to this power.
 const SMALLEST: u32 = 16;
@@ -56,7 +56,7 @@ mod tests {
         assert!(portion.is_all());
         assert_eq!(contained(&portion, 1..=4096), 4096);
         let mut known = Vec::new();
-        for (spans, expected) in [(999, 0), (1000, 1), (5000, 2), (251, 2), (250, 1), (0, 0), (0, 0)] {
+        for (spans, expected) in [(99, 0), (100, 1), (500, 2), (26, 2), (25, 1), (0, 0), (0, 0)] {
             portion.adapt(spans);
             known.push((portion.power.load(Relaxed), expected));
             let count = contained(&portion, 1..=4096);

@@ -38,7 +38,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 
 /// The last sampled traces, in memory.
 ///
-/// While more than 10,000 spans end per second, a portion of the traces is kept: the others would be replaced at once.
+/// While more than 1,000 spans end per second, a portion of the traces is kept: the others would be replaced at once.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     traces: Mutex<Traces>,
@@ -88,7 +88,8 @@ impl Store {
                 count += 1;
                 next = spans.try_recv().ok();
             }
-            sleep(POLL);
+            // A portion of the spans are few, for which the thread need not wake so often.
+            sleep(if self.portion.is_all() { POLL } else { WINDOW });
             if since.elapsed() >= WINDOW {
                 self.portion.adapt(count);
                 (since, count) = (Instant::now(), 0);
