@@ -4,20 +4,18 @@
 //! the one of the SDK, which reads the environment itself, and keeps the rejection of spans to itself.
 //! [OTLP exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, sync::Arc};
 
 use opentelemetry_sdk::Resource;
-use tokio::{runtime, time::sleep};
+use tokio::{runtime, time::timeout};
 
 use self::{
     exporter::{Exported, Exporter},
     pending::{Outlet, pending},
+    run::RunSize,
     settings::Settings,
 };
-use super::{
-    queue::{POLL, Worker},
-    sink::Sink,
-};
+use super::{queue::Worker, sink::Sink};
 use crate::{
     config::{Batch, Otlp, OtlpVariables},
     http::{TlsClient, TlsError},
@@ -60,7 +58,7 @@ pub(super) fn start(
         let _entered = runtime.enter();
         Exporter::new(settings, tls.as_ref(), resource)
     };
-    let (inlet, outlet) = pending(NAME, batch.queue);
+    let (inlet, outlet) = pending(NAME, batch.queue, RunSize { spans: batch.size, bytes: BATCH_BYTES });
     let counts = Arc::clone(outlet.counts());
     let worker = Worker::spawn(NAME, counts, move || runtime.block_on(export_all(outlet, exporter, batch)));
     Ok((Sink::Collector(inlet), worker, tls))
@@ -73,36 +71,14 @@ pub(super) fn check(collector: Otlp, variables: &OtlpVariables) -> Result<(), Tl
     Ok(())
 }
 
-/// Exports spans in batches until all recorders are gone.
+/// Exports spans in batches until all recorders are gone. A batch that does not fill goes out after the delay.
 async fn export_all(mut spans: Outlet, mut exporter: Exporter, batch: Batch) {
     while spans.wait().await {
-        let mut due = Instant::now() + batch.delay;
-        loop {
-            let is_last = spans.fetch();
-            while let Some((service, span)) = spans.take() {
-                exporter.push(service, span);
-                if exporter.spans() >= batch.size || exporter.bytes() >= BATCH_BYTES {
-                    export(&mut spans, &mut exporter, batch).await;
-                    due = Instant::now() + batch.delay;
-                }
-            }
-            spans.release();
-            let left = due.saturating_duration_since(Instant::now());
-            if is_last || left.is_zero() || exporter.spans() == 0 {
-                break;
-            }
-            sleep(left.min(POLL)).await;
-        }
-        if exporter.spans() > 0 {
-            export(&mut spans, &mut exporter, batch).await;
-        }
+        let _ = timeout(batch.delay, spans.wait_for_batch()).await;
+        let encoded = exporter.encode(spans.fetch());
+        spans.release();
+        let Exported { taken, lost } = exporter.export(encoded, batch.timeout).await;
+        spans.counts().arrived(taken);
+        spans.counts().lost(lost);
     }
-}
-
-/// Exports a batch, while further spans wait.
-async fn export(spans: &mut Outlet, exporter: &mut Exporter, batch: Batch) {
-    spans.release();
-    let Exported { taken, lost } = exporter.export(batch.timeout).await;
-    spans.counts().arrived(taken);
-    spans.counts().lost(lost);
 }

@@ -8,7 +8,10 @@ use opentelemetry_proto::{
 use opentelemetry_sdk::Resource;
 use prost::Message;
 
-use super::{resource::resource_of, run::Run};
+use super::{
+    resource::resource_of,
+    run::{Run, ServiceSpans},
+};
 use crate::span::protobuf::{field_length, push_bytes, push_length, push_some};
 
 /// The URL of the conventions for attributes.
@@ -22,16 +25,14 @@ const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 #[derive(Debug)]
 pub(super) struct Encoder {
     resource: Resource,
-    run: Run,
-    /// What is known of the services of the run, in its order.
+    /// The services that have had spans.
     services: Vec<Service>,
-    /// The number of spans in the request.
-    count: usize,
 }
 
 /// The `ResourceSpans` of a service.
 #[derive(Debug)]
 struct Service {
+    name: Arc<str>,
     /// The fields before its spans.
     head: Vec<u8>,
     /// The fields after its spans.
@@ -40,39 +41,25 @@ struct Service {
 
 impl Encoder {
     pub(super) fn new(resource: Resource) -> Self {
-        Self { resource, run: Run::default(), services: Vec::new(), count: 0 }
+        Self { resource, services: Vec::new() }
     }
 
-    /// Adds an encoded span of a service to the request.
-    pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
-        self.run.push(service, span);
-        self.count += 1;
-    }
-
-    /// Returns the number of spans since the last request.
-    pub(super) fn spans(&self) -> usize {
-        self.count
-    }
-
-    /// Returns the size of the spans since the last request, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.run.services().iter().map(|service| service.spans.len()).sum()
-    }
-
-    /// Returns the request with all spans since the last one, an `ExportTraceServiceRequest`.
-    pub(super) fn finish(&mut self) -> Bytes {
-        self.count = 0;
+    /// Returns the request with all spans of a run, an `ExportTraceServiceRequest`.
+    pub(super) fn encode(&mut self, run: &Run) -> Bytes {
         let mut request = Vec::new();
-        for (place, service) in self.run.services().iter().enumerate() {
-            if place == self.services.len() {
-                self.services.push(Service::new(&service.name, &self.resource));
-            }
-            if !service.spans.is_empty() {
-                self.services[place].push_to(&mut request, &service.spans);
-            }
+        for ServiceSpans { name, spans } in run.services().iter().filter(|service| !service.spans.is_empty()) {
+            self.service(name).push_to(&mut request, spans);
         }
-        self.run.clear();
         request.into()
+    }
+
+    fn service(&mut self, name: &Arc<str>) -> &Service {
+        let known = self.services.iter().position(|service| service.name == *name);
+        let place = known.unwrap_or_else(|| {
+            self.services.push(Service::new(name, &self.resource));
+            self.services.len() - 1
+        });
+        &self.services[place]
     }
 }
 
@@ -84,7 +71,7 @@ impl Service {
         let (mut head, mut end) = (Vec::new(), Vec::new());
         push_bytes(&mut head, 1, &message.encode_to_vec());
         push_some(&mut end, 3, resource.schema_url.unwrap_or_default().as_bytes());
-        Self { head, end }
+        Self { name: Arc::clone(name), head, end }
     }
 
     fn push_to(&self, request: &mut Vec<u8>, spans: &[u8]) {
@@ -111,7 +98,7 @@ impl Service {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::{
-        io,
+        io, slice,
         time::{Duration, UNIX_EPOCH},
     };
 
@@ -136,11 +123,18 @@ mod tests {
         config::SpanLimits,
         http::Failure,
         span::{Attributes, RpcCall, Span},
-        telemetry::{example, otlp::message::encoded},
+        telemetry::{
+            example,
+            otlp::{message::encoded, run::RunSize},
+        },
     };
 
-    fn push(encoder: &mut Encoder, span: &Span) {
-        encoded(span, |message| encoder.push(&span.service, message));
+    fn run(spans: &[Span]) -> Run {
+        let mut run = Run::default();
+        for span in spans {
+            encoded(span, |message| run.push(&span.service, message));
+        }
+        run
     }
 
     /// The attributes of the SDK's span.
@@ -220,26 +214,24 @@ mod tests {
         };
         let decoded = |request: Bytes| ExportTraceServiceRequest::decode(request).unwrap();
         for span in examples() {
-            push(&mut encoder, &span);
-            assert_eq!(decoded(encoder.finish()), by_sdk(vec![to_span_data(&span)]), "{span:?}");
+            let request = encoder.encode(&run(slice::from_ref(&span)));
+            assert_eq!(decoded(request), by_sdk(vec![to_span_data(&span)]), "{span:?}");
         }
-        for span in examples() {
-            push(&mut encoder, &span);
-        }
-        assert_eq!(encoder.spans(), examples().len());
-        assert!((1000..2000).contains(&encoder.bytes()), "{}", encoder.bytes());
-        assert_eq!(decoded(encoder.finish()), by_sdk(examples().iter().map(to_span_data).collect()));
-        assert!(encoder.finish().is_empty());
-        assert_eq!((encoder.spans(), encoder.bytes()), (0, 0));
+        let mut all = run(&examples());
+        assert_eq!(all.size().spans, examples().len());
+        assert!((1000..2000).contains(&all.size().bytes), "{:?}", all.size());
+        assert_eq!(decoded(encoder.encode(&all)), by_sdk(examples().iter().map(to_span_data).collect()));
+        all.clear(0);
+        assert!(all.is_empty() && encoder.encode(&all).is_empty());
+        assert_eq!(all.size(), RunSize::default());
     }
 
     #[test]
     fn every_service_has_its_resource() {
         let mut encoder = Encoder::new(Resource::builder_empty().build());
-        for (service, id) in [("a", 1), ("b", 2), ("a", 3)] {
-            push(&mut encoder, &Span { service: service.into(), ..example::span(1, id) });
-        }
-        let request = ExportTraceServiceRequest::decode(encoder.finish()).unwrap();
+        let spans = [("a", 1), ("b", 2), ("a", 3)]
+            .map(|(service, id)| Span { service: service.into(), ..example::span(1, id) });
+        let request = ExportTraceServiceRequest::decode(encoder.encode(&run(&spans))).unwrap();
         let spans = request.resource_spans.iter().map(|found| {
             let resource = found.resource.as_ref().unwrap();
             let name = resource.attributes.iter().find(|attribute| attribute.key == "service.name").unwrap();

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -13,6 +13,7 @@ use super::{
     CollectorTls,
     client::{Client, SendError},
     encoder::Encoder,
+    run::Run,
     settings::Settings,
 };
 use crate::{http::TlsClient, operator::tell};
@@ -39,6 +40,14 @@ pub(super) struct Exporter {
     told_of_rejection: bool,
 }
 
+/// A batch as it is sent.
+#[derive(Debug)]
+pub(super) struct EncodedBatch {
+    request: Bytes,
+    /// The number of spans.
+    spans: u64,
+}
+
 /// The numbers of spans of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Exported {
@@ -62,37 +71,25 @@ impl Exporter {
         }
     }
 
-    /// Adds an encoded span of a service to those that are exported next.
-    pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
-        self.encoder.push(service, span);
+    /// Encodes a batch for [`export`](Self::export).
+    pub(super) fn encode(&mut self, batch: &Run) -> EncodedBatch {
+        EncodedBatch { request: self.encoder.encode(batch), spans: batch.size().spans as u64 }
     }
 
-    /// Returns the number of spans that are exported next.
-    pub(super) fn spans(&self) -> usize {
-        self.encoder.spans()
-    }
-
-    /// Returns the size of the spans that are exported next, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.encoder.bytes()
-    }
-
-    /// Exports the added spans within a time limit, and within that of the settings.
-    pub(super) async fn export(&mut self, limit: Duration) -> Exported {
+    /// Exports a batch within a time limit, and within that of the settings.
+    pub(super) async fn export(&mut self, EncodedBatch { request, spans }: EncodedBatch, limit: Duration) -> Exported {
         if self.tls.as_ref().is_some_and(|tls| tls.has_changed().is_ok_and(|changed| changed)) {
             self.client = connect(&self.settings, self.tls.as_mut());
         }
-        let count = self.encoder.spans() as u64;
-        let request = self.encoder.finish();
         let mut failed = None;
         let attempts = attempts(self.client.as_mut(), &request, &mut failed);
         let answer = timeout(limit.min(self.settings.timeout), attempts).await.ok().flatten();
         let exported = match &answer {
             Some(answer) => {
-                let lost = self.rejected(answer).min(count);
-                Exported { taken: count - lost, lost }
+                let lost = self.rejected(answer).min(spans);
+                Exported { taken: spans - lost, lost }
             }
-            None => Exported { taken: 0, lost: count },
+            None => Exported { taken: 0, lost: spans },
         };
         self.report_changes(answer.is_none(), failed);
         exported

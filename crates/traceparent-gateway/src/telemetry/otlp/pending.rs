@@ -1,16 +1,17 @@
 use std::{
+    collections::VecDeque,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-use super::{message::encoded, run::Run};
+use super::{
+    message::encoded,
+    run::{Run, RunSize},
+};
 use crate::{
-    span::{
-        Span,
-        protobuf::{field_length, messages},
-    },
+    span::{Span, protobuf::field_length},
     telemetry::queue::{Counts, LEAST_BYTES, tell_of_overflow},
 };
 
@@ -19,41 +20,53 @@ use crate::{
 const BYTES_OF_SPAN: usize = 1024;
 
 /// The memory that a run keeps for the next spans of a service, in bytes.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 2 << 20;
 
-/// Creates a queue of spans with room for this number of them, of [`BYTES_OF_SPAN`] on average, and its outlet.
+/// Creates a queue of spans with room for this number of them, of [`BYTES_OF_SPAN`] on average, and its outlet, which returns
+/// them in batches of a size.
 ///
 /// Spans are encoded where they end, so that no memory goes from thread to thread with each of them.
-pub(super) fn pending(name: &'static str, capacity: usize) -> (Inlet, Outlet) {
-    let capacity = capacity.max(1);
-    let shared = Arc::new(Shared {
-        capacity,
-        bytes: capacity.saturating_mul(BYTES_OF_SPAN).max(LEAST_BYTES),
-        state: Mutex::default(),
-        filled: Notify::new(),
-        counts: Arc::default(),
-    });
-    (Inlet(Arc::clone(&shared)), Outlet { name, shared, run: Run::default(), next: (0, 0), taken: (0, 0), told: false })
+pub(super) fn pending(name: &'static str, capacity: usize, batch: RunSize) -> (Inlet, Outlet) {
+    let room = RunSize { spans: capacity.max(1), bytes: capacity.saturating_mul(BYTES_OF_SPAN).max(LEAST_BYTES) };
+    // One half of the queue takes spans while the other goes out.
+    let batch = RunSize { spans: batch.spans.min(room.spans / 2), bytes: batch.bytes.min(room.bytes / 2) };
+    let state = Mutex::default();
+    let shared = Arc::new(Shared { room, batch, state, changed: Notify::new(), counts: Arc::default() });
+    (Inlet(Arc::clone(&shared)), Outlet { name, shared, run: Run::default(), told: false })
 }
 
 #[derive(Debug)]
 struct Shared {
-    capacity: usize,
-    bytes: usize,
+    room: RunSize,
+    /// The size at which a batch is full.
+    batch: RunSize,
     state: Mutex<State>,
-    /// Notified by the first span of a run, and by the end.
-    filled: Notify,
+    /// Notified by the first span of a batch, by the last one, and by the end.
+    changed: Notify,
     counts: Arc<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    run: Run,
-    /// The number of spans that wait, here or at the outlet.
-    spans: usize,
-    /// Their memory, in bytes.
-    bytes: usize,
+    full: VecDeque<Run>,
+    /// The batch that is not full.
+    next: Run,
+    /// An empty run, with the memory of an earlier one.
+    spare: Run,
+    /// The spans that wait, here or at the outlet.
+    waiting: RunSize,
     is_closed: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.next.is_empty()
+    }
+
+    /// Starts the next batch, and returns the one before.
+    fn turn(&mut self) -> Run {
+        mem::replace(&mut self.next, mem::take(&mut self.spare))
+    }
 }
 
 impl Shared {
@@ -70,7 +83,7 @@ impl Inlet {
     /// Puts a span into the queue, or drops it if there is no room.
     pub(in crate::telemetry) fn offer(&self, span: &Span) {
         if encoded(span, |message| self.0.offer(&span.service, message)) {
-            self.0.filled.notify_one();
+            self.0.changed.notify_one();
         }
     }
 }
@@ -78,26 +91,32 @@ impl Inlet {
 impl Drop for Inlet {
     fn drop(&mut self) {
         self.0.lock().is_closed = true;
-        self.0.filled.notify_one();
+        self.0.changed.notify_one();
     }
 }
 
 impl Shared {
-    /// Puts an encoded span into the queue, or drops it if there is no room. Returns whether it is the first of a run.
+    /// Puts an encoded span into the queue, or drops it if there is no room. Returns whether it is the first or the last of a
+    /// batch.
     fn offer(&self, service: &Arc<str>, span: &[u8]) -> bool {
         let bytes = field_length(span.len());
         let mut state = self.lock();
         self.counts.offer();
-        if state.spans >= self.capacity || bytes > self.bytes.saturating_sub(state.bytes) {
+        if state.waiting.spans >= self.room.spans || bytes > self.room.bytes.saturating_sub(state.waiting.bytes) {
             self.counts.overflow();
             return false;
         }
-        let is_first = state.run.is_empty();
-        state.run.push(service, span);
-        state.spans += 1;
-        state.bytes += bytes;
-        self.counts.hold(state.bytes);
-        is_first
+        state.next.push(service, span);
+        state.waiting.spans += 1;
+        state.waiting.bytes += bytes;
+        self.counts.hold(state.waiting.bytes);
+        let size = state.next.size();
+        let is_full = size.spans >= self.batch.spans || size.bytes >= self.batch.bytes;
+        if is_full {
+            let full = state.turn();
+            state.full.push_back(full);
+        }
+        is_full || size.spans == 1
     }
 }
 
@@ -107,64 +126,56 @@ pub(super) struct Outlet {
     name: &'static str,
     shared: Arc<Shared>,
     run: Run,
-    /// The place of the next span: that of its service, and that in its fields.
-    next: (usize, usize),
-    /// The number and the memory of the spans that were taken since the queue was told.
-    taken: (usize, usize),
     told: bool,
 }
 
 impl Outlet {
     /// Waits for spans. Returns `false` if none wait and none can come.
     pub(super) async fn wait(&self) -> bool {
+        self.wait_until(|state| !state.is_empty()).await;
+        !self.shared.lock().is_empty()
+    }
+
+    /// Waits for a full batch, or for the last span.
+    pub(super) async fn wait_for_batch(&self) {
+        self.wait_until(|state| !state.full.is_empty()).await;
+    }
+
+    async fn wait_until(&self, is_reached: impl Fn(&State) -> bool) {
         loop {
             {
                 let state = self.shared.lock();
-                if state.is_closed || !state.run.is_empty() {
-                    return !state.run.is_empty();
+                if state.is_closed || is_reached(&state) {
+                    return;
                 }
             }
-            self.shared.filled.notified().await;
+            self.shared.changed.notified().await;
         }
     }
 
-    /// Fetches all spans that wait, once the last ones have been taken. Returns whether none can come after them.
-    pub(super) fn fetch(&mut self) -> bool {
-        self.run.clear();
-        self.run.shrink_to(KEPT_BYTES);
-        self.next = (0, 0);
-        let is_closed = {
+    /// Fetches the next batch: the oldest full one, or else what waits.
+    pub(super) fn fetch(&mut self) -> &Run {
+        self.run = {
             let mut state = self.shared.lock();
-            mem::swap(&mut state.run, &mut self.run);
-            state.is_closed
+            state.full.pop_front().unwrap_or_else(|| state.turn())
         };
         if !self.told && self.shared.counts.has_overflowed() {
             self.told = true;
             tell_of_overflow("spans", self.name);
         }
-        is_closed
+        &self.run
     }
 
-    /// Takes the next of the fetched spans, with the name of its service.
-    pub(super) fn take(&mut self) -> Option<(&Arc<str>, &[u8])> {
-        while self.run.services().get(self.next.0).is_some_and(|service| self.next.1 >= service.spans.len()) {
-            self.next = (self.next.0 + 1, 0);
-        }
-        let service = self.run.services().get(self.next.0)?;
-        let span = messages(service.spans.get(self.next.1..)?).next()?;
-        let bytes = field_length(span.len());
-        self.next.1 += bytes;
-        self.taken = (self.taken.0 + 1, self.taken.1 + bytes);
-        Some((&service.name, span))
-    }
-
-    /// Gives the room of the taken spans back.
+    /// Gives the room of the fetched batch back.
     pub(super) fn release(&mut self) {
-        let (spans, bytes) = mem::take(&mut self.taken);
+        let mut run = mem::take(&mut self.run);
+        let RunSize { spans, bytes } = run.size();
+        run.clear(KEPT_BYTES);
         let mut state = self.shared.lock();
-        state.spans -= spans;
-        state.bytes -= bytes;
-        self.shared.counts.hold(state.bytes);
+        state.waiting.spans -= spans;
+        state.waiting.bytes -= bytes;
+        state.spare = run;
+        self.shared.counts.hold(state.waiting.bytes);
     }
 
     pub(super) fn counts(&self) -> &Arc<Counts> {
@@ -176,52 +187,54 @@ impl Outlet {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::telemetry::example;
+    use crate::{span::protobuf::messages, telemetry::example};
 
     fn named(service: &str, length: usize) -> Span {
         Span { service: service.into(), name: "n".repeat(length).into(), ..example::span(1, 1) }
     }
 
-    /// The services of the spans that wait.
-    fn taken(outlet: &mut Outlet) -> Vec<String> {
-        outlet.fetch();
-        let mut services = Vec::new();
-        while let Some((service, span)) = outlet.take() {
-            let is_whole = encoded(&named(service, 1), |message| message.len() <= span.len());
-            assert!(is_whole);
-            services.push(service.to_string());
+    const BATCH: RunSize = RunSize { spans: 1024, bytes: usize::MAX };
+
+    /// The numbers of spans in the batches that wait, by service.
+    fn taken(outlet: &mut Outlet) -> Vec<Vec<(String, usize)>> {
+        let mut batches = Vec::new();
+        while !outlet.shared.lock().is_empty() {
+            let services = outlet.fetch().services().iter();
+            let counted = services.map(|service| (service.name.to_string(), messages(&service.spans).count()));
+            batches.push(counted.filter(|(_, count)| *count > 0).collect());
+            outlet.release();
         }
-        outlet.release();
-        services
+        batches
+    }
+
+    fn count(batches: &[Vec<(String, usize)>]) -> usize {
+        batches.iter().flatten().map(|(_, count)| count).sum()
     }
 
     #[test]
     fn queues_are_bounded_in_spans() {
-        let (inlet, mut outlet) = pending("test", 2);
+        let (inlet, mut outlet) = pending("test", 2, BATCH);
         for service in ["a", "b", "a"] {
             inlet.offer(&named(service, 1));
         }
         let counts = Arc::clone(outlet.counts());
         assert_eq!((counts.offered(), counts.dropped()), (3, 1));
         let held = counts.bytes();
-        // Spans that have been fetched have their room until they are taken and released.
-        outlet.fetch();
+        // Spans that have been fetched have their room until they are released.
+        assert_eq!(outlet.fetch().services()[0].name.as_ref(), "a");
         inlet.offer(&named("c", 1));
         assert_eq!((counts.offered(), counts.dropped(), counts.bytes()), (4, 2, held));
-        assert_eq!(outlet.take().unwrap().0.as_ref(), "a");
         outlet.release();
         inlet.offer(&named("c", 1));
         assert_eq!((counts.dropped(), counts.bytes()), (2, held));
-        assert_eq!(outlet.take().unwrap().0.as_ref(), "b");
-        assert!(outlet.take().is_none());
-        assert_eq!(taken(&mut outlet), ["c"]);
+        assert_eq!(taken(&mut outlet), [[("b".to_owned(), 1)], [("c".to_owned(), 1)]]);
         assert_eq!((counts.dropped(), counts.bytes()), (2, 0));
         assert!(taken(&mut outlet).is_empty());
     }
 
     #[test]
     fn queues_are_bounded_in_bytes() {
-        let (inlet, mut outlet) = pending("test", 1024);
+        let (inlet, mut outlet) = pending("test", 1024, BATCH);
         let limit = 1024 * BYTES_OF_SPAN;
         for _ in 0..10 {
             inlet.offer(&named("a", limit / 4));
@@ -232,39 +245,62 @@ mod tests {
         // What is left takes a small span, and a large one once others have gone.
         inlet.offer(&named("a", 1));
         assert_eq!(counts.dropped(), 7);
-        assert_eq!(taken(&mut outlet).len(), 4);
+        assert_eq!(count(&taken(&mut outlet)), 4);
         inlet.offer(&named("a", limit / 4));
         assert_eq!(counts.dropped(), 7);
     }
 
     #[test]
+    fn batches_are_bounded_and_have_their_spans_by_service() {
+        let (inlet, mut outlet) = pending("test", 1024, RunSize { spans: 3, bytes: 4096 });
+        for service in ["a", "b", "a", "b"] {
+            inlet.offer(&named(service, 1));
+        }
+        let (a, b) = ("a".to_owned(), "b".to_owned());
+        assert_eq!(taken(&mut outlet), [vec![(a.clone(), 2), (b.clone(), 1)], vec![(b, 1)]]);
+        for _ in 0..3 {
+            inlet.offer(&named("a", 2048));
+        }
+        assert_eq!(taken(&mut outlet), [[(a.clone(), 2)], [(a, 1)]]);
+    }
+
+    #[test]
     fn memory_is_kept_within_bounds() {
-        let (inlet, mut outlet) = pending("test", 8192);
+        let (inlet, mut outlet) = pending("test", 16_384, BATCH);
         for _ in 0..4 {
             inlet.offer(&named("a", KEPT_BYTES));
         }
-        assert_eq!(taken(&mut outlet).len(), 4);
-        outlet.fetch();
-        outlet.fetch();
-        let kept = outlet.run.services().iter().map(|service| service.spans.capacity()).sum::<usize>();
-        assert!(kept <= KEPT_BYTES, "{kept}");
+        assert_eq!(count(&taken(&mut outlet)), 4);
+        let state = outlet.shared.lock();
+        let runs = [&state.next, &state.spare, &outlet.run];
+        let kept = runs.iter().flat_map(|run| run.services()).map(|service| service.spans.capacity()).sum::<usize>();
+        assert!(kept <= 2 * KEPT_BYTES, "{kept}");
     }
 
     #[tokio::test]
     async fn the_end_comes_after_the_last_span() {
-        let (inlet, mut outlet) = pending("test", 0);
+        let (inlet, mut outlet) = pending("test", 0, BATCH);
         inlet.offer(&named("a", 64 * 1024));
         assert!(outlet.wait().await);
-        assert!(!outlet.fetch());
-        assert!(outlet.take().is_some());
-        outlet.release();
+        outlet.wait_for_batch().await;
+        assert_eq!(count(&taken(&mut outlet)), 1);
         let end = tokio::spawn(async move { outlet.wait().await.then_some(outlet) });
         inlet.offer(&named("a", 1));
         let mut outlet = end.await.unwrap().unwrap();
         drop(inlet);
         assert!(outlet.wait().await);
-        assert!(outlet.fetch());
-        assert!(outlet.take().is_some());
+        outlet.wait_for_batch().await;
+        assert_eq!(count(&taken(&mut outlet)), 1);
         assert!(!outlet.wait().await);
+    }
+
+    #[tokio::test]
+    async fn a_full_batch_ends_the_wait() {
+        let (inlet, outlet) = pending("test", 1024, RunSize { spans: 2, ..BATCH });
+        inlet.offer(&named("a", 1));
+        assert!(outlet.wait().await);
+        let full = tokio::spawn(async move { outlet.wait_for_batch().await });
+        inlet.offer(&named("a", 1));
+        full.await.unwrap();
     }
 }

@@ -1,13 +1,23 @@
 use std::sync::Arc;
 
-use crate::span::protobuf::push_bytes;
+use crate::span::protobuf::{field_length, push_bytes};
 
 /// The field of the spans in `ScopeSpans`.
 const SPANS: u64 = 2;
 
 /// Encoded spans, by service.
 #[derive(Debug, Default)]
-pub(super) struct Run(Vec<ServiceSpans>);
+pub(super) struct Run {
+    services: Vec<ServiceSpans>,
+    size: RunSize,
+}
+
+/// The number of spans, and their size in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunSize {
+    pub(super) spans: usize,
+    pub(super) bytes: usize,
+}
 
 /// The spans of a service, as fields of `ScopeSpans`.
 #[derive(Debug)]
@@ -18,34 +28,35 @@ pub(super) struct ServiceSpans {
 
 impl Run {
     pub(super) fn push(&mut self, service: &Arc<str>, span: &[u8]) {
-        let known = self.0.iter().position(|known| known.name == *service);
+        let known = self.services.iter().position(|known| known.name == *service);
         let place = known.unwrap_or_else(|| {
-            self.0.push(ServiceSpans { name: Arc::clone(service), spans: Vec::new() });
-            self.0.len() - 1
+            self.services.push(ServiceSpans { name: Arc::clone(service), spans: Vec::new() });
+            self.services.len() - 1
         });
-        push_bytes(&mut self.0[place].spans, SPANS, span);
+        push_bytes(&mut self.services[place].spans, SPANS, span);
+        self.size.spans += 1;
+        self.size.bytes += field_length(span.len());
     }
 
     /// Returns all services that have had spans, in the order of their first ones.
     pub(super) fn services(&self) -> &[ServiceSpans] {
-        &self.0
+        &self.services
+    }
+
+    pub(super) fn size(&self) -> RunSize {
+        self.size
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|service| service.spans.is_empty())
+        self.size.spans == 0
     }
 
-    /// Removes all spans, and keeps their memory.
-    pub(super) fn clear(&mut self) {
-        for service in &mut self.0 {
+    /// Removes all spans. Each service keeps its memory up to this number of bytes.
+    pub(super) fn clear(&mut self, kept: usize) {
+        self.size = RunSize::default();
+        for service in &mut self.services {
             service.spans.clear();
-        }
-    }
-
-    /// Gives back the memory of each service beyond this number of bytes.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
-        for service in &mut self.0 {
-            service.spans.shrink_to(bytes);
+            service.spans.shrink_to(kept);
         }
     }
 }
