@@ -28,6 +28,7 @@ use crate::{
         UpstreamPlaces, answer_last_hop, check_coding, check_target, encode_target, forward_request, is_asked_for,
         remove_hop_by_hop, upgrade,
     },
+    span::Attributes,
     telemetry::AccessLog,
     tracer::{OpenSpan, SpanBody, Tracer},
 };
@@ -66,6 +67,8 @@ struct Way {
     client: Client<RequestBody>,
     /// The rules for fields of requests.
     rules: Arc<FieldRules>,
+    /// The attributes that the spans of all requests to the upstream share.
+    attributes: Attributes,
 }
 
 impl Proxy {
@@ -106,7 +109,9 @@ impl Settings {
             let client = clients.find(|client| *client.options() == options).cloned();
             let connector = || Connector { tls: options.tls.clone(), places: Some(places.clone()) };
             let client = client.unwrap_or_else(|| Client::new(connector(), options.clone()));
-            ways.push(Way { client, rules: Arc::new(rules(&listener, route, tracer.is_disabled())) });
+            let rules = Arc::new(rules(&listener, route, tracer.is_disabled()));
+            let attributes = tracer.of_upstream(route.upstream.scheme(), route.upstream.authority());
+            ways.push(Way { client, rules, attributes });
         }
         let tls = listener.tls.as_ref().map(TlsServer::load).transpose()?;
         let Listener { forwarded, tracing, limits, routes, .. } = listener;
@@ -139,7 +144,7 @@ impl Settings {
         entry: &mut LogEntry,
     ) -> Result<(Response<UpstreamBody>, OpenSpan), Failure> {
         let (place, route) = route.ok_or(Failure::NoRoute)?;
-        let Way { client, rules } = self.ways.get(place).ok_or(Failure::NoRoute)?;
+        let Way { client, rules, attributes } = self.ways.get(place).ok_or(Failure::NoRoute)?;
 
         let upgrade = if route.http2 == Http2::Always { None } else { upgrade(parts) };
         let options = ForwardOptions {
@@ -155,7 +160,7 @@ impl Settings {
         let upgraded = upgrade.and_then(|asked| Some((asked, parts.extensions.remove::<OnUpgrade>()?)));
         parts.extensions.clear();
 
-        let mut call = span.call(&parts.method, &parts.uri);
+        let mut call = span.call(&parts.method, &parts.uri, attributes);
         match &route.egress {
             EgressRule::Inject => call.inject(&mut parts.headers),
             EgressRule::Only(keys) => {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use hyper::{HeaderMap, Method, Request, Uri, header::HeaderName};
+use hyper::{HeaderMap, Method, Request, Uri, header::HeaderName, http::uri::Authority};
 use traceparent::{
     Incoming, Percent, Policy, RandomIdGenerator, Trust,
     sampler::{AttributeValue, Attributes, PercentageSampler, SpanDetails, SpanKind},
@@ -13,7 +13,7 @@ use crate::{
     config::{Forwarded, Keep, RequestTracing, Sampling, Tracing},
     http::{Failure, Peer},
     span::{
-        RpcCall,
+        self, RpcCall,
         semconv::{Conventions, RequestInfo, push_formats},
     },
     telemetry::{Metrics, Recorder},
@@ -99,7 +99,8 @@ impl Tracer {
         }
         let extracted = traceparent_http::extract_formats(&tracing.propagators, request.headers());
         let reception = Reception::new(&extracted, &self.0.metrics);
-        let method = self.method_name(request.method());
+        let known = self.0.conventions.known_method(request.method());
+        let method = span_name(known);
         let name = route.map_or(Cow::Borrowed(method), |route| format!("{method} {route}").into());
         let asked = ClientTraceId(request.headers());
         let details = SpanDetails::new(&name).with_kind(SpanKind::Server).with_attributes(&asked);
@@ -114,7 +115,7 @@ impl Tracer {
                 forwarded: self.0.forwarded,
                 route,
             };
-            let mut attributes = self.0.conventions.of_server(request, info);
+            let mut attributes = self.0.conventions.of_server(request, known, info);
             if tracing.propagators != Propagators::TRACE_CONTEXT {
                 push_formats(&mut attributes, reception.format, reception.conflict);
             }
@@ -142,19 +143,33 @@ impl Tracer {
         Policy::new(sampling).with_trust(sampling.trust(self.0.trust))
     }
 
-    fn method_name(&self, method: &Method) -> &'static str {
-        self.0.conventions.known_method(method).unwrap_or("HTTP")
+    /// Returns the attributes that the spans of all requests to an upstream share.
+    pub(crate) fn of_upstream(&self, scheme: &str, authority: &Authority) -> span::Attributes {
+        self.0.conventions.of_upstream(scheme, authority)
     }
 
     /// Opens the span of making a request, as the root of a new trace.
     pub(crate) fn start(&self, method: &Method, target: &Uri) -> OpenSpan {
-        let name = self.method_name(method);
+        let known = self.0.conventions.known_method(method);
+        let name = span_name(known);
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
         let context = self.policy(None).apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
-        let describe = || self.0.conventions.of_client(method, target);
+        let describe = || {
+            let upstream = target.authority().map(|authority| {
+                let scheme = target.scheme_str().unwrap_or("http");
+                self.of_upstream(scheme, authority)
+            });
+            let upstream = upstream.unwrap_or_else(|| span::Attributes::new(self.0.recorder.limits()));
+            self.0.conventions.of_client(method, known, target, &upstream)
+        };
         let propagation = Propagation { context, formats: Formats::new(Propagators::TRACE_CONTEXT) };
         OpenSpan::new(self.clone(), SpanKind::Client, name.into(), propagation, RequestState::default(), describe)
     }
+}
+
+/// Returns the name of the span of a request whose method has this name, or is not known.
+fn span_name(known: Option<&'static str>) -> &'static str {
+    known.unwrap_or("HTTP")
 }
 
 /// The attribute by which a sampler sees that the client asks for a trace.

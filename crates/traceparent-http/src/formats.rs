@@ -57,6 +57,9 @@ pub fn inject_formats(
     carried: Carried<'_>,
     headers: &mut HeaderMap,
 ) {
+    if *propagators == Propagators::TRACE_CONTEXT {
+        return inject(outgoing, headers);
+    }
     if propagators.injected().any(|format| format == Format::TraceContext) {
         inject(outgoing, headers);
     }

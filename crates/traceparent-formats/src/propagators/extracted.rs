@@ -56,7 +56,7 @@ impl<'a> Extracted<'a> {
                 winner.into_incoming(tracestate)
             }
             None if w3c != Incoming::Absent => w3c,
-            None if self.refused().next().is_some() => Incoming::Refused,
+            None if self.refused.iter().any(Option::is_some) => Incoming::Refused,
             None => Incoming::Absent,
         };
         Self { incoming, ..self }

@@ -43,6 +43,10 @@ impl Upstream {
         self.scheme == Scheme::HTTPS
     }
 
+    pub(crate) fn scheme(&self) -> &str {
+        self.scheme.as_str()
+    }
+
     /// Returns the host, and the port unless it is that of the scheme.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority

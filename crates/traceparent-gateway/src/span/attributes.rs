@@ -84,6 +84,7 @@ impl Attributes {
     }
 
     /// Adds a text of ASCII.
+    #[inline]
     pub(super) fn push_ascii(&mut self, key: &str, text: &[u8]) {
         self.push_string(key, text.get(..self.limits.value_length).unwrap_or(text));
     }
@@ -97,7 +98,8 @@ impl Attributes {
     }
 
     /// Adds a number.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the length of a constant key is known where it is used")]
     pub(crate) fn push_number(&mut self, key: &str, number: u16) {
         if self.start(key, integer_length(number.into())) {
             push_integer(&mut self.fields, field::INT, number.into());
@@ -120,6 +122,11 @@ impl Attributes {
 
     /// Adds the attributes of another list with the same limits.
     pub(crate) fn extend(&mut self, other: &Self) {
+        if self.count + other.count <= self.limits.attributes {
+            self.fields.extend_from_slice(&other.fields);
+            self.count += other.count;
+            return;
+        }
         for attribute in messages(&other.fields) {
             if self.admit() {
                 push_bytes(&mut self.fields, field::ATTRIBUTES, attribute);

@@ -79,11 +79,16 @@ impl Conventions {
         self.methods.iter().find(|known| **known == method.as_str()).copied()
     }
 
-    /// Returns the attributes of the span that serves a request.
-    pub(crate) fn of_server<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> Attributes {
+    /// Returns the attributes of the span that serves a request, with the known name of its method.
+    pub(crate) fn of_server<B>(
+        &self,
+        request: &Request<B>,
+        known: Option<&'static str>,
+        info: RequestInfo<'_>,
+    ) -> Attributes {
         let (uri, headers) = (request.uri(), request.headers());
         let mut attributes = Attributes::with_capacity(self.limits, SERVER_BYTES);
-        self.push_method(&mut attributes, request.method());
+        push_method(&mut attributes, request.method(), known);
         let forwarded = match info.forwarded {
             Forwarded::Append => ForwardedRequest::new(headers),
             Forwarded::Replace => ForwardedRequest::default(),
@@ -124,14 +129,28 @@ impl Conventions {
         attributes
     }
 
-    /// Returns the attributes of the span that makes a request to this URL.
-    pub(crate) fn of_client(&self, method: &Method, target: &Uri) -> Attributes {
+    /// Returns the attributes that all requests to an upstream share.
+    pub(crate) fn of_upstream(&self, scheme: &str, authority: &Authority) -> Attributes {
+        let mut attributes = Attributes::new(self.limits);
+        push_server(&mut attributes, scheme, host(authority.as_str()), None);
+        attributes
+    }
+
+    /// Returns the attributes of the span that makes a request to this URL, with the known name of its method, and the
+    /// attributes of the upstream.
+    pub(crate) fn of_client(
+        &self,
+        method: &Method,
+        known: Option<&'static str>,
+        target: &Uri,
+        upstream: &Attributes,
+    ) -> Attributes {
         let mut attributes = Attributes::with_capacity(self.limits, CLIENT_BYTES);
-        self.push_method(&mut attributes, method);
+        push_method(&mut attributes, method, known);
+        attributes.extend(upstream);
         if let Some(authority) = target.authority() {
             let scheme = target.scheme_str().unwrap_or("http");
             let host = host(authority.as_str());
-            push_server(&mut attributes, scheme, host, None);
             let query = target.query().map(redacted);
             let (mark, query) = query.as_ref().map_or(("", ""), |query| ("?", query));
             push_cut(&mut attributes, URL_FULL, &[scheme, "://", host, target.path(), mark, query]);
@@ -139,13 +158,13 @@ impl Conventions {
         attributes.extend(&self.fixed);
         attributes
     }
+}
 
-    fn push_method(&self, attributes: &mut Attributes, method: &Method) {
-        let known = self.known_method(method);
-        attributes.push(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD));
-        if known.is_none() {
-            attributes.push(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()));
-        }
+/// Adds the method, with its name if it is known.
+fn push_method(attributes: &mut Attributes, method: &Method, known: Option<&'static str>) {
+    attributes.push(HTTP_REQUEST_METHOD, known.unwrap_or(OTHER_METHOD));
+    if known.is_none() {
+        attributes.push(HTTP_REQUEST_METHOD_ORIGINAL, cut(method.as_str()));
     }
 }
 
@@ -306,7 +325,7 @@ mod tests {
             fixed: vec![("environment".to_owned(), "test".to_owned())],
         });
         assert_eq!(
-            listed(&conventions.of_server(&request, info(Forwarded::Append))),
+            listed(&conventions.of_server(&request, Some("POST"), info(Forwarded::Append))),
             [
                 "http.request.method=POST",
                 "url.scheme=http",
@@ -326,14 +345,16 @@ mod tests {
                 "shop.environment=forged",
             ]
         );
-        let disbelieved = listed(&conventions.of_server(&request, info(Forwarded::Replace)));
+        let disbelieved = listed(&conventions.of_server(&request, Some("POST"), info(Forwarded::Replace)));
         assert!(disbelieved.contains(&"client.address=127.0.0.1".to_owned()));
     }
 
     #[test]
     fn a_call_is_described_by_the_conventions() {
         let (method, target) = (Method::from_bytes(b"BREW").unwrap(), Uri::from_static("http://u:p@[::1]/pot?a=b"));
-        let attributes = conventions(SpanAttributes::default()).of_client(&method, &target);
+        let conventions = conventions(SpanAttributes::default());
+        let upstream = conventions.of_upstream("http", target.authority().unwrap());
+        let attributes = conventions.of_client(&method, None, &target, &upstream);
         assert_eq!(
             listed(&attributes),
             [
@@ -355,7 +376,8 @@ mod tests {
             }
             let peer = Some("10.0.0.1:4000".parse().unwrap());
             let info = RequestInfo { peer, tls: None, forwarded, route: None };
-            let attributes = conventions(SpanAttributes::default()).of_server(&request.body(()).unwrap(), info);
+            let request = request.body(()).unwrap();
+            let attributes = conventions(SpanAttributes::default()).of_server(&request, Some("GET"), info);
             let keys = [URL_SCHEME, SERVER_ADDRESS, SERVER_PORT, CLIENT_ADDRESS];
             keys.map(|key| attributes.get(key).unwrap().to_string())
         };

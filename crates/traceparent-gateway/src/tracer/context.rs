@@ -20,6 +20,10 @@ pub(super) struct Reception {
 impl Reception {
     /// Describes what was received, and counts it.
     pub(super) fn new(extracted: &Extracted<'_>, metrics: &Metrics) -> Self {
+        // Without a field of any format, there is nothing to describe.
+        if matches!(extracted.incoming(), Incoming::Absent) {
+            return Self::default();
+        }
         let error = extracted.incoming().error();
         let tags_error = extracted.context().and_then(|context| context.tags_error());
         let mut refused = Vec::new();

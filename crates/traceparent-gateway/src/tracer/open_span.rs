@@ -9,7 +9,7 @@ use std::{
 use hyper::{HeaderMap, Method, Response, Uri};
 use traceparent::{Outgoing, RandomIdGenerator, TraceContext, sampler::SpanKind};
 
-use super::{HeldSpans, Tracer, context::Formats};
+use super::{HeldSpans, Tracer, context::Formats, span_name};
 use crate::{
     http::{Departure, Failure},
     span::{
@@ -89,18 +89,18 @@ impl OpenSpan {
         }
     }
 
-    /// Opens the span of a call that is made to serve this one.
+    /// Opens the span of a call that is made to serve this one, with the attributes of the upstream.
     ///
     /// [OpenTelemetry: HTTP client span](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span)
-    pub(crate) fn call(&self, method: &Method, target: &Uri) -> OpenSpan {
+    pub(crate) fn call(&self, method: &Method, target: &Uri, upstream: &Attributes) -> OpenSpan {
         let (tracer, request) = (self.tracer.clone(), self.request.clone());
         let Some(Propagation { context, formats }) = &self.propagation else {
             return Self::untraced(tracer, SpanKind::Client, request);
         };
-        let name = self.tracer.method_name(method);
+        let known = self.tracer.0.conventions.known_method(method);
         let propagation = Propagation { context: context.child(&RandomIdGenerator), formats: formats.clone() };
-        let describe = || self.tracer.0.conventions.of_client(method, target);
-        let mut call = Self::new(tracer, SpanKind::Client, name.into(), propagation, request, describe);
+        let describe = || self.tracer.0.conventions.of_client(method, known, target, upstream);
+        let mut call = Self::new(tracer, SpanKind::Client, span_name(known).into(), propagation, request, describe);
         call.rpc.clone_from(&self.rpc);
         call
     }

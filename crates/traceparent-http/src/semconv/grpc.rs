@@ -46,7 +46,8 @@ const NAMES: [&str; 17] = [
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn grpc_method<'a>(headers: &HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    let is_call = is_of_type(headers, "application/grpc") || is_grpc_web(headers);
+    let content_type = content_type(headers);
+    let is_call = is_of_type(content_type, "application/grpc") || is_web_type(content_type);
     let method = uri.path().strip_prefix('/').filter(|_| is_call)?;
     let (service, name) = method.split_once('/')?;
     if service.is_empty() || name.is_empty() || name.contains('/') { None } else { Some(method) }
@@ -54,12 +55,19 @@ pub fn grpc_method<'a>(headers: &HeaderMap, uri: &'a Uri) -> Option<&'a str> {
 
 /// Returns whether a request is a call of gRPC-Web, whose trailers are in the body.
 pub fn is_grpc_web(headers: &HeaderMap) -> bool {
-    is_of_type(headers, "application/grpc-web") || is_of_type(headers, "application/grpc-web-text")
+    is_web_type(content_type(headers))
 }
 
-fn is_of_type(headers: &HeaderMap, kind: &str) -> bool {
-    let found = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let Some((start, rest)) = found.split_at_checked(kind.len()) else { return false };
+fn content_type(headers: &HeaderMap) -> &[u8] {
+    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
+}
+
+fn is_web_type(content_type: &[u8]) -> bool {
+    is_of_type(content_type, "application/grpc-web") || is_of_type(content_type, "application/grpc-web-text")
+}
+
+fn is_of_type(content_type: &[u8], kind: &str) -> bool {
+    let Some((start, rest)) = content_type.split_at_checked(kind.len()) else { return false };
     start.eq_ignore_ascii_case(kind.as_bytes()) && matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'))
 }
 

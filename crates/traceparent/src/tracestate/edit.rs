@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{error::BufferTooSmall, threshold::Threshold};
 
-/// The room for what changes add to an ordinary list, in bytes.
+/// The length up to which a list is written once on its way into memory of its own, in bytes.
 #[cfg(feature = "alloc")]
-const ADDED: usize = 64;
+const SHORT: usize = 128;
 
 /// One change to a `tracestate` list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,11 +188,17 @@ impl<'a> TraceStateEdit<'a> {
         if self.untouched().is_some() {
             return self.list.into_owned();
         }
-        let mut text = Vec::with_capacity(self.list.as_bytes().len() + ADDED);
-        // Writing to a vector cannot fail.
-        let _ = self.write(&mut text);
         // What is written here is valid, so this parses; were it not, no list would be better than a bad one.
-        TraceState::parse(&text).map_or(TraceState::EMPTY, TraceState::into_owned)
+        let owned = |text: &[u8]| TraceState::parse(text).map_or(TraceState::EMPTY, TraceState::into_owned);
+        match self.encode_into(&mut [0; SHORT]) {
+            Ok(text) => owned(text.as_bytes()),
+            Err(error) => {
+                let mut text = Vec::with_capacity(error.needed());
+                // Writing to a vector cannot fail.
+                let _ = self.write(&mut text);
+                owned(&text)
+            }
+        }
     }
 
     fn changes(&self) -> &[Change<'a>] {

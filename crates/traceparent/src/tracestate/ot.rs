@@ -83,6 +83,11 @@ impl<'a> OtValue<'a> {
         ot
     }
 
+    /// Creates a value of a threshold alone.
+    pub(crate) const fn of_threshold(threshold: Threshold) -> Self {
+        Self { threshold: Some(threshold), randomness: None, text: "", error: None }
+    }
+
     fn note(&mut self, kind: ErrorKind, field: Field, offset: usize) {
         self.error.get_or_insert(ParseError::new(kind, field, offset));
     }

@@ -176,7 +176,10 @@ impl<'a> TraceStateEdit<'a> {
         let OtChange::Threshold(threshold) = self.ot_change() else {
             return None;
         };
-        let ot = self.list.ot().unwrap_or_default().without_threshold();
+        let Some(ot) = self.list.ot() else {
+            return threshold.map(|threshold| Entry::Ot(OtValue::of_threshold(threshold)));
+        };
+        let ot = ot.without_threshold();
         let ot = threshold.map_or(ot, |threshold| ot.with_threshold(threshold).unwrap_or(ot));
         (!ot.is_empty()).then_some(Entry::Ot(ot))
     }
