@@ -55,6 +55,19 @@ pub(crate) struct OpenSpan {
     attributes: Option<Attributes>,
 }
 
+/// The beginning of a span, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    start: SystemTime,
+    started: Instant,
+}
+
+impl Times {
+    fn now() -> Self {
+        Self { start: SystemTime::now(), started: Instant::now() }
+    }
+}
+
 impl OpenSpan {
     pub(super) fn new(
         tracer: Tracer,
@@ -64,28 +77,42 @@ impl OpenSpan {
         request: RequestState,
         describe: impl FnOnce() -> Attributes,
     ) -> Self {
+        let times = Times::now();
         let is_sampled = propagation.context.decision().is_sampled();
         let is_recorded = request.held.is_some() || tracer.0.recorder.wants(is_sampled);
-        let mut span = Self::untraced(tracer, kind, request);
-        (span.name, span.propagation, span.attributes) = (name, Some(propagation), is_recorded.then(describe));
-        span
+        let attributes = is_recorded.then(describe);
+        Self::open(tracer, kind, request, times, name, Some(propagation), attributes)
     }
 
     /// Creates a span that counts a request, and is neither recorded nor propagated.
     pub(super) fn untraced(tracer: Tracer, kind: SpanKind, request: RequestState) -> Self {
+        Self::open(tracer, kind, request, Times::now(), Cow::Borrowed(""), None, None)
+    }
+
+    /// Creates a span in its place: it is large to move.
+    #[inline]
+    fn open(
+        tracer: Tracer,
+        kind: SpanKind,
+        request: RequestState,
+        Times { start, started }: Times,
+        name: Cow<'static, str>,
+        propagation: Option<Propagation>,
+        attributes: Option<Attributes>,
+    ) -> Self {
         Self {
             tracer,
             kind,
-            name: Cow::Borrowed(""),
-            propagation: None,
+            name,
+            propagation,
             refused: None,
             request,
             rpc: None,
-            start: SystemTime::now(),
-            started: Instant::now(),
+            start,
+            started,
             status: None,
             failure: None,
-            attributes: None,
+            attributes,
         }
     }
 
