@@ -116,14 +116,25 @@ const fn is_unreserved_or_delimiter(byte: u8) -> bool {
         )
 }
 
+/// Whether a byte stands for itself in a name.
+const IS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_unreserved_or_delimiter(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 fn is_registered_name(mut name: &[u8]) -> bool {
     if name.is_empty() {
         return false;
     }
-    while let [first, rest @ ..] = name {
-        name = match (first, rest) {
-            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            (byte, rest) if is_unreserved_or_delimiter(*byte) => rest,
+    // Hardly any name is encoded.
+    while let Some(end) = name.iter().position(|byte| !IS_PLAIN[usize::from(*byte)]) {
+        name = match &name[end..] {
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
             _ => return false,
         };
     }
