@@ -146,6 +146,25 @@ fn an_upstream_may_read_on_after_its_answer() {
     assert_eq!(body, ["late", AMBIGUOUS].concat().as_bytes());
 }
 
+/// Whether the body ends in trailers is not known yet.
+#[test]
+fn an_answer_before_the_end_of_chunks_is_the_last() {
+    let (sender, receiver) = channel();
+    let upstream = Upstream::start(move |exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+        sender.send(exchange.receive()).unwrap();
+    });
+    let gateway = Gateway::start(&upstream.url(), &[]);
+    let mut connection = gateway.connect();
+    connection.write("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let response = connection.response();
+    assert_eq!((&response.body[..], response.head.one("connection")), ("early", "close"));
+    connection.write("4\r\nlate\r\n0\r\nx: 1\r\n\r\n");
+    let body = receiver.recv_timeout(Duration::from_secs(60)).expect("a whole body");
+    assert_eq!(body, b"late");
+    assert_eq!(std::io::Read::read(&mut connection.stream, &mut [0]).unwrap(), 0);
+}
+
 /// A client that neither reads nor leaves after its answer holds up neither a new client nor a stop.
 #[test]
 fn a_connection_that_lingers_gives_way() {
