@@ -204,6 +204,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "gateway.yaml:7:21: tracing.overall_sampling: invalid byte in percentage at offset 0; give a number from 0 to 100, such as 12.5",
         ),
         (tracing("service_name: ''"), "gateway.yaml:7:17: tracing.service_name: the text is empty"),
+        (tracing("service_name: ' '"), "gateway.yaml:7:17: tracing.service_name: the text is empty"),
         (tracing("service_name: [a]"), "gateway.yaml:7:17: tracing.service_name: expected string scalar"),
         (
             tracing("span_attributes: {header_prefixes: [a b]}"),
@@ -233,6 +234,47 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
     ];
     for (text, told) in cases {
         assert_eq!(refused(&text), told, "{text}");
+    }
+}
+
+#[test]
+fn numbers_go_from_the_least_to_the_most() {
+    for (key, least, most) in
+        [("header_bytes", 8192, 1024 * 1024), ("header_fields", 1, 4096), ("connections", 1, 1_000_000)]
+    {
+        let limits = |number| load(&format!("{LISTENER}    limits: {{{key}: {number}}}\n"), &Environment::default());
+        assert!(limits(least).is_ok() && limits(most).is_ok(), "{key}");
+        assert!(limits(least - 1).is_err() && limits(most + 1).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn an_access_log_goes_to_a_file_or_to_standard_output() {
+    for (path, expected) in [("'-'", None), ("./-", Some(PathBuf::from("./-")))] {
+        let config = load(&format!("{LISTENER}access_log: {{path: {path}}}\n"), &Environment::default()).unwrap();
+        assert_eq!(config.access_log.unwrap().path, expected);
+    }
+}
+
+#[test]
+fn headers_of_exports_are_in_order() {
+    let text = format!("{LISTENER}tracing: {{otlp: {{headers: {{x-d: 1, x-b: 2, x-a: 3, x-c: 4}}}}}}\n");
+    let headers = load(&text, &Environment::default()).unwrap().tracing.otlp.unwrap().headers;
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["x-a", "x-b", "x-c", "x-d"]);
+}
+
+#[test]
+fn a_prefix_of_attributes_may_end_with_its_dot() {
+    let prefix = |prefix: &str| {
+        let text = format!("{LISTENER}tracing: {{span_attributes: {{attribute_prefix: '{prefix}'}}}}\n");
+        load(&text, &Environment::default()).map(|config| config.tracing.span_attributes.attribute_prefix.unwrap())
+    };
+    for (text, expected) in [("shop", "shop"), ("shop.", "shop"), ("shop.v2.", "shop.v2"), ("my_shop", "my_shop")] {
+        assert_eq!(prefix(text).unwrap(), expected);
+    }
+    for text in ["", ".", "Shop", "shop..", "shop.2", "2shop", "_shop", "shop-eu"] {
+        assert!(prefix(text).is_err(), "{text}");
     }
 }
 
@@ -298,6 +340,10 @@ fn what_is_wrong_about_propagation_is_told() {
     let cases = [
         (
             route("egress: {only: [Upper]}"),
+            "gateway.yaml:6:25: listeners[0].routes[0].egress.only[0]: not a key of tracestate",
+        ),
+        (
+            route("egress: {only: ['a=1,b']}"),
             "gateway.yaml:6:25: listeners[0].routes[0].egress.only[0]: not a key of tracestate",
         ),
         (

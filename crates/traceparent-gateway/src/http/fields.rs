@@ -126,6 +126,12 @@ mod tests {
             "x_real_ip",
             "content_length",
             "_x_amzn_trace_id",
+            "keep_alive",
+            "max_forwards",
+            "proxy_authenticate",
+            "proxy_authorization",
+            "proxy_connection",
+            "transfer_encoding",
             "x_tenant",
             "host",
         ];
@@ -166,5 +172,34 @@ mod tests {
         };
         assert_eq!(kept(&FieldRules { trace_fields, ..ends }, &names), ["baggage"]);
         assert_eq!(kept(&FieldRules::default(), &["baggage", "b3", "sw8"]), ["b3", "baggage", "sw8"]);
+    }
+
+    #[test]
+    fn a_trace_that_ends_in_part_leaves_its_own_fields() {
+        let rules = FieldRules { ends_trace: true, spares_trace_context: true, ..FieldRules::default() };
+        let names = ["traceparent", "tracestate", "b3", "baggage", "x-request-id"];
+        assert_eq!(kept(&rules, &names), ["traceparent", "tracestate", "x-request-id"]);
+    }
+
+    #[test]
+    fn listed_names_are_those_of_both_spellings() {
+        let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect();
+        let trace_fields = TraceFields {
+            remove: names(&["x-trace-one", "x_trace_two"]),
+            keep: names(&["x-b3-traceid", "x_b3_spanid", "b3"]),
+        };
+        let rules = FieldRules { ends_trace: true, trace_fields, ..FieldRules::default() };
+        let names = [
+            "x-trace-one",
+            "x_trace_one",
+            "x_trace_two",
+            "x-trace-two",
+            "x-b3-traceid",
+            "x_b3_traceid",
+            "x-b3-spanid",
+            "x_b3_spanid",
+            "b3",
+        ];
+        assert_eq!(kept(&rules, &names), ["b3", "x-b3-traceid", "x-trace-two", "x_b3_spanid", "x_b3_traceid"]);
     }
 }

@@ -258,7 +258,25 @@ impl<B: Body> Drop for LoggedBody<B> {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::{BodyExt, Full};
+
     use super::*;
+
+    #[test]
+    fn a_client_of_ipv4_is_one_at_a_socket_of_ipv6() {
+        let record = without_head(([0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201], 4711).into());
+        assert_eq!((record.client, record.peer), ([192, 0, 2, 1].into(), ([192, 0, 2, 1], 4711).into()));
+    }
+
+    /// The server frames a response by what its body says.
+    #[test]
+    fn a_logged_body_has_its_length() {
+        for text in ["", "text"] {
+            let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {});
+            let body = LoggedBody::new(body, LogEntry(None));
+            assert_eq!((body.is_end_stream(), body.size_hint().exact()), (text.is_empty(), Some(text.len() as u64)));
+        }
+    }
 
     #[test]
     fn urls_keep_no_secrets() {

@@ -1,14 +1,18 @@
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        mpsc::{Sender, channel},
+    },
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::support::{CALLER, Gateway, TRACE_ID, Upstream, ok, send, traceparent};
+use crate::support::{CALLER, Connection, Gateway, TRACE_ID, Upstream, ok, send, traceparent};
 
 /// Returns a path at which there is no file.
 fn absent(name: &str) -> PathBuf {
@@ -170,6 +174,90 @@ fn a_client_that_leaves_is_logged() {
     drop(client);
     let line = json(&lines(&path, 1)[0]);
     assert_eq!((&line["status"], &line["error"]), (&Value::Null, &"client_left".into()), "{line}");
+    fs::remove_file(path).unwrap();
+}
+
+/// Answers in chunks, the second of which waits for the returned end, and ends like this.
+fn halves(end: &'static str) -> (Upstream, Sender<()>) {
+    let (go_on, waiting) = channel();
+    let waiting = Mutex::new(waiting);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.receive();
+        exchange.write("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        let _ = waiting.lock().unwrap().recv();
+        exchange.write(end);
+    });
+    (upstream, go_on)
+}
+
+/// Sends a request and reads the first half of the answer.
+fn first_half(gateway: &Gateway) -> Connection {
+    let mut client = gateway.connect();
+    client.write("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+    client.head();
+    client.stream.read_exact(&mut [0; "4\r\nhalf\r\n".len()]).unwrap();
+    client
+}
+
+#[test]
+fn all_of_an_answer_is_counted() {
+    for end in ["5\r\nwhole\r\n0\r\n\r\n", "5\r\nwhole\r\n0\r\nX-Sum: 7\r\n\r\n"] {
+        let (upstream, go_on) = halves(end);
+        let path = absent("halves");
+        let gateway = configured(&upstream, &format!("{{path: '{}'}}", path.display()));
+        let mut client = first_half(&gateway);
+        go_on.send(()).unwrap();
+        client.stream.read_exact(&mut vec![0; end.len()]).unwrap();
+        let line = json(&lines(&path, 1)[0]);
+        assert_eq!((&line["bytes_sent"], &line["error"]), (&9.into(), &Value::Null), "{line}");
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_an_answer_is_logged() {
+    let (upstream, _go_on) = halves("");
+    let path = absent("left-half");
+    let gateway = configured(&upstream, &format!("{{path: '{}'}}", path.display()));
+    let client = first_half(&gateway);
+    socket2::SockRef::from(client.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    let line = json(&lines(&path, 1)[0]);
+    assert_eq!((&line["status"], &line["bytes_sent"]), (&200.into(), &4.into()), "{line}");
+    assert_eq!(line["error"], "client_left");
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_host_is_that_of_the_target_and_without_secrets() {
+    let upstream = Upstream::start(ok);
+    let path = absent("host");
+    let gateway = configured(&upstream, &format!("{{path: '{}'}}", path.display()));
+    for (number, (target, host, expected)) in
+        [("http://shop.example/", "other.example", "shop.example"), ("/", "u:p@shop.example", "shop.example")]
+            .into_iter()
+            .enumerate()
+    {
+        send(gateway.address, format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let line = json(&lines(&path, number + 1)[number]);
+        assert_eq!(line["host"], expected, "{line}");
+    }
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn long_values_are_cut() {
+    let upstream = Upstream::start(ok);
+    let path = absent("long");
+    let gateway = configured(&upstream, &format!("{{path: '{}'}}", path.display()));
+    let long = "a".repeat(2000);
+    let request =
+        format!("GET /{long} HTTP/1.1\r\nHost: {long}\r\nReferer: http://h/{long}\r\nUser-Agent: {long}\r\n\r\n");
+    send(gateway.address, request);
+    let line = json(&lines(&path, 1)[0]);
+    for field in ["target", "host", "referer", "user_agent"] {
+        assert_eq!(line[field].as_str().unwrap().len(), 512, "{field}: {line}");
+    }
     fs::remove_file(path).unwrap();
 }
 

@@ -207,6 +207,7 @@ fn a_batch_fits_its_queue() {
     let found = environment(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100"), ("OTEL_BSP_SCHEDULE_DELAY", "250")]);
     let expected = Batch { queue: 100, size: 100, delay: Duration::from_millis(250), ..Batch::default() };
     assert_eq!(found.batch, expected);
+    assert_eq!(environment(&[("OTEL_BSP_MAX_QUEUE_SIZE", "1048577")]).batch.queue, 1_048_576);
 }
 
 #[test]

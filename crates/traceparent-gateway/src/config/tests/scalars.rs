@@ -2,6 +2,12 @@
 
 use std::{fs, process};
 
+use hyper::{
+    Uri,
+    header::{HeaderName, HeaderValue},
+};
+use traceparent_formats::{Format, Propagators};
+
 use super::*;
 
 /// A file with every key, one value in a line.
@@ -52,6 +58,104 @@ fn every_value_can_be_in_another_file() {
     });
     assert_eq!(parse(&all).as_ref(), Ok(&plain));
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn every_value_is_that_of_its_key() {
+    let file = |name: &str| Path::new("/etc/traceparent").join(name);
+    let tls = |server_name: &str| ClientTls {
+        ca: Some(file("ca.pem")),
+        identity: Some(Identity { certificate: file("client.pem"), key: file("client.key") }),
+        server_name: Some(server_name.to_owned()),
+    };
+    let seconds = Duration::from_secs;
+    let environment = Environment::default();
+    let config = Config::parse(&file("gateway.yaml"), ALL, &environment).unwrap();
+
+    let tracing = RequestTracing {
+        propagators: Propagators::new(&[Format::B3, Format::B3Multi], &[Format::XRay]),
+        ..RequestTracing::default()
+    };
+    let shop = Route {
+        prefix: "/shop".to_owned(),
+        tls: tls("shop.internal"),
+        http2: Http2::Always,
+        connect_timeout: seconds(1),
+        timeout: Some(seconds(2)),
+        idle_timeout: Some(seconds(3)),
+        pool_idle_timeout: seconds(4),
+        retries: 2,
+        ping_interval: seconds(5),
+        ping_timeout: seconds(6),
+        header_bytes: 32_768,
+        header_fields: 60,
+        egress: EgressRule::Strip,
+        baggage: Baggage::Strip,
+        tracing: RequestTracing {
+            is_traced: false,
+            random_sampling: Some(percent("12.5")),
+            propagators: Propagators::new(&[Format::Jaeger], &[Format::Datadog]),
+        },
+        ..Route::to("https://shop.example".parse().unwrap())
+    };
+    let other = Route {
+        egress: EgressRule::Only(vec!["shop".to_owned()]),
+        tracing,
+        ..Route::to("https://other.example".parse().unwrap())
+    };
+    let listener = Listener {
+        address: ([127, 0, 0, 1], 10443).into(),
+        tls: Some(ServerTls {
+            identity: Identity { certificate: file("server.pem"), key: file("server.key") },
+            client_ca: Some(file("clients.pem")),
+        }),
+        trust: Trust::Restart,
+        forwarded: Forwarded::Append,
+        underscores: Underscores::Drop,
+        trace_fields: TraceFields {
+            remove: vec![HeaderName::from_static("x-trace")],
+            keep: vec![HeaderName::from_static("baggage")],
+        },
+        tracing,
+        limits: Limits {
+            header_bytes: 16_384,
+            header_fields: 50,
+            header_timeout: seconds(10),
+            idle_timeout: seconds(20),
+            connections: 100,
+            connections_per_address: 10,
+        },
+        routes: Routes::new(vec![shop, other]),
+    };
+    assert_eq!(config.listeners, [listener]);
+    let watched = ["server.pem", "server.key", "clients.pem", "ca.pem", "client.pem", "client.key"];
+    assert_eq!(config.tls_files(), watched.map(file));
+
+    let sampler = PercentageSampler::new()
+        .with_random_sampling(percent("1"))
+        .with_client_sampling(percent("2"))
+        .with_overall_sampling(percent("3.5"));
+    let tracing = Tracing {
+        keep: Keep { errors: true, slower_than: Some(seconds(2)) },
+        span_attributes: SpanAttributes {
+            header_prefixes: vec!["x-shop-".to_owned()],
+            attribute_prefix: Some("shop".to_owned()),
+            fixed: vec![("shop.stage".to_owned(), "staging".to_owned())],
+        },
+        otlp: Some(Otlp {
+            endpoint: Some(Uri::from_static("https://collector.example:4317")),
+            protocol: Some(OtlpProtocol::HttpProtobuf),
+            headers: vec![(HeaderName::from_static("x-key"), HeaderValue::from_static("secret"))],
+            timeout: Some(seconds(7)),
+            tls: Some(tls("collector.internal")),
+        }),
+        ..Tracing::new(Some("shop".to_owned()), Sampling::Percentages(sampler), &environment)
+    };
+    assert_eq!(config.tracing, tracing);
+    let admin = Admin { address: ([127, 0, 0, 1], 9901).into(), hosts: vec!["admin.example".to_owned()] };
+    assert_eq!(config.admin, Some(admin));
+    let access_log = AccessLog { path: Some("access.log".into()), format: LogFormat::Combined };
+    assert_eq!(config.access_log, Some(access_log));
 }
 
 /// The path of the key of a line's value, out of the error about a value that is missing.

@@ -239,6 +239,23 @@ mod tests {
         assert_eq!((counts.open(), counts.evictions()), (3, 3));
     }
 
+    /// The idle connections that one look has found for several evictions may have been used since.
+    #[tokio::test]
+    async fn a_connection_that_is_used_again_is_young() {
+        let places = Places::new(Arc::default());
+        let mut held = Vec::new();
+        for client in 0..3 {
+            let place = places.take(address(client), limits(3, 3)).await.unwrap();
+            held.push((Arc::clone(place.activity()), hold(place)));
+        }
+        let _new = places.take(address(3), limits(3, 3)).await.unwrap();
+        assert!(held[0].1.is_finished());
+        held[1].0.start();
+        held[1].0.end();
+        let _newer = places.take(address(4), limits(3, 3)).await.unwrap();
+        assert!(held[2].1.is_finished() && !held[1].1.is_finished());
+    }
+
     #[tokio::test]
     async fn a_young_connection_has_time_for_a_request() {
         let places = Places::new(Arc::default());
@@ -287,6 +304,20 @@ mod tests {
         drop(second);
         places.take(address(1), limits(10, 2)).await.unwrap();
         assert!(!other.is_finished());
+    }
+
+    #[tokio::test]
+    async fn of_one_address_the_connection_that_was_idle_longest_gives_way() {
+        let places = Places::new(Arc::default());
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let place = places.take(address(0), limits(10, 3)).await.unwrap();
+            held.push((Arc::clone(place.activity()), hold(place)));
+        }
+        held[0].0.start();
+        held[0].0.end();
+        let _new = places.take(address(0), limits(10, 3)).await.unwrap();
+        assert!(held[1].1.is_finished() && !held[0].1.is_finished() && !held[2].1.is_finished());
     }
 
     #[tokio::test]
