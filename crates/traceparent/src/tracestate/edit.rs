@@ -18,6 +18,13 @@ use crate::{error::BufferTooSmall, threshold::Threshold};
 #[cfg(feature = "alloc")]
 const SHORT: usize = 128;
 
+/// The list of a trace that starts in a service that samples everything.
+#[cfg(feature = "alloc")]
+const ALWAYS_SAMPLED: TraceState<'static> = TraceState::from_static("ot=th:0");
+
+#[cfg(feature = "alloc")]
+const ALWAYS: OtChange = OtChange::Threshold(Some(Threshold::ALWAYS));
+
 /// One change to a `tracestate` list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a member is set or removed; the specification knows no third mutation")]
@@ -187,6 +194,9 @@ impl<'a> TraceStateEdit<'a> {
     pub fn into_owned(self) -> TraceState<'static> {
         if self.untouched().is_some() {
             return self.list.into_owned();
+        }
+        if self.list.is_empty() && self.changes().is_empty() && self.earlier.is_none() && self.ot == ALWAYS {
+            return ALWAYS_SAMPLED;
         }
         // What is written here is valid, so this parses; were it not, no list would be better than a bad one.
         let owned = |text: &[u8]| TraceState::parse(text).map_or(TraceState::EMPTY, TraceState::into_owned);

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 use traceparent::{
-    Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, SpanId, TraceFlags, TraceId, TraceParent,
-    Trust,
+    Change, IdGenerator, IdsFrom, Incoming, Member, Origin, Outgoing, Policy, SpanId, Threshold, TraceFlags, TraceId,
+    TraceParent, Trust,
     sampler::{
-        AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingResult,
-        SpanDetails,
+        AlwaysOff, AlwaysOn, AlwaysRecord, ParentBased, ProbabilitySampler, Sampler, SamplingDecision, SamplingInput,
+        SamplingResult, SpanDetails,
     },
 };
 
@@ -280,6 +280,24 @@ fn an_own_member_goes_out_with_every_call() {
         let server = server.edit(&changes);
         assert_eq!(server.tracestate().to_string(), expected);
         assert_eq!(server.child(&ids(true)).into_owned().tracestate().to_string(), expected);
+    }
+}
+
+#[test]
+fn an_owned_context_sends_the_same_list() {
+    let samplers = [Threshold::ALWAYS, Threshold::from_ratio(1, 2).unwrap()].map(ProbabilitySampler::new);
+    for sampler in samplers {
+        for incoming in [Incoming::Absent, valid("01", LIST), valid("01", "ot=x:1"), valid("01", "ot=th:0")] {
+            for trust in [Trust::Continue, Trust::Resample, Trust::Restart] {
+                let span = apply(sampler, trust, &incoming);
+                let sent = span.tracestate().to_string();
+                assert_eq!(span.clone().into_owned().tracestate().to_string(), sent);
+                let changes = [Change::Set(Member::from_static("congo", "ours"))];
+                let edit = span.edit(&changes);
+                let sent = edit.tracestate().to_string();
+                assert_eq!(edit.into_owned().tracestate().to_string(), sent);
+            }
+        }
     }
 }
 
