@@ -2,7 +2,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use traceparent::TraceId;
 
-/// The number of spans in a window above which a smaller portion is taken. A quarter of it lets the portion grow again.
+/// The number of spans in a window from which on only a portion is taken. A short burst is not cut.
+const BURST: usize = 500;
+
+/// The number of spans of a portion in a window from which on a smaller one is taken. A quarter of it lets the portion grow
+/// again.
 const MOST: usize = 100;
 
 /// The smallest portion, one in 2 to this power.
@@ -33,10 +37,13 @@ impl Portion {
     /// Adapts the portion to the number of its spans in a window of time.
     pub(super) fn adapt(&self, spans: usize) {
         let power = self.power.load(Relaxed);
-        let adapted = match spans {
-            MOST.. => (power + 1).min(SMALLEST),
-            _ if spans <= MOST / 4 => power.saturating_sub(1),
-            _ => power,
+        let most = if power == 0 { BURST } else { MOST };
+        let adapted = if spans >= most {
+            (power + 1).min(SMALLEST)
+        } else if spans <= MOST / 4 {
+            power.saturating_sub(1)
+        } else {
+            power
         };
         self.power.store(adapted, Relaxed);
     }
@@ -56,7 +63,7 @@ mod tests {
         assert!(portion.is_all());
         assert_eq!(contained(&portion, 1..=4096), 4096);
         let mut known = Vec::new();
-        for (spans, expected) in [(99, 0), (100, 1), (500, 2), (26, 2), (25, 1), (0, 0), (0, 0)] {
+        for (spans, expected) in [(499, 0), (500, 1), (100, 2), (99, 2), (26, 2), (25, 1), (0, 0), (0, 0)] {
             portion.adapt(spans);
             known.push((portion.power.load(Relaxed), expected));
             let count = contained(&portion, 1..=4096);
@@ -64,7 +71,7 @@ mod tests {
         }
         assert!(known.iter().all(|(power, expected)| power == expected), "{known:?}");
         for _ in 0..100 {
-            portion.adapt(MOST);
+            portion.adapt(BURST);
         }
         assert_eq!(portion.power.load(Relaxed), SMALLEST);
     }

@@ -38,7 +38,8 @@ const WINDOW: Duration = Duration::from_millis(100);
 
 /// The last sampled traces, in memory.
 ///
-/// While more than 1,000 spans end per second, a portion of the traces is kept: the others would be replaced at once.
+/// Once more than 5,000 spans end per second, a portion of the traces is kept, of at most 1,000 spans per second: the others
+/// would be replaced at once.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     traces: Mutex<Traces>,
