@@ -9,7 +9,10 @@ pub fn explain(input: &[u8]) {
     if let Some((text, json)) = traceparent_cli::fuzz::explain(input) {
         assert_printable(&text);
         assert_printable(&json);
-        assert_eq!(text.contains("\n  invalid  "), json.contains("\n      \"valid\": false,"), "{text}");
+        // A list-member may be called so, too.
+        let is_member = json.contains("\"invalid\"");
+        let is_refused = json.contains("\n      \"valid\": false,");
+        assert!(is_member || text.contains("\n  invalid  ") == is_refused, "{text}");
     }
     let value: Vec<u8> = input.iter().copied().filter(|byte| *byte != b'\n').collect();
     let line = [b"traceparent: ", &value[..]].concat();

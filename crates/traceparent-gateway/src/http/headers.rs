@@ -17,6 +17,7 @@ use super::{
 use crate::config::Forwarded;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
 /// The fields of a single connection, besides those that `Connection` names.
 ///
 /// [RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)
