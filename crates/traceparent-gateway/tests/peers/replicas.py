@@ -137,14 +137,21 @@ def play(balancer):
         assert status == 200, status
 
 
+def listed(port, path, name):
+    """The items of a list, of which an answer has a part and the path of the next part."""
+    while path:
+        _, body = get(port, path)
+        part = json.loads(body)
+        yield from part[name]
+        path = part["next"]
+
+
 def collect(admin):
     """All spans of all replicas, by trace."""
     spans = collections.defaultdict(list)
     for replica, port in enumerate(admin):
-        _, body = get(port, "/api/traces")
-        for trace in json.loads(body)["traces"]:
-            _, body = get(port, f"/api/traces/{trace['trace_id']}")
-            for span in json.loads(body)["spans"]:
+        for trace in listed(port, "/api/traces", "traces"):
+            for span in listed(port, f"/api/traces/{trace['trace_id']}", "spans"):
                 spans[span["trace_id"]].append((replica, span))
     return spans
 
