@@ -299,6 +299,9 @@ fn an_owned_context_sends_the_same_list() {
             }
         }
     }
+    let half = Policy::new(ProbabilitySampler::from_ratio(1, 2).unwrap());
+    let span = half.apply(Incoming::Absent, &IdsFrom::random(|| u64::MAX));
+    assert_eq!(span.into_owned().tracestate().to_string(), "ot=th:8");
 }
 
 #[test]
