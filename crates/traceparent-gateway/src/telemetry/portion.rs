@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use traceparent::TraceId;
 
 /// The number of spans in a window from which on only a portion is taken. A short burst is not cut.
-const BURST: usize = 500;
+const BURST: usize = 1000;
 
 /// The number of spans of a portion in a window from which on a smaller one is taken. A quarter of it lets the portion grow
 /// again.
@@ -63,7 +63,7 @@ mod tests {
         assert!(portion.is_all());
         assert_eq!(contained(&portion, 1..=4096), 4096);
         let mut known = Vec::new();
-        for (spans, expected) in [(499, 0), (500, 1), (100, 2), (99, 2), (26, 2), (25, 1), (0, 0), (0, 0)] {
+        for (spans, expected) in [(999, 0), (1000, 1), (100, 2), (99, 2), (26, 2), (25, 1), (0, 0), (0, 0)] {
             portion.adapt(spans);
             known.push((portion.power.load(Relaxed), expected));
             let count = contained(&portion, 1..=4096);

@@ -38,7 +38,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 
 /// The last sampled traces, in memory.
 ///
-/// Once more than 5,000 spans end per second, a portion of the traces is kept, of at most 1,000 spans per second: the others
+/// Once more than 10,000 spans end per second, a portion of the traces is kept, of at most 1,000 spans per second: the others
 /// would be replaced at once.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
