@@ -296,6 +296,8 @@ async def trace_pages(folder):
                     writer.write(request)
                     await reader.readuntil(b"\r\n\r\n")
                     await reader.readexactly(2)
+                # Of more than 10,000 spans per second, only a portion would be kept.
+                await asyncio.sleep(0.1)
             writer.close()
             before = gateway.memory()[1]
             paths = ["/traces", "/api/traces"]
