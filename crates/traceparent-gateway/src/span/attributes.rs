@@ -120,8 +120,9 @@ impl Attributes {
         }
     }
 
-    /// Adds the attributes of another list with the same limits.
+    /// Adds the attributes of another list with the same limits, and counts those that found no room there.
     pub(crate) fn extend(&mut self, other: &Self) {
+        self.dropped += other.dropped;
         if self.count + other.count <= self.limits.attributes {
             self.fields.extend_from_slice(&other.fields);
             self.count += other.count;
@@ -328,6 +329,16 @@ mod tests {
         let attributes = all(limits);
         assert_eq!(attributes.as_fields(), encoded(&expected));
         assert_eq!((attributes.len(), attributes.dropped()), (6, 1));
+
+        // Those that another list had no room for are dropped from this one, too.
+        let mut two = Attributes::new(SpanLimits { attributes: 1, ..limits });
+        two.push("one", "1");
+        two.push("two", "2");
+        let mut all = Attributes::new(two.limits);
+        all.extend(&two);
+        assert_eq!((all.len(), all.dropped()), (1, 1));
+        all.extend(&two);
+        assert_eq!((all.len(), all.dropped()), (1, 3));
 
         let mut addresses = Attributes::new(limits);
         addresses.push_ascii("long", b"192.0.2.1");
