@@ -110,7 +110,7 @@ impl Settings {
             let connector = || Connector { tls: options.tls.clone(), places: Some(places.clone()) };
             let client = client.unwrap_or_else(|| Client::new(connector(), options.clone()));
             let rules = Arc::new(rules(&listener, route, tracer.is_disabled()));
-            let attributes = tracer.of_upstream(route.upstream.scheme(), route.upstream.authority());
+            let attributes = tracer.of_upstream(route.upstream.scheme(), Some(route.upstream.authority()));
             ways.push(Way { client, rules, attributes });
         }
         let tls = listener.tls.as_ref().map(TlsServer::load).transpose()?;

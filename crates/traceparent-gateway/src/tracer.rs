@@ -144,7 +144,7 @@ impl Tracer {
     }
 
     /// Returns the attributes that the spans of all requests to an upstream share.
-    pub(crate) fn of_upstream(&self, scheme: &str, authority: &Authority) -> span::Attributes {
+    pub(crate) fn of_upstream(&self, scheme: &str, authority: Option<&Authority>) -> span::Attributes {
         self.0.conventions.of_upstream(scheme, authority)
     }
 
@@ -155,11 +155,7 @@ impl Tracer {
         let details = SpanDetails::new(name).with_kind(SpanKind::Client);
         let context = self.policy(None).apply_to(details, Incoming::Absent, &RandomIdGenerator).into_owned();
         let describe = || {
-            let upstream = target.authority().map(|authority| {
-                let scheme = target.scheme_str().unwrap_or("http");
-                self.of_upstream(scheme, authority)
-            });
-            let upstream = upstream.unwrap_or_else(|| span::Attributes::new(self.0.recorder.limits()));
+            let upstream = self.of_upstream(target.scheme_str().unwrap_or("http"), target.authority());
             self.0.conventions.of_client(method, known, target, &upstream)
         };
         let propagation = Propagation { context, formats: Formats::new(Propagators::TRACE_CONTEXT) };

@@ -163,10 +163,6 @@ impl Threshold {
 
     /// Writes the digits without trailing zeroes into the buffer and returns them.
     pub(crate) fn encode(self, buffer: &mut [u8; DIGITS]) -> &str {
-        // Most services sample everything.
-        if self == Self::ALWAYS {
-            return "0";
-        }
         *buffer = digits(self.0);
         let length = DIGITS - (self.0.trailing_zeros() / 4).min(DIGITS as u32 - 1) as usize;
         buffer.get(..length).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()

@@ -6,23 +6,16 @@ use traceparent_http::{TRACEPARENT, TRACESTATE};
 
 use crate::config::{TraceFields, Underscores};
 
-/// The fields that the gateway sets, reads or removes, in names without `_`. Those of traces are
+/// The fields that the gateway sets, reads or removes, and whose names can be written with `_`. Those of traces are
 /// [known](is_trace_field) elsewhere.
-const OURS: [&str; 15] = [
-    "connection",
+const OURS: [&str; 8] = [
     "content-length",
-    "forwarded",
-    "host",
     "keep-alive",
     "max-forwards",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
-    "te",
-    "trailer",
     "transfer-encoding",
-    "upgrade",
-    "via",
     "x-real-ip",
 ];
 

@@ -109,13 +109,10 @@ impl Conventions {
         }
         if let Some(peer) = info.peer {
             let peer = canonical(peer);
-            let text = &AddressText::new(peer.ip());
-            match forwarded.client {
-                Some(client) => attributes.push_ascii(CLIENT_ADDRESS, AddressText::new(client).as_bytes()),
-                None => attributes.push_ascii(CLIENT_ADDRESS, text.as_bytes()),
-            }
-            attributes.push_ascii(NETWORK_PEER_ADDRESS, text.as_bytes());
-            attributes.push_number(NETWORK_PEER_PORT, peer.port());
+            let text = AddressText::new(peer.ip());
+            let client = forwarded.client.map_or(text, AddressText::new);
+            attributes.push_ascii(CLIENT_ADDRESS, client.as_bytes());
+            push_peer_as(&mut attributes, text, peer.port());
         }
         if let Some(subject) = info.tls.and_then(|tls| tls.subject.as_deref()) {
             attributes.push(TLS_CLIENT_SUBJECT, cut(subject));
@@ -130,9 +127,11 @@ impl Conventions {
     }
 
     /// Returns the attributes that all requests to an upstream share.
-    pub(crate) fn of_upstream(&self, scheme: &str, authority: &Authority) -> Attributes {
+    pub(crate) fn of_upstream(&self, scheme: &str, authority: Option<&Authority>) -> Attributes {
         let mut attributes = Attributes::new(self.limits);
-        push_server(&mut attributes, scheme, host(authority.as_str()), None);
+        if let Some(authority) = authority {
+            push_server(&mut attributes, scheme, host(authority.as_str()), None);
+        }
         attributes
     }
 
@@ -176,8 +175,12 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 /// Adds the address of the other end of a connection.
 pub(crate) fn push_peer(attributes: &mut Attributes, peer: SocketAddr) {
     let peer = canonical(peer);
-    attributes.push_ascii(NETWORK_PEER_ADDRESS, AddressText::new(peer.ip()).as_bytes());
-    attributes.push_number(NETWORK_PEER_PORT, peer.port());
+    push_peer_as(attributes, AddressText::new(peer.ip()), peer.port());
+}
+
+fn push_peer_as(attributes: &mut Attributes, address: AddressText, port: u16) {
+    attributes.push_ascii(NETWORK_PEER_ADDRESS, address.as_bytes());
+    attributes.push_number(NETWORK_PEER_PORT, port);
 }
 
 /// Adds the version of HTTP.
@@ -353,7 +356,7 @@ mod tests {
     fn a_call_is_described_by_the_conventions() {
         let (method, target) = (Method::from_bytes(b"BREW").unwrap(), Uri::from_static("http://u:p@[::1]/pot?a=b"));
         let conventions = conventions(SpanAttributes::default());
-        let upstream = conventions.of_upstream("http", target.authority().unwrap());
+        let upstream = conventions.of_upstream("http", target.authority());
         let attributes = conventions.of_client(&method, None, &target, &upstream);
         assert_eq!(
             listed(&attributes),

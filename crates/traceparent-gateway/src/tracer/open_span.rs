@@ -35,6 +35,19 @@ pub(super) struct RequestState {
     pub(super) held: Option<HeldSpans>,
 }
 
+/// The beginning of a span, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    start: SystemTime,
+    started: Instant,
+}
+
+impl Times {
+    fn now() -> Self {
+        Self { start: SystemTime::now(), started: Instant::now() }
+    }
+}
+
 /// An open span, which ends when it is dropped. Without an answer, the client has left.
 pub(crate) struct OpenSpan {
     tracer: Tracer,
@@ -47,25 +60,11 @@ pub(crate) struct OpenSpan {
     request: RequestState,
     /// The gRPC call of the request; `None` for any other request.
     pub(super) rpc: Option<RpcCall>,
-    start: SystemTime,
-    started: Instant,
+    times: Times,
     status: Option<u16>,
     failure: Option<Failure>,
     /// `None` if no sink takes this span.
     attributes: Option<Attributes>,
-}
-
-/// The beginning of a span, by both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Times {
-    start: SystemTime,
-    started: Instant,
-}
-
-impl Times {
-    fn now() -> Self {
-        Self { start: SystemTime::now(), started: Instant::now() }
-    }
 }
 
 impl OpenSpan {
@@ -95,7 +94,7 @@ impl OpenSpan {
         tracer: Tracer,
         kind: SpanKind,
         request: RequestState,
-        Times { start, started }: Times,
+        times: Times,
         name: Cow<'static, str>,
         propagation: Option<Propagation>,
         attributes: Option<Attributes>,
@@ -108,8 +107,7 @@ impl OpenSpan {
             refused: None,
             request,
             rpc: None,
-            start,
-            started,
+            times,
             status: None,
             failure: None,
             attributes,
@@ -160,7 +158,7 @@ impl OpenSpan {
         if self.kind == SpanKind::Client {
             let sampled = self.propagation.as_ref().filter(|propagation| propagation.context.decision().is_sampled());
             let sampled = sampled.map(|propagation| propagation.context.traceparent().trace_id());
-            self.tracer.0.metrics.upstream_answered(self.started.elapsed(), sampled);
+            self.tracer.0.metrics.upstream_answered(self.times.started.elapsed(), sampled);
             if let Some(attributes) = &mut self.attributes {
                 push_version(attributes, response.version());
             }
@@ -242,8 +240,8 @@ impl Drop for OpenSpan {
             service: Arc::clone(&self.tracer.0.service),
             kind: self.kind,
             name: mem::take(&mut self.name),
-            start: self.start,
-            duration: self.started.elapsed(),
+            start: self.times.start,
+            duration: self.times.started.elapsed(),
             context: TraceContext::new(context.traceparent(), context.tracestate().clone().into_owned()),
             parent_id: context.parent_id(),
             origin: context.origin(),
