@@ -127,6 +127,38 @@ fn the_connection_goes_on_after_a_small_body() {
     assert_eq!((response.status, response.head.one("connection")), (404, "close"));
 }
 
+/// The end of a body, which arrives together with the next request, is not taken for that of the next request's body.
+#[test]
+fn trailers_end_a_connection_behind_a_late_body() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.write("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        exchange.receive();
+    });
+    let gateway = Gateway::configured(
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /shop, upstream: '{}'}}]\n",
+            upstream.url()
+        ),
+        &[],
+    );
+    let trailers = "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx: 1\r\n\r\n";
+    for target in ["/", "/shop"] {
+        let late = format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n");
+        let mut connection = gateway.connect();
+        connection.write(&late);
+        for _ in 0..3 {
+            let response = connection.response();
+            assert_eq!((response.status, response.head.all("connection")), (404, vec![]));
+            connection.write(format!("body{late}"));
+        }
+        let response = connection.response();
+        assert_eq!((response.status, response.head.all("connection")), (404, vec![]));
+        connection.write(format!("bodyPUT / HTTP/1.1\r\nHost: h\r\n{trailers}"));
+        let response = connection.response();
+        assert_eq!((response.status, response.head.all("connection")), (404, vec!["close"]), "{target}");
+    }
+}
+
 /// A body that goes on after a whole answer is not taken for a head, however long it takes.
 #[test]
 fn an_upstream_may_read_on_after_its_answer() {

@@ -10,7 +10,10 @@ use hyper::{
     header::CONTENT_LENGTH,
 };
 
-use super::{rest::Rest, stream::UnderWay};
+use super::{
+    rest::{BodyEnd, Rest},
+    stream::UnderWay,
+};
 use crate::http::{BoxError, stream_body::StreamBody, watch::PseudoEnds};
 
 /// The body of a client's request.
@@ -29,7 +32,7 @@ enum Inner {
 struct Http1Body {
     /// `None` at the end.
     unread: Option<(Incoming, UnderWay)>,
-    rest: Rest,
+    end: BodyEnd,
 }
 
 impl ClientBody {
@@ -37,7 +40,7 @@ impl ClientBody {
         if body.is_end_stream() {
             return Self(Inner::Empty);
         }
-        Self(Inner::Http1(Http1Body { unread: Some((body, under_way.clone())), rest: rest.clone() }))
+        Self(Inner::Http1(Http1Body { unread: Some((body, under_way.clone())), end: rest.body_end() }))
     }
 
     /// Creates the body that follows a head over HTTP/2.
@@ -91,7 +94,7 @@ impl Http1Body {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => true,
             Poll::Ready(Some(Ok(_))) if !unread.is_end_stream() => false,
             Poll::Ready(None | Some(Ok(_))) => {
-                self.rest.end();
+                self.end.reached();
                 true
             }
             Poll::Ready(Some(Err(_))) => true,
@@ -107,7 +110,7 @@ impl Http1Body {
 impl Drop for Http1Body {
     fn drop(&mut self) {
         if let Some((unread, under_way)) = self.unread.take() {
-            self.rest.leave(unread, under_way);
+            self.end.skip_to(unread, under_way);
         }
     }
 }

@@ -28,9 +28,11 @@ pub(super) struct Rest(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// A body that no other task reads any more.
-    body: Option<(Incoming, UnderWay)>,
-    /// The length of the body that is being dropped, or [`UNKNOWN`]; 0 without such a body.
+    /// The number of requests with a body so far. The last of them is the current one.
+    bodies: u64,
+    /// A body that no other task reads any more, and its number.
+    body: Option<(u64, Incoming, UnderWay)>,
+    /// The length of the current body if it is being dropped, or [`UNKNOWN`]; 0 otherwise.
     length: u64,
     /// Whether the body of the current request has come to an end behind which the next request begins.
     ///
@@ -56,6 +58,13 @@ enum Unread {
     Switched,
 }
 
+/// The end of one body. The next request may have begun when it is reached, and what is known of that does not change.
+#[derive(Debug)]
+pub(super) struct BodyEnd {
+    rest: Rest,
+    number: u64,
+}
+
 /// A guard of an answer under way.
 #[derive(Debug)]
 pub(super) struct Answering(Rest);
@@ -68,6 +77,27 @@ impl Drop for Answering {
     }
 }
 
+impl BodyEnd {
+    /// Notes that the body has come to its end, without trailers.
+    pub(super) fn reached(&self) {
+        let mut state = self.rest.lock();
+        if state.bodies == self.number {
+            state.is_end_known = true;
+        }
+    }
+
+    /// Reads and drops the rest of the body, which has not come to its end.
+    pub(super) fn skip_to(&self, body: Incoming, under_way: UnderWay) {
+        let mut state = self.rest.lock();
+        // If it is not the current one, the library has read all of it.
+        if state.bodies == self.number {
+            state.length = body.size_hint().exact().unwrap_or(UNKNOWN);
+            state.body = Some((self.number, body, under_way));
+            state.wake();
+        }
+    }
+}
+
 impl Rest {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,22 +106,16 @@ impl Rest {
     /// Begins the answer to a request with a body, in chunks or with a length.
     pub(super) fn answering(&self, is_chunked: bool) -> Answering {
         let mut state = self.lock();
+        state.bodies += 1;
+        state.length = 0;
         state.is_answered = false;
         state.is_end_known = !is_chunked;
         Answering(self.clone())
     }
 
-    /// Notes that a body has come to its end, without trailers.
-    pub(super) fn end(&self) {
-        self.lock().is_end_known = true;
-    }
-
-    /// Takes a body that has not come to its end.
-    pub(super) fn leave(&self, body: Incoming, under_way: UnderWay) {
-        let mut state = self.lock();
-        state.length = body.size_hint().exact().unwrap_or(UNKNOWN);
-        state.body = Some((body, under_way));
-        state.wake();
+    /// Returns the end of the current request's body.
+    pub(super) fn body_end(&self) -> BodyEnd {
+        BodyEnd { rest: self.clone(), number: self.lock().bodies }
     }
 
     /// Waits for the end of a body of an unknown length, if that has arrived.
@@ -137,7 +161,8 @@ impl Rest {
     /// Reads and drops bodies for ever, each within the limits and, if the connection ends, until its answer has.
     pub(super) async fn discard(&self) -> Infallible {
         loop {
-            let (mut body, _under_way) = poll_fn(|context| self.lock().poll(context, |state| state.body.take())).await;
+            let (number, mut body, _under_way) =
+                poll_fn(|context| self.lock().poll(context, |state| state.body.take())).await;
             let mut has_trailers = false;
             let all_read = Linger::LONG.drain(|context| {
                 let frame = Pin::new(&mut body).poll_frame(context);
@@ -153,8 +178,10 @@ impl Rest {
                 () = poll_fn(|context| self.lock().poll(context, State::is_over)) => false,
             };
             let mut state = self.lock();
-            state.length = 0;
-            state.is_end_known |= is_read && !has_trailers;
+            if state.bodies == number {
+                state.length = 0;
+                state.is_end_known |= is_read && !has_trailers;
+            }
             if !is_read {
                 state.unread = Unread::Body;
             }
