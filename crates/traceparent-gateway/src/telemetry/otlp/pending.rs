@@ -113,7 +113,11 @@ impl Shared {
         let size = state.next.size();
         let is_full = size.spans >= self.batch.spans || size.bytes >= self.batch.bytes;
         if is_full {
-            let full = state.turn();
+            let mut full = state.turn();
+            if !state.full.is_empty() {
+                // It waits for more than one request.
+                full.shrink_to_fit();
+            }
             state.full.push_back(full);
         }
         is_full || size.spans == 1
@@ -275,6 +279,18 @@ mod tests {
         let runs = [&state.next, &state.spare, &outlet.run];
         let kept = runs.iter().flat_map(|run| run.services()).map(|service| service.spans.capacity()).sum::<usize>();
         assert!(kept <= 2 * KEPT_BYTES, "{kept}");
+    }
+
+    #[test]
+    fn batches_that_wait_take_no_more_memory_than_their_spans() {
+        let (inlet, outlet) = pending("test", 1024, RunSize { spans: 9, ..BATCH });
+        for _ in 0..27 {
+            inlet.offer(&named("a", 1000));
+        }
+        let state = outlet.shared.lock();
+        let spare: Vec<_> =
+            state.full.iter().map(|run| &run.services()[0].spans).map(|spans| spans.capacity() - spans.len()).collect();
+        assert!(matches!(spare[..], [first, 0, 0] if first > 0), "{spare:?}");
     }
 
     #[tokio::test]

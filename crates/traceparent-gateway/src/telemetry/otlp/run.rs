@@ -51,6 +51,13 @@ impl Run {
         self.size.spans == 0
     }
 
+    /// Gives back the memory that the spans do not take.
+    pub(super) fn shrink_to_fit(&mut self) {
+        for service in &mut self.services {
+            service.spans.shrink_to_fit();
+        }
+    }
+
     /// Removes all spans. Each service keeps its memory up to this number of bytes.
     pub(super) fn clear(&mut self, kept: usize) {
         self.size = RunSize::default();
