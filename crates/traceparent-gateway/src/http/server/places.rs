@@ -30,6 +30,7 @@ pub(super) struct Places(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     table: Mutex<Table>,
+    /// Notified when a place is free again.
     freed: Notify,
     counts: Arc<ConnectionCounts>,
 }
@@ -63,8 +64,8 @@ pub(super) struct Place {
 /// The result of asking for a place.
 enum Answer {
     Taken(Key, Arc<Activity>),
-    /// An idle connection has been told to end.
-    Evicting,
+    /// The idle connection at this place has been told to end.
+    Evicting(Key),
     /// All idle connections are too young to give way.
     TooEarly(Duration),
     Refused(Refusal),
@@ -80,16 +81,15 @@ impl Places {
     pub(super) async fn take(&self, client: IpAddr, limits: Limits) -> Result<Place, Refusal> {
         let network = Network::of(client);
         loop {
-            let freed = self.0.freed.notified();
             let answer = self.0.table().take(network, limits);
             match answer {
                 Answer::Taken(key, activity) => {
                     self.0.counts.opened();
                     return Ok(Place { shared: Arc::clone(&self.0), key, activity });
                 }
-                Answer::Evicting => {
+                Answer::Evicting(place) => {
                     self.0.counts.evicted();
-                    freed.await;
+                    self.0.freed(place).await;
                 }
                 Answer::TooEarly(left) => sleep(left).await,
                 Answer::Refused(refusal) => {
@@ -111,13 +111,24 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.shared.table().free(self.key);
         self.shared.counts.closed();
-        self.shared.freed.notify_one();
+        self.shared.freed.notify_waiters();
     }
 }
 
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a place is free again.
+    async fn freed(&self, place: Key) {
+        loop {
+            let freed = self.freed.notified();
+            if !self.table().taken.contains_key(&place) {
+                return;
+            }
+            freed.await;
+        }
     }
 }
 
@@ -130,7 +141,7 @@ impl Table {
         if self.taken.len() >= limits.connections as usize {
             let oldest = self.oldest();
             // One address that has all of its connections does not hold up the others, so this is for the listener alone.
-            if let Some(left) = oldest.and_then(|oldest| GRACE.checked_sub(oldest.idle_for()?)) {
+            if let Some(left) = oldest.and_then(|(_, oldest)| GRACE.checked_sub(oldest.idle_for()?)) {
                 return Answer::TooEarly(left);
             }
             return evict(oldest, Refusal::ListenerFull);
@@ -152,13 +163,13 @@ impl Table {
         }
     }
 
-    fn oldest_of(&self, network: Network) -> Option<&Arc<Activity>> {
-        let ours = self.taken.range((network, 0)..=(network, u64::MAX)).map(|(_, activity)| activity);
-        let idle = ours.filter_map(|activity| Some((activity.idle_since()?, activity)));
-        idle.min_by_key(|(since, _)| *since).map(|(_, activity)| activity)
+    fn oldest_of(&self, network: Network) -> Option<(Key, &Arc<Activity>)> {
+        let ours = self.taken.range((network, 0)..=(network, u64::MAX));
+        let idle = ours.filter_map(|(key, activity)| Some((activity.idle_since()?, *key, activity)));
+        idle.min_by_key(|(since, ..)| *since).map(|(_, key, activity)| (key, activity))
     }
 
-    fn oldest(&mut self) -> Option<&Arc<Activity>> {
+    fn oldest(&mut self) -> Option<(Key, &Arc<Activity>)> {
         let is_idle = |taken: &BTreeMap<Key, Arc<Activity>>, (since, key): &(Duration, Key)| {
             taken.get(key).is_some_and(|activity| activity.idle_since() == Some(*since))
         };
@@ -172,17 +183,17 @@ impl Table {
             }
             self.oldest.sort_unstable_by(|one, other| other.cmp(one));
         }
-        let (_, key) = self.oldest.last()?;
-        self.taken.get(key)
+        let (_, key) = *self.oldest.last()?;
+        self.taken.get(&key).map(|activity| (key, activity))
     }
 }
 
 /// Evicts an idle connection, or refuses the new one if there is none.
-fn evict(idle: Option<&Arc<Activity>>, refusal: Refusal) -> Answer {
+fn evict(idle: Option<(Key, &Arc<Activity>)>, refusal: Refusal) -> Answer {
     match idle {
-        Some(idle) => {
+        Some((place, idle)) => {
             idle.evict();
-            Answer::Evicting
+            Answer::Evicting(place)
         }
         None => Answer::Refused(refusal),
     }
@@ -331,6 +342,26 @@ mod tests {
         let table = places.0.table();
         assert!(table.taken.is_empty() && table.by_network.is_empty());
         assert_eq!(table.idle.load(Relaxed), 0);
+    }
+
+    /// A place that became free before, or another one, is not that of the evicted connection.
+    #[tokio::test]
+    async fn each_new_connection_evicts_one() {
+        let counts = Arc::<ConnectionCounts>::default();
+        let places = Places::new(Arc::clone(&counts));
+        drop(places.take(address(0), limits(3, 1)).await.unwrap());
+        let other = places.take(address(1), limits(3, 1)).await.unwrap();
+        let idle = places.take(address(0), limits(3, 1)).await.unwrap();
+        let activity = Arc::clone(idle.activity());
+        let leave = async {
+            activity.evicted().await;
+            drop(other);
+            tokio::task::yield_now().await;
+            drop(idle);
+        };
+        let (new, ()) = tokio::join!(places.take(address(0), limits(3, 1)), leave);
+        new.unwrap();
+        assert_eq!((counts.open(), counts.refusals(Refusal::AddressFull), counts.evictions()), (0, 0, 1));
     }
 
     #[tokio::test]
