@@ -191,6 +191,7 @@ impl Server {
         let activity = Arc::clone(place.activity());
         let stream = SharedStream::new(stream);
         let tls = handler.tls();
+        let (refuser, tcp) = (self.refuser.clone(), stream.clone());
         let connection = Connection {
             limits: handler.limits(),
             handler,
@@ -206,6 +207,9 @@ impl Server {
                 biased;
                 () = connection.accept(stream, tls) => {}
                 () = activity.evicted() => {}
+            }
+            if activity.is_evicted() {
+                refuser.close(tcp);
             }
         });
     }

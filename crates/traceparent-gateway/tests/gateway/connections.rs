@@ -1,6 +1,10 @@
-use std::{io::Read, net::SocketAddr};
+use std::{io::Read, net::SocketAddr, thread, time::Duration};
 
-use crate::support::{Connection, Gateway, Upstream, get, late, ok, send};
+use crate::support::{
+    Connection, Gateway, Upstream, get,
+    http2::{Frames, WIDE, WINDOW_UPDATE},
+    late, ok, send,
+};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -86,6 +90,58 @@ fn busy_connections_are_kept() {
     assert_eq!(get(gateway.address, &[]).status, 200);
 }
 
+/// The numbers of bytes of answers of which one has its end in the gateway, and not all in the system's buffers.
+fn lengths() -> impl Iterator<Item = usize> {
+    (2_000_000..5_000_000).step_by(100_000)
+}
+
+/// Starts an upstream that answers with as many bytes as the target tells, and a gateway for one client.
+fn lengthy() -> (Upstream, Gateway) {
+    let upstream = Upstream::start(|exchange| {
+        let length = exchange.head.first_line.split(['/', ' ']).nth(2).unwrap().parse().unwrap_or(0);
+        exchange.receive();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+        exchange.write(vec![b'x'; length]);
+    });
+    let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
+    (upstream, gateway)
+}
+
+/// Waits until all but the client has done its part. Another client then gets its place or is refused.
+fn compete(gateway: &Gateway) {
+    thread::sleep(Duration::from_millis(50));
+    assert!(matches!(get(gateway.address, &[]).status, 200 | 503));
+}
+
+#[test]
+fn a_client_that_reads_late_gets_the_whole_answer() {
+    let (_upstream, gateway) = lengthy();
+    for length in lengths() {
+        let (mut slow, head) = loop {
+            let mut slow = gateway.connect();
+            slow.write(format!("GET /{length} HTTP/1.1\r\nHost: h\r\n\r\n"));
+            let head = slow.head();
+            if head.first_line.contains("200") {
+                break (slow, head);
+            }
+        };
+        compete(&gateway);
+        assert_eq!(head.read_body(&mut slow.stream).len(), length);
+    }
+}
+
+#[test]
+fn a_client_of_http2_that_reads_late_gets_the_whole_answer() {
+    for length in lengths() {
+        let (_upstream, gateway) = lengthy();
+        let mut slow = Frames::open(gateway.address, WIDE);
+        slow.send(WINDOW_UPDATE, 0, 0, &(1u32 << 24).to_be_bytes());
+        slow.get(1, &format!("/{length}"));
+        compete(&gateway);
+        assert_eq!(slow.body(1).len(), length);
+    }
+}
+
 #[test]
 fn one_address_has_a_limit_of_its_own() {
     let (upstream, end) = late();
@@ -116,7 +172,7 @@ fn upgraded_connections_count_until_they_end() {
         if text.contains("\ntraceparent_gateway_connections_open 0\n") {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     panic!("the place is not free again");
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Connection, Gateway, Response, Upstream, get, ok};
+use crate::support::{Connection, Gateway, Response, Upstream, get, ok, send};
 
 /// More than all buffers on the way hold.
 const MUCH: usize = 24 * 1024 * 1024;
@@ -195,6 +195,29 @@ fn an_answer_before_the_end_of_chunks_is_the_last() {
     let body = receiver.recv_timeout(Duration::from_secs(60)).expect("a whole body");
     assert_eq!(body, b"late");
     assert_eq!(std::io::Read::read(&mut connection.stream, &mut [0]).unwrap(), 0);
+}
+
+/// What looks like an ambiguous head in the rest of a body that nobody wants is no request.
+#[test]
+fn the_rest_of_a_body_is_no_head() {
+    let mut gateway = Gateway::configured(
+        "listeners:\n  - address: 127.0.0.1:0\n    routes: [{prefix: /shop, upstream: 'http://127.0.0.1:1'}]\nadmin: {address: \
+         127.0.0.1:0}\n",
+        &[],
+    );
+    let admin = gateway.admin();
+    let body = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\nx: y\r\n".repeat(40_000);
+    for _ in 0..20 {
+        let mut connection = gateway.connect();
+        connection.write(format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+        connection.write(&body);
+        let response = connection.response();
+        assert_eq!((response.status, response.head.one("connection")), (404, "close"));
+        let mut rest = String::new();
+        assert_eq!(connection.stream.read_to_string(&mut rest).unwrap(), 0, "{rest}");
+    }
+    let metrics = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+    assert!(!metrics.contains("ambiguous_length\"} 1"), "{metrics}");
 }
 
 /// A client that neither reads nor leaves after its answer holds up neither a new client nor a stop.

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use self::{answer::Exchange, resets::Resets};
-use super::{Handler, connection::Connection, linger::Linger};
+use super::{Handler, connection::Connection, linger::Linger, stream::UnderWay};
 use crate::{
     config::Limits,
     http::{
@@ -149,7 +149,10 @@ impl<H: Handler> Requests<H> {
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
                 Poll::Pending if self.calm.is_flooded() => return Poll::Ready(Event::Flood),
                 Poll::Pending if self.is_evicted() => return Poll::Ready(Event::Evicted),
-                Poll::Pending => return idle.poll(http2.has_streams(), context).map(|()| Event::Idle),
+                Poll::Pending => {
+                    let start = || self.connection.requests.start();
+                    return idle.poll(http2.has_streams(), start, context).map(|()| Event::Idle);
+                }
             }
         }
     }
@@ -196,20 +199,24 @@ struct Idle {
     limit: Duration,
     /// The time since which there has been no stream; `None` while there is one.
     since: Option<Instant>,
+    /// A guard of streams, which end later than the tasks that answer them.
+    under_way: Option<UnderWay>,
     timer: IdleTimer,
 }
 
 impl Idle {
     fn new(limit: Duration) -> Self {
-        Self { limit, since: None, timer: IdleTimer::default() }
+        Self { limit, since: None, under_way: None, timer: IdleTimer::default() }
     }
 
     /// Is ready when there has been no stream for too long.
-    fn poll(&mut self, is_busy: bool, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, is_busy: bool, start: impl FnOnce() -> UnderWay, context: &mut Context<'_>) -> Poll<()> {
         if is_busy {
             self.since = None;
+            self.under_way.get_or_insert_with(start);
             return Poll::Pending;
         }
+        self.under_way = None;
         let since = *self.since.get_or_insert_with(Instant::now);
         self.timer.poll(since, self.limit, context)
     }

@@ -14,11 +14,11 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\
 /// [RFC 8446, section 6.2](https://www.rfc-editor.org/rfc/rfc8446#section-6.2)
 const NO_PLACE_TLS: &[u8] = b"\x15\x03\x03\x00\x02\x02\x50";
 
-/// The largest number of refused connections that stay open for a moment.
+/// The largest number of connections without a place that stay open for a moment.
 const LINGERING: usize = 16;
 
-/// Refuses connections with a short answer.
-#[derive(Debug)]
+/// Ends connections that have no place, or none any more.
+#[derive(Clone, Debug)]
 pub(super) struct Refuser {
     lingering: Arc<Semaphore>,
 }
@@ -30,12 +30,16 @@ impl Default for Refuser {
 }
 
 impl Refuser {
-    /// Closes the connection with 503, or with an alert over TLS. A few connections read what the client sends first:
-    /// closing before that may destroy the answer.
+    /// Closes a connection with 503, or with an alert over TLS.
     pub(super) fn refuse(&self, stream: TcpStream, is_tls: bool) {
         let stream = SharedStream::new(stream);
         // The buffer of a new connection has room for the answer.
         stream.refuse(if is_tls { NO_PLACE_TLS } else { NO_PLACE });
+        self.close(stream);
+    }
+
+    /// Closes a connection. A few read what the client sends first: closing before that may destroy the last bytes that were written.
+    pub(super) fn close(&self, stream: SharedStream) {
         let Ok(permit) = Arc::clone(&self.lingering).try_acquire_owned() else { return };
         tokio::spawn(async move {
             stream.linger(Linger::SHORT).await;

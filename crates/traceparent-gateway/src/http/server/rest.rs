@@ -43,19 +43,12 @@ struct State {
     closes: bool,
     /// Whether the current answer has come to its end.
     is_answered: bool,
-    unread: Unread,
+    /// The guard of a body whose rest is not read: its request is under way as long as the connection, so that what the library still
+    /// takes of the rest is not taken for a head.
+    cut: Option<UnderWay>,
+    /// Whether the connection has become one of another protocol.
+    is_switched: bool,
     waker: Option<Waker>,
-}
-
-/// The bytes of the client that are not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Unread {
-    #[default]
-    None,
-    /// The rest of a body.
-    Body,
-    /// Those of another protocol.
-    Switched,
 }
 
 /// The end of one body. The next request may have begun when it is reached, and what is known of that does not change.
@@ -144,24 +137,24 @@ impl Rest {
 
     /// Notes that the connection has become one of another protocol.
     pub(super) fn switch(&self) {
-        self.lock().unread = Unread::Switched;
+        self.lock().is_switched = true;
     }
 
     /// Returns whether the connection has become one of another protocol.
     pub(super) fn is_switched(&self) -> bool {
-        self.lock().unread == Unread::Switched
+        self.lock().is_switched
     }
 
     /// Returns whether a body was not read to its end.
     pub(super) fn is_cut(&self) -> bool {
         let state = self.lock();
-        state.unread == Unread::Body || state.body.is_some()
+        state.cut.is_some() || state.body.is_some()
     }
 
     /// Reads and drops bodies for ever, each within the limits and, if the connection ends, until its answer has.
     pub(super) async fn discard(&self) -> Infallible {
         loop {
-            let (number, mut body, _under_way) =
+            let (number, mut body, under_way) =
                 poll_fn(|context| self.lock().poll(context, |state| state.body.take())).await;
             let mut has_trailers = false;
             let all_read = Linger::LONG.drain(|context| {
@@ -183,7 +176,7 @@ impl Rest {
                 state.is_end_known |= is_read && !has_trailers;
             }
             if !is_read {
-                state.unread = Unread::Body;
+                state.cut = Some(under_way);
             }
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct ClientStream<S> {
     writing: IdleTimer,
     /// The time since which writing has been blocked.
     stalled: Option<Instant>,
+    /// A guard of bytes that have waited to be written, until all have been.
+    unwritten: Option<UnderWay>,
 }
 
 /// The next step that is expected of the client while no request is under way.
@@ -62,6 +64,7 @@ impl<S: AsyncWrite + Unpin> ClientStream<S> {
             reading: IdleTimer::default(),
             writing: IdleTimer::default(),
             stalled: None,
+            unwritten: None,
         }
     }
 
@@ -123,6 +126,7 @@ impl<S: AsyncWrite + Unpin> ClientStream<S> {
             self.stalled = None;
             return written;
         }
+        self.unwritten.get_or_insert_with(|| self.requests.start());
         let since = *self.stalled.get_or_insert_with(Instant::now);
         ready!(self.writing.poll(since, self.limits.idle_timeout, context));
         self.requests.0.departure.set(Failure::ClientStalled);
@@ -177,6 +181,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        if flushed.is_ready() {
+            this.unwritten = None;
+        }
         this.poll_written(flushed, context)
     }
 
@@ -224,7 +231,7 @@ impl Requests {
     }
 }
 
-/// A guard of a request under way: while it exists, the connection is not idle.
+/// A guard of a request under way, or of its answer: while it exists, the connection is not idle.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Shared>);
 
@@ -237,5 +244,39 @@ impl Clone for UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.place.activity().end();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        sync::mpsc::channel,
+        time::timeout,
+    };
+
+    use super::{super::places::Places, *};
+
+    #[tokio::test]
+    async fn a_connection_is_busy_until_its_bytes_are_written() {
+        let limits = Limits::default();
+        let place = Places::new(Arc::default()).take(Ipv4Addr::LOCALHOST.into(), limits).await.unwrap();
+        let requests = Requests::new(place, channel(1).0);
+        let (near, mut far) = duplex(4);
+        let mut stream = ClientStream::new(near, limits, requests.clone());
+        stream.write_all(b"full").await.unwrap();
+        stream.flush().await.unwrap();
+        assert!(!requests.activity().is_busy());
+        timeout(std::time::Duration::ZERO, stream.write_all(b"rest")).await.unwrap_err();
+        assert!(requests.activity().is_busy());
+        far.read_exact(&mut [0; 4]).await.unwrap();
+        // More may wait.
+        stream.write_all(b"rest").await.unwrap();
+        assert!(requests.activity().is_busy());
+        stream.flush().await.unwrap();
+        assert!(!requests.activity().is_busy());
     }
 }
