@@ -39,16 +39,24 @@ struct State {
     /// Behind trailers, it may not: the library takes them to the first empty line that ends in CRLF, but their fields to the first
     /// that ends in LF. What is between, such as a request that another server saw there, is lost.
     is_end_known: bool,
-    /// Whether the connection ends with the current answer.
-    closes: bool,
+    next: Next,
     /// Whether the current answer has come to its end.
     is_answered: bool,
     /// The guard of a body whose rest is not read: its request is under way as long as the connection, so that what the library still
     /// takes of the rest is not taken for a head.
     cut: Option<UnderWay>,
-    /// Whether the connection has become one of another protocol.
-    is_switched: bool,
     waker: Option<Waker>,
+}
+
+/// What comes behind the current answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    #[default]
+    Request,
+    /// The end of the connection.
+    End,
+    /// Bytes of another protocol.
+    Other,
 }
 
 /// The end of one body. The next request may have begun when it is reached, and what is known of that does not change.
@@ -131,18 +139,20 @@ impl Rest {
     /// Ends the connection with the current answer.
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        state.closes = true;
-        state.wake();
+        if state.next == Next::Request {
+            state.next = Next::End;
+            state.wake();
+        }
     }
 
     /// Notes that the connection has become one of another protocol.
     pub(super) fn switch(&self) {
-        self.lock().is_switched = true;
+        self.lock().next = Next::Other;
     }
 
     /// Returns whether the connection has become one of another protocol.
     pub(super) fn is_switched(&self) -> bool {
-        self.lock().is_switched
+        self.lock().next == Next::Other
     }
 
     /// Returns whether a body was not read to its end.
@@ -201,6 +211,6 @@ impl State {
     }
 
     fn is_over(&mut self) -> Option<()> {
-        (self.closes && self.is_answered).then_some(())
+        (self.next == Next::End && self.is_answered).then_some(())
     }
 }
