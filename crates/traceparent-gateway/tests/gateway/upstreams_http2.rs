@@ -19,12 +19,15 @@ use hyper::{Request, Response, body::Bytes};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
-    sync::{Barrier, Semaphore, mpsc::unbounded_channel},
+    sync::{
+        Barrier, Semaphore,
+        mpsc::{UnboundedReceiver, unbounded_channel},
+    },
     task::spawn_blocking,
     time::sleep,
 };
 
-use crate::support::{Connection, Gateway, span_of};
+use crate::support::{Connection, Gateway, get, span_of};
 
 type Call = (Request<RecvStream>, SendResponse<Bytes>);
 
@@ -215,6 +218,81 @@ async fn the_number_of_connections_is_bounded() {
     assert_eq!(connections.load(Relaxed), MOST);
 }
 
+/// Starts an upstream that answers at once, one call at a time on a connection, and reads on. The receiver gets the connection of each
+/// request, and how much of its body was received.
+async fn early_upstream() -> (SocketAddr, UnboundedReceiver<(usize, usize)>) {
+    let (sender, bodies) = unbounded_channel();
+    let upstream = upstream(1, move |connection, _, (request, mut response): Call| {
+        let (sender, mut body) = (sender.clone(), request.into_body());
+        let mut stream = response.send_response(Response::new(()), false).unwrap();
+        stream.send_data("ok".into(), true).unwrap();
+        tokio::spawn(async move {
+            let mut received = 0;
+            while let Some(Ok(data)) = body.data().await {
+                received += data.len();
+            }
+            sender.send((connection, received)).unwrap();
+        });
+        async { Next::GoOn }
+    });
+    (upstream.await, bodies)
+}
+
+/// Sends a request, gets its answer, and sends its body then, with something else in the midst of it.
+async fn upload(address: SocketAddr, between: impl FnOnce() + Send + 'static) {
+    let upload = spawn_blocking(move || {
+        let mut connection = Connection::open(address);
+        connection.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n");
+        assert_eq!(connection.response().body, "ok");
+        connection.write("bo");
+        between();
+        connection.write("dy");
+    });
+    upload.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_its_place_until_its_body_is_sent() {
+    let (upstream, mut bodies) = early_upstream().await;
+    let gateway = Gateway::configured(&route(upstream, "timeout: 5s"), &[]);
+    let address = gateway.address;
+    upload(address, move || assert_eq!(get(address, &[]).status, 200)).await;
+    assert_eq!(bodies.recv().await, Some((1, 0)));
+    assert_eq!(bodies.recv().await, Some((0, 4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_still_sends_a_body_is_not_idle() {
+    let (upstream, mut bodies) = early_upstream().await;
+    let gateway = Gateway::configured(&route(upstream, "pool_idle_timeout: 100ms"), &[]);
+    upload(gateway.address, || thread::sleep(Duration::from_millis(500))).await;
+    assert_eq!(bodies.recv().await, Some((0, 4)));
+}
+
+/// The upstream resets what it does not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_wanted_gives_its_place_back() {
+    let (sender, mut served) = unbounded_channel();
+    let upstream = upstream(1, move |connection, _, call| {
+        ok(call);
+        sender.send(connection).unwrap();
+        async { Next::GoOn }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    let address = gateway.address;
+    upload(address, move || {
+        assert_eq!(served.blocking_recv(), Some(0));
+        // The reset may come later than the answer.
+        let is_back = (0..1000).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            assert_eq!(get(address, &[]).status, 200);
+            served.blocking_recv() == Some(0)
+        });
+        assert!(is_back);
+    })
+    .await;
+}
+
 /// An upstream that is restarted ends all of its connections, not the one that a request went out on alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
@@ -333,7 +411,7 @@ async fn large_heads_go_through_up_to_limits_of_their_own() {
         });
         let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
         let address = gateway.address;
-        let response = spawn_blocking(move || crate::support::get(address, &[])).await.unwrap();
+        let response = spawn_blocking(move || get(address, &[])).await.unwrap();
         assert_eq!(response.status, status, "{fields} {bytes}");
         let error = if status == 200 {
             Value::Null

@@ -20,18 +20,25 @@ pub(crate) enum AnswerBody {
 #[derive(Debug)]
 pub(crate) struct Http2Body {
     inner: StreamBody,
-    /// What still sends the request's body.
-    pipe: Option<JoinHandle<()>>,
+    /// The task that still sends the request's body. Its slot is given back when both the task and this have ended.
+    pipe: Option<JoinHandle<Option<Slot>>>,
+    /// The slot of a request whose body has been sent.
     _slot: Option<Slot>,
 }
 
 impl Http2Body {
-    pub(super) fn new<B>(inner: StreamBody, pipe: Option<Pipe<B>>, slot: Option<Slot>) -> Self
+    pub(super) fn new<B>(inner: StreamBody, pipe: Option<Pipe<B>>, mut slot: Option<Slot>) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        // How the request's stream ends is told with its answer.
-        let pipe = pipe.map(|pipe| tokio::spawn(async { drop(pipe.await) }));
+        let pipe = pipe.map(|pipe| {
+            let slot = slot.take();
+            tokio::spawn(async {
+                // How the request's stream ends is told with its answer.
+                drop(pipe.await);
+                slot
+            })
+        });
         Self { inner, pipe, _slot: slot }
     }
 }

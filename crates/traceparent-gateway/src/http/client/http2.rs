@@ -84,7 +84,7 @@ impl Connection {
         self.sender.current_max_send_streams()
     }
 
-    /// Sends a request, which has the slot until its answer has ended.
+    /// Sends a request, which has the slot until both its body and its answer have ended.
     pub(super) async fn send<B>(
         &self,
         head: &request::Parts,
