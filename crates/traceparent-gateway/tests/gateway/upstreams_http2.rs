@@ -322,6 +322,40 @@ async fn a_request_is_not_sent_again_on_a_connection_that_may_have_ended_too() {
     }
 }
 
+/// The connection ends when many others on it have been answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_an_interim_response_is_not_sent_again() {
+    const OTHERS: usize = 256;
+    for (has_interim, status) in [(true, 502), (false, 200)] {
+        let (sender, mut unanswered) = unbounded_channel();
+        let upstream = upstream(100, move |connection, number, mut call| {
+            let ends = (connection, number) == (0, OTHERS + 2);
+            if (connection, number) == (0, 1) {
+                if has_interim {
+                    call.1.send_informational(Response::builder().status(103).body(()).unwrap()).unwrap();
+                }
+                sender.send(call).unwrap();
+            } else if !ends {
+                ok(call);
+            }
+            async move { if ends { Next::Close } else { Next::GoOn } }
+        });
+        let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+        assert_eq!(load(gateway.address, 1, 1, "GET").await, 1);
+        let mut connection = Connection::open(gateway.address);
+        connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let _call = unanswered.recv().await.unwrap();
+        assert_eq!(load(gateway.address, 1, OTHERS + 1, "GET").await, OTHERS + 1);
+        let answered = spawn_blocking(move || {
+            if has_interim {
+                assert!(connection.head().first_line.starts_with("HTTP/1.1 103"));
+            }
+            connection.response().status
+        });
+        assert_eq!(answered.await.unwrap(), status);
+    }
+}
+
 /// A connection with GOAWAY stays open while a call on it is under way.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_go_away_together_lose_nothing() {

@@ -111,11 +111,13 @@ impl Connection {
         self.calm.sent(0);
         let mut pipe = (!ends).then(|| Pipe::of_request(body, stream, self.calm.clone()));
         let waiting = slot.wait();
+        let mut has_interim = false;
         let answer = poll_fn(|context| {
             if pipe.as_mut().is_some_and(|pipe| Pin::new(pipe).poll(context).is_ready()) {
                 pipe = None;
             }
             while let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
+                has_interim = true;
                 if let Err(failure) = self.check_head(response.headers()) {
                     return Poll::Ready(Err(failure));
                 }
@@ -129,7 +131,10 @@ impl Connection {
         let was_used = waiting.is_reused();
         let slot = waiting.end();
         let answer = answer.map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
-        let answer = answer.map_err(|error| self.refusal(&error, id, was_used))?;
+        let answer = answer.map_err(|error| {
+            let has_begun = has_interim || self.answers.has_begun(id);
+            self.refusal(&error, has_begun, was_used)
+        })?;
         let (parts, stream) = answer.into_parts();
         let stream = StreamBody::new(stream, None, self.pseudo_ends.clone()).with_answers(self.answers.clone());
         self.check_head(&parts.headers).map_err(|failure| AttemptError::new(failure, Progress::Unknown))?;
@@ -148,13 +153,13 @@ impl Connection {
     }
 
     /// Finds out what has become of a request without an answer.
-    fn refusal(&self, error: &h2::Error, stream: u32, was_used: bool) -> AttemptError {
+    fn refusal(&self, error: &h2::Error, has_begun: bool, was_used: bool) -> AttemptError {
         let is_refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
         let is_above_last = error.is_remote() && error.is_go_away();
         if error.is_io() || error.is_go_away() {
             self.liveness.retire();
         }
-        let progress = if self.answers.has_begun(stream) {
+        let progress = if has_begun {
             Progress::Unknown
         } else if is_refused {
             Progress::Refused

@@ -26,7 +26,8 @@ struct Shared {
 }
 
 impl AnswerStates {
-    /// Returns whether anything has been received on a stream.
+    /// Returns whether anything has been received on a stream, unless a later one has taken its place. None does while the
+    /// head of an answer is incomplete.
     pub(in crate::http) fn has_begun(&self, stream: u32) -> bool {
         self.get(stream) & !ENDED == stream
     }
