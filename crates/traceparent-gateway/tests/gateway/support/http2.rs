@@ -135,14 +135,21 @@ impl<S: Read + Write> Frames<S> {
     pub(crate) fn body(&mut self, stream: u32) -> Vec<u8> {
         let head = self.receive().expect("headers");
         assert!(head.is_ok() && head.stream == stream, "{head:?}");
-        let mut body = Vec::new();
-        let mut last = head;
-        while !last.ends() {
-            last = self.receive().expect("the rest");
-            assert_eq!((last.kind, last.stream), (DATA, stream), "{last:?}");
-            body.extend(&last.payload);
+        if head.ends() { Vec::new() } else { self.data(stream) }
+    }
+
+    /// Receives frames of a stream behind its head to its end, and returns their data.
+    #[track_caller]
+    pub(crate) fn data(&mut self, stream: u32) -> Vec<u8> {
+        let mut data = Vec::new();
+        loop {
+            let frame = self.receive().expect("the rest");
+            assert_eq!((frame.kind, frame.stream), (DATA, stream), "{frame:?}");
+            data.extend(&frame.payload);
+            if frame.ends() {
+                return data;
+            }
         }
-        body
     }
 
     /// Receives frames up to GOAWAY.
