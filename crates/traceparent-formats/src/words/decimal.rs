@@ -99,3 +99,15 @@ pub(crate) const fn write_decimal(number: u64, digits: &mut [u8; DIGITS]) -> usi
     };
     zeroes as usize / 8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_a_digit() {
+        let mut digits = [0; DIGITS];
+        let zeroes = write_decimal(0, &mut digits);
+        assert_eq!(&digits[zeroes..], b"0");
+    }
+}

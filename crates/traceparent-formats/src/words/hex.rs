@@ -74,3 +74,38 @@ const fn pair(bytes: &[u8], at: usize) -> u16 {
         None => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of a lower-case digit.
+    fn digit(byte: u8) -> Option<u128> {
+        (!byte.is_ascii_uppercase()).then(|| char::from(byte).to_digit(16)).flatten().map(u128::from)
+    }
+
+    fn number(digits: &[u8]) -> Option<u128> {
+        digits.iter().try_fold(0, |number, byte| Some(number << 4 | digit(*byte)?))
+    }
+
+    /// What is not taken here is looked at byte by byte, so that nothing else tells digits that are not taken.
+    #[test]
+    fn all_digits_are_taken_and_nothing_else() {
+        let digits = b"0123456789abcdeffedcba98765432103c5a69f0e1d2b487";
+        for place in 0..digits.len() {
+            for byte in 0..=u8::MAX {
+                let mut digits = *digits;
+                digits[place] = byte;
+                for length in 0..=digits.len() {
+                    let expected = number(&digits[..length]).filter(|_| matches!(length, 16 | 32));
+                    assert_eq!(hex(&digits[..length]), expected, "{byte} at {place} of {length}");
+                }
+                let bytes = hex_bytes(&digits);
+                assert_eq!(bytes.is_some(), number(&digits).is_some(), "{byte} at {place}");
+                for (byte, pair) in bytes.iter().flatten().zip(digits.chunks(2)) {
+                    assert_eq!(Some(u128::from(*byte)), number(pair));
+                }
+            }
+        }
+    }
+}
