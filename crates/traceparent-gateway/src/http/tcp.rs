@@ -9,6 +9,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The time between two questions without an answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
+/// How much may wait in the system to be sent, in bytes.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 * 1024;
+
+/// Lets writing tell how much a client takes. Without it, the system takes megabytes, and then nothing until a third of them has
+/// gone: a slow client cannot be told from one that reads nothing.
+pub(crate) fn limit_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = stream;
+}
+
 /// Sets what makes a connection quick and lets the system notice a lost peer; it works without.
 pub(crate) fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);

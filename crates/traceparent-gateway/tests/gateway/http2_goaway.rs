@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{
     Gateway, Upstream, get,
-    http2::{ACK, Frames, GOAWAY, PING, WIDE},
+    http2::{ACK, DATA, Frames, GOAWAY, PING, WIDE, WINDOW_UPDATE},
     late, ok, server_and_call,
 };
 
@@ -49,6 +49,38 @@ fn a_client_that_ignores_goaway_is_closed() {
     let second = client.goaway();
     assert_eq!((second.code(), second.last()), (NO_ERROR, 1));
     assert_eq!(client.receive(), None);
+}
+
+/// A client still reads, and says so, when the end of its connection has been written.
+#[test]
+fn a_client_that_reads_late_gets_all() {
+    const LENGTH: usize = 3_000_000;
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"));
+        exchange.write(vec![b'x'; LENGTH]);
+    });
+    for end in ["idle", "stop", "left"] {
+        let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms");
+        let mut client = Frames::open(gateway.address, WIDE);
+        client.send(WINDOW_UPDATE, 0, 0, &(1u32 << 24).to_be_bytes());
+        client.request(1, true);
+        assert!(client.receive().unwrap().is_ok());
+        match end {
+            "stop" => gateway.signal("TERM"),
+            "left" => drop(client.send(GOAWAY, 0, 0, &[0; 8])),
+            _ => {}
+        }
+        let mut read = 0;
+        while read < LENGTH {
+            let frame = client.receive().expect(end);
+            if frame.kind == DATA {
+                read += frame.payload.len();
+                client.send(WINDOW_UPDATE, 0, 0, &(frame.payload.len() as u32).to_be_bytes());
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
 }
 
 /// The client that gives way is told so, and which of its requests were processed.

@@ -136,6 +136,29 @@ fn a_client_that_does_not_read_ends() {
     assert!(stopped.stderr.ends_with("0 connections cut\n"), "{}", stopped.stderr);
 }
 
+/// A client that takes less than the system's buffers hold within the limit, but something all the time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_reads_slowly_gets_all() {
+    const LENGTH: usize = 5_000_000;
+    let upstream = Upstream::start(|exchange| {
+        exchange.receive();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"));
+        exchange.write(vec![b'x'; LENGTH]);
+    });
+    let gateway = gateway(&upstream.url(), "idle_timeout: 1s", "");
+    let mut connection = gateway.connect();
+    connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    connection.head();
+    let mut read = 0;
+    while read < LENGTH {
+        std::thread::sleep(Duration::from_millis(100));
+        let mut some = vec![0; 65_536.min(LENGTH - read)];
+        std::io::Read::read_exact(&mut connection.stream, &mut some).expect("the rest");
+        read += some.len();
+    }
+}
+
 #[test]
 fn an_upstream_that_does_not_answer_is_504() {
     let (upstream, _end) = silent();

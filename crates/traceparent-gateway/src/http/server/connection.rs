@@ -24,8 +24,11 @@ use crate::{
     http::{Failure, Interim, TlsFailure, TlsServer, departure::Departure, tls::Accepted},
 };
 
-/// The time that a server which stops leaves to requests whose heads have not ended, and to lingering connections.
+/// The time that a server which stops leaves to requests whose heads have not ended.
 const LAST: Duration = Duration::from_secs(1);
+
+/// The time that it leaves to clients which still read their last answers.
+const LAST_READ: Duration = Duration::from_secs(3);
 
 /// A connection to a client, whatever its bytes go through.
 #[derive(Debug)]
@@ -131,10 +134,10 @@ impl<H: Handler> Connection<H> {
     }
 
     /// Ends the connection, but drops what the client still sends. It gives way to other connections, and to a stop.
-    async fn linger(mut self) {
+    pub(super) async fn linger(mut self) {
         let stop = async {
             self.stopping.begun().await;
-            sleep(LAST).await;
+            sleep(LAST_READ).await;
         };
         select! {
             () = self.tcp.linger(Linger::LONG) => {}

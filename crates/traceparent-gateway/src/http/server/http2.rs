@@ -60,7 +60,7 @@ where
     let mut idle = Idle::new(limits.idle_timeout);
     let requests = Requests { connection, pseudo_ends, calm, heads, resets: Resets::default() };
     let mut is_leaving = false;
-    let reason = loop {
+    let end = loop {
         let event = poll_fn(|context| {
             if !is_leaving && stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Stop);
@@ -73,22 +73,29 @@ where
                 idle = Idle::new(LINGER);
                 http2.graceful_shutdown();
             }
-            Event::Stop | Event::Idle | Event::Evicted => break Reason::NO_ERROR,
-            Event::Flood => break Reason::ENHANCE_YOUR_CALM,
-            Event::End => return,
+            end => break end,
         }
     };
-    http2.abrupt_shutdown(reason);
-    // The last frames are GOAWAY, and what has been written before.
-    let _ = poll_fn(|context| match http2.poll_closed(context) {
-        // Another client waits for the place of this one.
-        Poll::Pending if requests.is_evicted() => Poll::Ready(Ok(())),
-        closed => closed,
-    })
-    .await;
-    if reason == Reason::ENHANCE_YOUR_CALM {
-        drop(http2);
-        requests.connection.tcp.linger(Linger::SHORT).await;
+    let reason = match end {
+        Event::Stop | Event::Idle | Event::Evicted => Some(Reason::NO_ERROR),
+        Event::Flood => Some(Reason::ENHANCE_YOUR_CALM),
+        Event::Failed | Event::End => None,
+    };
+    if let Some(reason) = reason {
+        http2.abrupt_shutdown(reason);
+        // The last frames are GOAWAY, and what has been written before.
+        let _ = poll_fn(|context| match http2.poll_closed(context) {
+            // Another client waits for the place of this one.
+            Poll::Pending if requests.is_evicted() => Poll::Ready(Ok(())),
+            closed => closed,
+        })
+        .await;
+    }
+    drop(http2);
+    match end {
+        Event::Flood | Event::Failed => requests.connection.tcp.linger(Linger::SHORT).await,
+        // A client that still reads sends WINDOW_UPDATE for it.
+        Event::Stop | Event::Idle | Event::Evicted | Event::End => requests.connection.linger().await,
     }
 }
 
@@ -113,7 +120,9 @@ enum Event {
     Evicted,
     /// The client makes requests to reset them, or sends many frames without a use.
     Flood,
-    /// The connection has ended.
+    /// The client has broken the protocol, or its connection has failed.
+    Failed,
+    /// The client has ended the connection.
     End,
 }
 
@@ -146,7 +155,8 @@ impl<H: Handler> Requests<H> {
             match accepted {
                 Poll::Ready(Some(Ok(_))) if self.resets.are_too_many() => return Poll::Ready(Event::Flood),
                 Poll::Ready(Some(Ok((request, respond)))) => self.answer(request, respond),
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::End),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Event::Failed),
+                Poll::Ready(None) => return Poll::Ready(Event::End),
                 Poll::Pending if self.calm.is_flooded() => return Poll::Ready(Event::Flood),
                 Poll::Pending if self.is_evicted() => return Poll::Ready(Event::Evicted),
                 Poll::Pending => {

@@ -1,6 +1,6 @@
 use std::{
     convert::Infallible,
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -42,9 +42,8 @@ struct State {
     next: Next,
     /// Whether the current answer has come to its end.
     is_answered: bool,
-    /// The guard of a body whose rest is not read: its request is under way as long as the connection, so that what the library still
-    /// takes of the rest is not taken for a head.
-    cut: Option<UnderWay>,
+    /// Whether the rest of a body is not read.
+    is_cut: bool,
     waker: Option<Waker>,
 }
 
@@ -158,7 +157,16 @@ impl Rest {
     /// Returns whether a body was not read to its end.
     pub(super) fn is_cut(&self) -> bool {
         let state = self.lock();
-        state.cut.is_some() || state.body.is_some()
+        state.is_cut || state.body.is_some()
+    }
+
+    /// Notes that a body is not being dropped any more.
+    fn dropped(&self, number: u64, is_end_known: bool) {
+        let mut state = self.lock();
+        if state.bodies == number {
+            state.length = 0;
+            state.is_end_known |= is_end_known;
+        }
     }
 
     /// Reads and drops bodies for ever, each within the limits and, if the connection ends, until its answer has.
@@ -180,13 +188,14 @@ impl Rest {
                 is_read = all_read => is_read,
                 () = poll_fn(|context| self.lock().poll(context, State::is_over)) => false,
             };
-            let mut state = self.lock();
-            if state.bodies == number {
-                state.length = 0;
-                state.is_end_known |= is_read && !has_trailers;
-            }
+            self.dropped(number, is_read && !has_trailers);
             if !is_read {
-                state.cut = Some(under_way);
+                self.lock().is_cut = true;
+                drop(body);
+                // The connection ends. Its request is under way until then, so that what the library still takes of the body is not
+                // taken for a head.
+                let _under_way = under_way;
+                return pending().await;
             }
         }
     }
