@@ -59,9 +59,10 @@ impl SharedStream {
     /// bytes that were written.
     pub(super) async fn linger(mut self, limits: Linger) {
         let _ = self.shutdown().await;
-        let mut buffer = vec![0; BUFFER];
         let drain = limits.drain(|context| {
-            let mut read = ReadBuf::new(&mut buffer);
+            // Thousands of clients may be waited for at once.
+            let mut buffer = [MaybeUninit::uninit(); BUFFER];
+            let mut read = ReadBuf::uninit(&mut buffer);
             let result = ready!(Pin::new(&mut self).poll_read(context, &mut read));
             Poll::Ready(Some(read.filled().len()).filter(|length| result.is_ok() && *length > 0))
         });
