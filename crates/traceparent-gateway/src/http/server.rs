@@ -30,12 +30,7 @@ use self::{
     shared::SharedStream,
     stream::Requests,
 };
-use super::{
-    BoxError, Failure, Interim, TlsServer,
-    departure::Departure,
-    forwarded,
-    tcp::{limit_unsent, tune},
-};
+use super::{BoxError, Failure, Interim, TlsServer, departure::Departure, forwarded, tcp::tune};
 use crate::config::Limits;
 
 mod activity;
@@ -193,7 +188,6 @@ impl Server {
 
     fn connect(&mut self, stream: TcpStream, address: SocketAddr, place: Place, handler: Arc<impl Handler>) {
         tune(&stream);
-        limit_unsent(&stream);
         let activity = Arc::clone(place.activity());
         let stream = SharedStream::new(stream);
         let tls = handler.tls();

@@ -13,18 +13,16 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 * 1024;
 
-/// Lets writing tell how much a client takes. Without it, the system takes megabytes, and then nothing until a third of them has
-/// gone: a slow client cannot be told from one that reads nothing.
-pub(crate) fn limit_unsent(stream: &TcpStream) {
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
-    #[cfg(not(any(target_os = "android", target_os = "linux")))]
-    let _ = stream;
-}
-
-/// Sets what makes a connection quick and lets the system notice a lost peer; it works without.
+/// Sets what makes a connection quick, lets the system notice a lost peer, and lets writing tell how much a peer takes; it works
+/// without.
+///
+/// By itself, the system takes megabytes, and then nothing until a third of them has gone: a slow peer cannot be told from one that
+/// reads nothing.
 pub(crate) fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE_INTERVAL);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&keep_alive);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
 }

@@ -40,31 +40,31 @@ pub(super) fn switch(
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     tokio::spawn(async move {
         if let Ok((client, upstream)) = try_join!(client, upstream) {
-            let received = Arc::<AtomicU64>::default();
-            let mut client = Counted { inner: TokioIo::new(client), received: Arc::clone(&received) };
-            let mut upstream = Counted { inner: TokioIo::new(upstream), received: Arc::clone(&received) };
+            let moved = Arc::<AtomicU64>::default();
+            let mut client = Counted { inner: TokioIo::new(client), moved: Arc::clone(&moved) };
+            let mut upstream = Counted { inner: TokioIo::new(upstream), moved: Arc::clone(&moved) };
             select! {
                 // Either end may close at any time.
                 _ = copy_bidirectional(&mut client, &mut upstream) => {}
-                () = silence(&received, idle_timeout) => {}
+                () = silence(&moved, idle_timeout) => {}
             }
         }
         drop(under_way);
     });
 }
 
-/// Waits until nothing has been received for a time, which is at least the limit and less than twice as long.
-async fn silence(received: &AtomicU64, limit: Duration) {
+/// Waits until nothing has moved for a time, which is at least the limit and less than twice as long.
+async fn silence(moved: &AtomicU64, limit: Duration) {
     let mut before = None;
-    while before.replace(received.load(Relaxed)) != Some(received.load(Relaxed)) {
+    while before.replace(moved.load(Relaxed)) != Some(moved.load(Relaxed)) {
         sleep(limit).await;
     }
 }
 
-/// A stream that counts what it receives.
+/// A stream that counts what it receives and sends.
 struct Counted<T> {
     inner: T,
-    received: Arc<AtomicU64>,
+    moved: Arc<AtomicU64>,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
@@ -74,14 +74,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        self.received.fetch_add(read.is_ready().into(), Relaxed);
+        self.moved.fetch_add(read.is_ready().into(), Relaxed);
         read
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.moved.fetch_add(written.is_ready().into(), Relaxed);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    io::{Read, Write},
     net::SocketAddr,
     sync::{
         Arc,
@@ -27,7 +28,11 @@ use tokio::{
     time::sleep,
 };
 
-use crate::support::{Connection, Gateway, get, span_of};
+use crate::support::{
+    Connection, Gateway, get,
+    http2::{SETTINGS, WINDOW_UPDATE, frame},
+    span_of,
+};
 
 type Call = (Request<RecvStream>, SendResponse<Bytes>);
 
@@ -175,6 +180,72 @@ async fn pings_find_a_dead_connection() {
     });
     let gateway = Gateway::configured(&route(upstream.await, "ping_interval: 50ms\n        ping_timeout: 50ms"), &[]);
     assert_eq!(load(gateway.address, 1, 3, "GET").await, 3);
+}
+
+/// What an upstream reads slowly, it takes nevertheless: PINGs wait behind it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_upstream_that_reads_slowly_is_not_dead() {
+    const LENGTH: usize = 8 << 20;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let reading = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let window = (1u32 << 30).to_be_bytes();
+        let settings = [&[0, 4], &window[..]].concat();
+        stream.write_all(&frame(SETTINGS, 0, 0, &settings)).unwrap();
+        stream.write_all(&frame(WINDOW_UPDATE, 0, 0, &window)).unwrap();
+        let (mut buffer, mut all) = (vec![0; 64 * 1024], 0);
+        while all < LENGTH {
+            thread::sleep(Duration::from_millis(40));
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => all += read,
+            }
+        }
+        all
+    });
+    let gateway = Gateway::configured(&route(upstream, "ping_interval: 500ms\n        ping_timeout: 500ms"), &[]);
+    let mut client = Connection::open(gateway.address);
+    client.write(format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {LENGTH}\r\n\r\n"));
+    let sending = thread::spawn(move || {
+        let _ = client.stream.get_mut().write_all(&vec![b'x'; LENGTH]);
+        client
+    });
+    let read = reading.join().unwrap();
+    assert!(read >= LENGTH, "{read}");
+    drop(sending.join());
+}
+
+/// Clients that read nothing of their answers hold up no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_do_not_wait_for_each_other() {
+    let upstream = upstream(100, |_, _, (request, mut response)| {
+        if request.uri().path() == "/large" {
+            let mut stream = response.send_response(Response::new(()), false).unwrap();
+            stream.send_data(vec![b'x'; 8 << 20].into(), true).unwrap();
+        } else {
+            ok((request, response));
+        }
+        async { Next::GoOn }
+    });
+    let gateway = Gateway::configured(&route(upstream.await, ""), &[]);
+    let address = gateway.address;
+    let answered = spawn_blocking(move || {
+        let stalled: Vec<_> = (0..32)
+            .map(|_| {
+                let mut client = Connection::open(address);
+                client.write("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+                assert!(client.head().first_line.contains("200"));
+                client
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(500));
+        let response = get(address, &[]);
+        drop(stalled);
+        response.body
+    });
+    assert_eq!(answered.await.unwrap(), "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]

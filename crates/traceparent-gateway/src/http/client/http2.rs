@@ -29,9 +29,11 @@ use crate::http::{
     watch::{AnswerStates, Calm, PseudoEnds, WatchedStream},
 };
 
-/// How many bytes of a stream, and of a connection, may be under way to this side.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 5 * 1024 * 1024;
+/// How many bytes of a stream may be under way to this side. They wait in memory for a client that takes none.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// How many bytes of a connection may be: as many as those of all streams, so that clients which take nothing do not stop the others.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// The length of a SETTINGS frame without settings.
 const SETTINGS_BYTES: u64 = 9;

@@ -1,5 +1,6 @@
 use std::{
     future::poll_fn,
+    mem,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -22,9 +23,9 @@ use crate::http::watch::AnswerStates;
 /// When a connection of HTTP/2 is looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LivenessOptions {
-    /// How long nothing may be received while requests wait before a PING is sent.
+    /// How long nothing may be received, or taken of what waits, while requests are under way before a PING is sent.
     pub(crate) ping_interval: Duration,
-    /// How long nothing may be received after a PING.
+    /// How long nothing may be received or taken after a PING.
     pub(crate) ping_timeout: Duration,
     /// How long a connection stays open without a request.
     pub(crate) idle_timeout: Duration,
@@ -166,7 +167,7 @@ pub(super) async fn watch<S>(
 {
     let _retired = RetireOnDrop(Arc::clone(&liveness));
     let Some(mut pings) = connection.ping_pong() else { return };
-    let mut received = liveness.transport.received();
+    let mut signs = liveness.transport.signs_of_life();
     // Until when there has to be something after a PING.
     let mut deadline: Option<Instant> = None;
     let pause = options.ping_interval.min(options.idle_timeout);
@@ -181,8 +182,8 @@ pub(super) async fn watch<S>(
             () = liveness.given_up.notified() => true,
             () = sleep_until(next) => false,
         };
-        let is_silent = received == liveness.transport.received();
-        received = liveness.transport.received();
+        let before = mem::replace(&mut signs, liveness.transport.signs_of_life());
+        let is_silent = before == signs;
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let is_idle = liveness.streams() == 0;
         if is_late && is_silent || is_idle && liveness.idle_for() >= options.idle_timeout && liveness.try_end() {

@@ -1,5 +1,5 @@
 use std::{
-    io,
+    io, mem,
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -20,6 +20,8 @@ pub(super) struct Transport {
     pub(super) peer: SocketAddr,
     place: Option<UpstreamPlace>,
     received: AtomicU64,
+    /// How often there was room again for bytes that had to wait.
+    made_room: AtomicU64,
     write_failed: AtomicBool,
     is_cut: AtomicBool,
     /// How TLS has ended the connection.
@@ -30,6 +32,11 @@ impl Transport {
     /// Returns how many bytes have been received.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Relaxed)
+    }
+
+    /// Returns a number that changes whenever the upstream shows that it is there: it sends, or takes what had to wait.
+    pub(super) fn signs_of_life(&self) -> u64 {
+        self.received().wrapping_add(self.made_room.load(Relaxed))
     }
 
     /// Returns whether the connection should not be kept for later.
@@ -53,7 +60,7 @@ impl Transport {
     }
 }
 
-/// A stream that counts what it receives.
+/// A stream that counts what it receives, and how often writing goes on.
 ///
 /// Bytes that can no longer be written are dropped without an error. An upstream may answer a request early and close
 /// the connection: its answer, or its absence, is found by reading.
@@ -61,6 +68,8 @@ impl Transport {
 pub(super) struct TransportStream<S> {
     stream: S,
     transport: Arc<Transport>,
+    /// Whether bytes have to wait.
+    is_full: bool,
 }
 
 impl<S> TransportStream<S> {
@@ -70,19 +79,24 @@ impl<S> TransportStream<S> {
             peer,
             place,
             received: AtomicU64::new(0),
+            made_room: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
             tls_failure: OnceLock::new(),
         });
-        (Self { stream, transport: Arc::clone(&transport) }, transport)
+        (Self { stream, transport: Arc::clone(&transport), is_full: false }, transport)
     }
 
-    /// Turns a failed write into one of everything.
-    fn written<T>(&self, written: io::Result<T>, everything: T) -> io::Result<T> {
-        written.or_else(|_| {
+    /// Notes whether bytes have to wait, and turns a failed write into one of everything.
+    fn poll_written<T>(&mut self, written: Poll<io::Result<T>>, everything: T) -> Poll<io::Result<T>> {
+        let was_full = mem::replace(&mut self.is_full, written.is_pending());
+        if was_full && !self.is_full {
+            self.transport.made_room.fetch_add(1, Relaxed);
+        }
+        Poll::Ready(ready!(written).or_else(|_| {
             self.transport.write_failed.store(true, Relaxed);
             Ok(everything)
-        })
+        }))
     }
 }
 
@@ -109,8 +123,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
-        Poll::Ready(this.written(written, bytes.len()))
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.poll_written(written, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -123,8 +137,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
         if this.transport.is_write_closed() {
             return Poll::Ready(Ok(everything));
         }
-        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices));
-        Poll::Ready(this.written(written, everything))
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.poll_written(written, everything)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -133,8 +147,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TransportStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
-        Poll::Ready(this.written(flushed, ()))
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.poll_written(flushed, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
