@@ -197,7 +197,7 @@ fn an_answer_before_the_end_of_chunks_is_the_last() {
     assert_eq!(std::io::Read::read(&mut connection.stream, &mut [0]).unwrap(), 0);
 }
 
-/// What looks like an ambiguous head in the rest of a body that nobody wants is no request.
+/// What looks like an ambiguous head in the rest of a body that is not wanted is no request.
 #[test]
 fn the_rest_of_a_body_is_no_head() {
     let mut gateway = Gateway::configured(
