@@ -89,7 +89,10 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 [&head[..], list, b"\"}"].concat()
             });
             let bare = traceparents.iter().map(|value| [b"GET / 200 \"", &value[..], b"\" b3=0"].concat());
-            let lists = tracestates.iter().cloned().chain([b"tracestate: invalid=2".to_vec()]);
+            let lists = tracestates
+                .iter()
+                .cloned()
+                .chain([b"tracestate: invalid=2".to_vec(), b"x-amzn-trace-id: invalid  pair=2".to_vec()]);
             let texts = foreign.chain(lines).chain(json).chain(bare).chain(lists).enumerate();
             // The first byte is the length of blocks of `check`.
             texts.map(|(i, text)| if target == "check" { [&[i as u8], &text[..]].concat() } else { text }).collect()
