@@ -3,7 +3,7 @@ use std::{io::Read, net::SocketAddr, thread, time::Duration};
 use crate::support::{
     Connection, Gateway, Upstream, get,
     http2::{Frames, WIDE, WINDOW_UPDATE},
-    late, ok, send,
+    late, ok, send, sized,
 };
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -90,18 +90,6 @@ fn busy_connections_are_kept() {
     assert_eq!(get(gateway.address, &[]).status, 200);
 }
 
-/// Starts an upstream that answers with as many bytes as the target tells, and a gateway for one client.
-fn lengthy() -> (Upstream, Gateway) {
-    let upstream = Upstream::start(|exchange| {
-        let length = exchange.head.first_line.split(['/', ' ']).nth(2).unwrap().parse().unwrap_or(0);
-        exchange.receive();
-        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
-        exchange.write(vec![b'x'; length]);
-    });
-    let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
-    (upstream, gateway)
-}
-
 /// Waits until all but the client has done its part. Another client then gets its place or is refused.
 fn compete(gateway: &Gateway) {
     thread::sleep(Duration::from_millis(50));
@@ -110,7 +98,8 @@ fn compete(gateway: &Gateway) {
 
 #[test]
 fn a_client_that_reads_late_gets_the_whole_answer() {
-    let (_upstream, gateway) = lengthy();
+    let upstream = Upstream::start(sized);
+    let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
     // One of them has its end in the gateway, and not all in the system's buffers.
     for length in (2_000_000..5_000_000).step_by(100_000) {
         let (mut slow, head) = loop {
@@ -128,8 +117,9 @@ fn a_client_that_reads_late_gets_the_whole_answer() {
 
 #[test]
 fn a_client_of_http2_that_reads_late_gets_the_whole_answer() {
+    let upstream = Upstream::start(sized);
     for length in (1_000_000..=5_000_000).step_by(1_000_000) {
-        let (_upstream, gateway) = lengthy();
+        let gateway = Gateway::with_limits(&upstream.url(), "connections: 1");
         let mut slow = Frames::open(gateway.address, WIDE);
         slow.send(WINDOW_UPDATE, 0, 0, &(1u32 << 24).to_be_bytes());
         slow.get(1, &format!("/{length}"));

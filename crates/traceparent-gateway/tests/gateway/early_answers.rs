@@ -37,6 +37,13 @@ fn assert_refused(gateway: &Gateway, head: &str, status: u16) {
     assert_eq!(connection.stream.read_to_string(&mut rest).expect("an end without a reset"), 0, "{rest}");
 }
 
+/// Starts a gateway with a route for `/shop` alone, and more keys of its file.
+fn shop(upstream: &str, keys: &str) -> Gateway {
+    let listeners =
+        format!("listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /shop, upstream: '{upstream}'}}]\n");
+    Gateway::configured(&(listeners + keys), &[])
+}
+
 fn post(target: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {MUCH}\r\n\r\n")
 }
@@ -44,13 +51,7 @@ fn post(target: &str) -> String {
 #[test]
 fn a_refusal_of_the_gateway_arrives() {
     let upstream = Upstream::start(ok);
-    let gateway = Gateway::configured(
-        &format!(
-            "listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /shop, upstream: '{}'}}]\n",
-            upstream.url()
-        ),
-        &[],
-    );
+    let gateway = shop(&upstream.url(), "");
     assert_refused(&gateway, &post("/elsewhere"), 404);
     let chunked = format!("POST /elsewhere HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{MUCH:x}\r\n");
     assert_refused(&gateway, &chunked, 404);
@@ -102,10 +103,7 @@ fn a_head_that_is_refused_is_answered() {
 
 #[test]
 fn the_connection_goes_on_after_a_small_body() {
-    let gateway = Gateway::configured(
-        "listeners:\n  - address: 127.0.0.1:0\n    routes: [{prefix: /shop, upstream: 'http://127.0.0.1:1'}]\n",
-        &[],
-    );
+    let gateway = shop("http://127.0.0.1:1", "");
     let mut connection = gateway.connect();
     for _ in 0..3 {
         connection.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n");
@@ -134,13 +132,7 @@ fn trailers_end_a_connection_behind_a_late_body() {
         exchange.write("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         exchange.receive();
     });
-    let gateway = Gateway::configured(
-        &format!(
-            "listeners:\n  - address: 127.0.0.1:0\n    routes: [{{prefix: /shop, upstream: '{}'}}]\n",
-            upstream.url()
-        ),
-        &[],
-    );
+    let gateway = shop(&upstream.url(), "");
     let trailers = "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx: 1\r\n\r\n";
     for target in ["/", "/shop"] {
         let late = format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n");
@@ -200,11 +192,7 @@ fn an_answer_before_the_end_of_chunks_is_the_last() {
 /// What looks like an ambiguous head in the rest of a body that is not wanted is no request.
 #[test]
 fn the_rest_of_a_body_is_no_head() {
-    let mut gateway = Gateway::configured(
-        "listeners:\n  - address: 127.0.0.1:0\n    routes: [{prefix: /shop, upstream: 'http://127.0.0.1:1'}]\nadmin: {address: \
-         127.0.0.1:0}\n",
-        &[],
-    );
+    let mut gateway = shop("http://127.0.0.1:1", "admin: {address: 127.0.0.1:0}\n");
     let admin = gateway.admin();
     let body = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\nx: y\r\n".repeat(40_000);
     for _ in 0..20 {
@@ -217,7 +205,7 @@ fn the_rest_of_a_body_is_no_head() {
         assert_eq!(connection.stream.read_to_string(&mut rest).unwrap(), 0, "{rest}");
     }
     let metrics = send(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
-    assert!(!metrics.contains("ambiguous_length\"} 1"), "{metrics}");
+    assert!(!metrics.contains("ambiguous_length"), "{metrics}");
 }
 
 /// A client that neither reads nor leaves after its answer holds up neither a new client nor a stop.

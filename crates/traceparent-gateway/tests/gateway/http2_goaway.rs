@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{
     Gateway, Upstream, get,
     http2::{ACK, DATA, Frames, GOAWAY, PING, WIDE, WINDOW_UPDATE},
-    late, ok, server_and_call,
+    late, ok, server_and_call, sized,
 };
 
 const NO_ERROR: u32 = 0;
@@ -55,16 +55,12 @@ fn a_client_that_ignores_goaway_is_closed() {
 #[test]
 fn a_client_that_reads_late_gets_all() {
     const LENGTH: usize = 3_000_000;
-    let upstream = Upstream::start(|exchange| {
-        exchange.receive();
-        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"));
-        exchange.write(vec![b'x'; LENGTH]);
-    });
+    let upstream = Upstream::start(sized);
     for end in ["idle", "stop", "left"] {
         let gateway = Gateway::with_limits(&upstream.url(), "idle_timeout: 100ms");
         let mut client = Frames::open(gateway.address, WIDE);
         client.send(WINDOW_UPDATE, 0, 0, &(1u32 << 24).to_be_bytes());
-        client.request(1, true);
+        client.get(1, &format!("/{LENGTH}"));
         assert!(client.receive().unwrap().is_ok());
         match end {
             "stop" => gateway.signal("TERM"),

@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Connection, Gateway, Upstream, chunk, get, line, ok, send, silent, span_of};
+use crate::support::{Connection, Gateway, Upstream, chunk, get, line, ok, send, silent, sized, span_of};
 
 /// Longer than any limit here: what comes sooner was not waited for until the test's own end.
 const LONG: Duration = Duration::from_secs(30);
@@ -141,14 +141,10 @@ fn a_client_that_does_not_read_ends() {
 #[test]
 fn a_client_that_reads_slowly_gets_all() {
     const LENGTH: usize = 5_000_000;
-    let upstream = Upstream::start(|exchange| {
-        exchange.receive();
-        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"));
-        exchange.write(vec![b'x'; LENGTH]);
-    });
+    let upstream = Upstream::start(sized);
     let gateway = gateway(&upstream.url(), "idle_timeout: 1s", "");
     let mut connection = gateway.connect();
-    connection.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    connection.write(format!("GET /{LENGTH} HTTP/1.1\r\nHost: h\r\n\r\n"));
     connection.head();
     let mut read = 0;
     while read < LENGTH {

@@ -161,11 +161,12 @@ impl Rest {
     }
 
     /// Notes that a body is not being dropped any more.
-    fn dropped(&self, number: u64, is_end_known: bool) {
+    fn dropped(&self, number: u64, is_read: bool, has_trailers: bool) {
         let mut state = self.lock();
+        state.is_cut |= !is_read;
         if state.bodies == number {
             state.length = 0;
-            state.is_end_known |= is_end_known;
+            state.is_end_known |= is_read && !has_trailers;
         }
     }
 
@@ -188,9 +189,8 @@ impl Rest {
                 is_read = all_read => is_read,
                 () = poll_fn(|context| self.lock().poll(context, State::is_over)) => false,
             };
-            self.dropped(number, is_read && !has_trailers);
+            self.dropped(number, is_read, has_trailers);
             if !is_read {
-                self.lock().is_cut = true;
                 drop(body);
                 // The connection ends. Its request is under way until then, so that what the library still takes of the body is not
                 // taken for a head.

@@ -13,7 +13,7 @@ pub(crate) use collector::{Collector, Exported, hex};
 pub(crate) use gateway::{Gateway, file, refused, server_and_call, span_of};
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Authority, ClientTls, Folder, Pair, ServerTls, TlsConnection, TlsUpstream, tls_in_front_of};
-pub(crate) use upstream::{Exchange, Upstream, late, ok, silent};
+pub(crate) use upstream::{Exchange, Upstream, late, ok, silent, sized};
 
 use std::{
     io::BufRead,

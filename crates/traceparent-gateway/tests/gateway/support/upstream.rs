@@ -70,6 +70,15 @@ pub(crate) fn ok(exchange: &mut Exchange) {
     exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 }
 
+/// Answers 200 with as many bytes as the target `/NUMBER` tells, or none.
+pub(crate) fn sized(exchange: &mut Exchange) {
+    exchange.receive();
+    let target = exchange.head.first_line.split(' ').nth(1).expect("a target");
+    let length = target.trim_start_matches('/').parse().unwrap_or(0);
+    exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+    exchange.write(vec![b'x'; length]);
+}
+
 impl Upstream {
     /// Starts a service that answers like this, on any number of connections.
     pub(crate) fn start(answer: impl Fn(&mut Exchange) + Send + Sync + 'static) -> Self {
